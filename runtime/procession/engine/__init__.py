@@ -1,0 +1,1 @@
+"""The engine: primitives, actors and journal make flows that survive."""

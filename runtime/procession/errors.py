@@ -1,0 +1,365 @@
+"""Every error that procession raises on purpose.
+
+    ProcessionError
+    ├── DefinitionError          a class can't work as written
+    ├── WiringError              classes can't work together, or not with this journal
+    │   ├── SchemaChanged        a stored name has another shape than the journal knows
+    │   └── UnknownInJournal     the journal needs types that are not registered
+    ├── SettingsError            a setting is unknown, out of bounds or malformed
+    ├── PublishRefused           an event was not accepted; nothing of its batch was written
+    │   ├── UnknownType          no class has this stored name
+    │   ├── InvalidPayload       the data does not fit the class
+    │   ├── InvalidKey           a key can't be computed or is out of bounds
+    │   ├── TooLarge             a payload or batch is over its bound
+    │   ├── IdReused             the id was used before for other content
+    │   ├── Overloaded           the intake is full and the caller asked not to wait
+    │   └── NotAccepted          the commit failed; it is known that nothing was written
+    ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
+    ├── JournalError             the durable record can't be used
+    │   ├── JournalOwned         another process owns it
+    │   ├── NotAJournal          the file is something else
+    │   ├── JournalTooNew        written by a newer version
+    │   ├── JournalUnwritable    the folder or file refuses writing
+    │   ├── JournalDamaged       what is stored is not what was written
+    │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
+    │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
+    │   └── Fenced               another owner took the journal over
+    ├── RuntimeClosed            the runtime is closing or closed
+    ├── RuntimeFailed            infrastructure failed more often than its supervisor allows
+    ├── FlowQuarantined          a flow that was waited for is set aside
+    ├── NotFound                 no flow, command or gateway of this name
+    ├── ActRefused               an operator act does not fit the state it finds
+    ├── ImpureCall               the runtime was called from inside a turn
+    └── Refused                  raised by a gateway: the command can't succeed, do not retry
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+class ProcessionError(Exception):
+    """The root: `except ProcessionError` catches what procession raises on purpose, and nothing else."""
+
+
+@attrs.define
+class DefinitionError(ProcessionError):
+    """A class can't work as written; raised where it is defined or wired. Mend the class."""
+
+    where: str
+    """File and line of the class or method, `file.py:12`."""
+    subject: str
+    """The class, and the method where there is one: `Order.paid`."""
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.subject} {self.found}; {self.cure}"
+
+
+@attrs.define
+class WiringError(ProcessionError):
+    """The classes given to a runtime can't work together, or not with this journal; nothing was written."""
+
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.cure}"
+
+
+@attrs.define
+class SchemaChanged(WiringError):
+    """A stored name has another shape than the journal knows; nothing was written."""
+
+
+@attrs.define
+class UnknownInJournal(WiringError):
+    """Open commands, timers, deliveries or flows need types that are not registered; nothing was written."""
+
+
+@attrs.define
+class SettingsError(ProcessionError):
+    """A setting is unknown, malformed or out of bounds; nothing was started."""
+
+    path: str
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"setting {self.path}: {self.found}; {self.cure}"
+
+
+class PublishRefused(ProcessionError):
+    """An event was not accepted; nothing of its batch was written."""
+
+
+@attrs.define
+class UnknownType(PublishRefused):
+    """No registered event class has this stored name. Register the class, or mend the type."""
+
+    type: str
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        near = f" (known: {', '.join(self.known)})" if self.known else ""
+        return f"event type {self.type!r} is not known here{near}; register its class or mend the type"
+
+
+@attrs.define
+class InvalidPayload(PublishRefused):
+    """The data does not fit the class of its type. Mend the data; a retry as it is fails again."""
+
+    type: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+
+
+@attrs.define
+class InvalidKey(PublishRefused):
+    """A key can't be computed or is out of bounds: exact strings of 1 to 512 bytes, ints as decimals."""
+
+    type: str
+    process: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"the key of {self.type!r} for process {self.process!r} {self.found};"
+            " keys are strings of 1 to 512 bytes in UTF-8, or ints"
+        )
+
+
+@attrs.define
+class TooLarge(PublishRefused):
+    """A payload, key list or batch is over its bound. Make it smaller, or raise the setting that is named."""
+
+    what: str
+    size: int
+    size_max: int
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is {self.size}, at most {self.size_max} is allowed; make it smaller or raise {self.setting}"
+
+
+@attrs.define
+class IdReused(PublishRefused):
+    """The same source and id came before with other content. Give the new event an id of its own."""
+
+    source: str
+    id: str
+    position: int
+
+    def __str__(self) -> str:
+        return (
+            f"event {self.id!r} of source {self.source!r} is at position {self.position} with other content;"
+            " give the new event an id of its own"
+        )
+
+
+@attrs.define
+class Overloaded(PublishRefused):
+    """The intake is full and the caller asked not to wait. Retry after the time given."""
+
+    retry_after_s: float
+
+    def __str__(self) -> str:
+        return f"the intake is full; retry after {self.retry_after_s:g} s"
+
+
+@attrs.define
+class NotAccepted(PublishRefused):
+    """The commit failed and the journal was read again: nothing of this batch was written. A retry is safe."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"nothing was written: {self.found}; publish again"
+
+
+@attrs.define
+class OutcomeUnknown(ProcessionError):
+    """The commit failed and the journal can't be read yet. Publish again under the same ids: it is safe."""
+
+    ids: tuple[str, ...]
+    found: str
+
+    def __str__(self) -> str:
+        named = ", ".join(self.ids[:3]) + (", …" if len(self.ids) > 3 else "")  # noqa: PLR2004 - a sample
+        return f"whether {named} was written is not known ({self.found}); publish again under the same id"
+
+
+class JournalError(ProcessionError):
+    """The durable record can't be used."""
+
+
+@attrs.define
+class JournalOwned(JournalError):
+    """Another process owns this journal; one owner at a time. Stop it, or send it your request."""
+
+    path: str
+    pid: int
+    host: str
+    started_at: str
+    """When the holder started, ISO 8601 in UTC."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is owned by process {self.pid} on {self.host} since {self.started_at};"
+            " stop that process first, one owner at a time"
+        )
+
+
+@attrs.define
+class NotAJournal(JournalError):
+    """The file is not a journal of procession; it was not touched."""
+
+    path: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.path} is no journal of procession ({self.found}); name another file, this one was not touched"
+
+
+@attrs.define
+class JournalTooNew(JournalError):
+    """A newer version wrote this journal; it was not touched. Install that version."""
+
+    path: str
+    schema: int
+    schema_known: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has schema {self.schema}, this version knows {self.schema_known};"
+            " install the version of procession that wrote it, the file was not touched"
+        )
+
+
+@attrs.define
+class JournalUnwritable(JournalError):
+    """The folder or file can't be written (or not opened); nothing was written."""
+
+    path: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.path} can't be used as a journal: {self.found}; give write access to the file and its folder"
+
+
+@attrs.define
+class JournalDamaged(JournalError):
+    """What is stored is not what was written. Restore a backup; `procession doctor` tells what is hit."""
+
+    path: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.found}; run `procession doctor`, restore a backup"
+
+
+@attrs.define
+class CommitFailed(JournalError):
+    """I/O failed at a commit: it may or may not come back. Reopen the journal before anything else."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"a commit failed ({self.found}); its outcome is known once the journal is reopened"
+
+
+@attrs.define
+class CommitRejected(JournalError):
+    """The data of a commit was refused, not the disk: nothing of it was written."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"a commit was rejected ({self.found}); nothing of it was written"
+
+
+@attrs.define
+class Fenced(JournalError):
+    """Another owner took this journal over; this runtime stops at once and writes nothing more."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} was taken over by another owner; this runtime stops"
+
+
+@attrs.define
+class RuntimeClosed(ProcessionError):
+    """The runtime is closing or closed; nothing was written. Open it again."""
+
+    def __str__(self) -> str:
+        return "the runtime is closed; open it again"
+
+
+@attrs.define
+class RuntimeFailed(ProcessionError):
+    """Infrastructure failed more often than its supervisor allows; the cause is chained."""
+
+    supervisor: str
+    restarts: int
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.supervisor} failed after {self.restarts} restarts: {self.found}; mend the cause and start again"
+
+
+@attrs.define
+class FlowQuarantined(ProcessionError):
+    """The flow that was waited for is in quarantine. Repair, then `retry`, `skip` or `release` it."""
+
+    flow: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"flow {self.flow} is in quarantine: {self.reason}; repair it, then retry, skip or release"
+
+
+@attrs.define
+class NotFound(ProcessionError):
+    """There is no such flow, command, process or gateway."""
+
+    what: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+
+
+@attrs.define
+class ActRefused(ProcessionError):
+    """An operator act does not fit what it finds; nothing was changed."""
+
+    act: str
+    subject: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.act} of {self.subject} is refused: {self.found}"
+
+
+@attrs.define
+class ImpureCall(ProcessionError):
+    """The runtime was called from inside a turn. Fold and reaction see the event and the state, nothing else."""
+
+    call: str
+
+    def __str__(self) -> str:
+        return f"{self.call} was called from inside a turn; a turn yields effects and calls nothing"
+
+
+@attrs.define
+class Refused(ProcessionError):
+    """Raised by a gateway: the outside world said no for good. The command is given up at once as refused."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason

@@ -1,0 +1,1 @@
+"""The journal: the durable record, its contract and its implementations."""

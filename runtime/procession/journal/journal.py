@@ -1,0 +1,172 @@
+"""The contract of a journal. `memory` and `sqlite` keep it; `procession.testing.contract` proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from procession.journal.rows import (
+    ArmedTimer,
+    Commit,
+    ConcernRow,
+    Delivered,
+    DeliveryState,
+    EventRow,
+    Fault,
+    FlowQuery,
+    FlowRow,
+    Heads,
+    JournalCounts,
+    LoadedFlow,
+    LookUp,
+    OpenCommand,
+    OwnerInfo,
+    Stepped,
+    TimerRow,
+    TypeInUse,
+    TypeRow,
+    UnhandledRow,
+)
+
+
+class JournalReader(Protocol):
+    """All that can be asked. Every method sees one consistent, durable state, and nothing newer is promised.
+
+    Cancellation: a read may be cancelled by its caller; it then still ends in the background, without effect.
+    """
+
+    @property
+    def id(self) -> bytes:
+        """16 bytes, made when the journal was; part of every derived id."""
+        ...
+
+    async def heads(self) -> Heads:
+        """The highest position, flow id and command seq."""
+        ...
+
+    async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
+        """What is known of outside ids (source, id) and of flows (process, key), in one read."""
+        ...
+
+    async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
+        """A flow's row, its snapshot, and its first `steps_max` steps after the snapshot (or from the start)."""
+        ...
+
+    async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
+        """The next steps of a flow in order of version, with their events."""
+        ...
+
+    async def deliveries(
+        self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
+    ) -> list[Delivered]:
+        """A flow's events not handled yet, in order of position."""
+        ...
+
+    async def flows_with_deliveries(self, state: DeliveryState, after_flow: int, limit: int) -> list[FlowRow]:
+        """Flows that have a delivery in this state, in order of id, each once."""
+        ...
+
+    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+        """Open commands of a gateway due by then, in order of (due_us, seq)."""
+        ...
+
+    async def command(self, command_id: bytes) -> OpenCommand | None:
+        """One command in whatever state, or None. May be slow: for operators."""
+        ...
+
+    async def commands(self, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+        """All commands of a flow, in every state, in order of seq."""
+        ...
+
+    async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
+        """Armed timers after (due_us, flow, name), in that order."""
+        ...
+
+    async def timers_of(self, flow: int) -> list[TimerRow]:
+        """A flow's armed timers, in order of (due_us, name)."""
+        ...
+
+    async def events(
+        self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None
+    ) -> list[EventRow]:
+        """Events in order of position; only of these types where some are named."""
+        ...
+
+    async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
+        """Flows that match, in order of id. Flows that are `unstarted` are left out unless asked for by status."""
+        ...
+
+    async def unhandled(self, process: str | None, key: str | None, after_position: int, limit: int) -> list[UnhandledRow]:
+        """Events that no turn handled, in order of position; of one process and key where named."""
+        ...
+
+    async def counts(self) -> JournalCounts:
+        """What the journal holds, counted. Reads whole tables."""
+        ...
+
+    async def types(self) -> list[TypeRow]:
+        """Every type that the journal knows."""
+        ...
+
+    async def concerns(self) -> list[ConcernRow]:
+        """From which position each process is concerned by each type."""
+        ...
+
+    async def types_in_use(self) -> list[TypeInUse]:
+        """Types that open commands, timers, deliveries and live flows need."""
+        ...
+
+    async def owner(self) -> OwnerInfo | None:
+        """Who owns the journal or did last; None where nobody ever did."""
+        ...
+
+    async def verify(self) -> list[Fault]:
+        """Check everything: the CRC chains, and that flows, commands, timers and deliveries agree with
+        events and steps. Empty where all is well. Reads the whole journal in slices."""
+        ...
+
+    async def backup(self, target: str) -> None:
+        """Write a consistent copy to a new file, beside a running owner.
+
+        Raises:
+            JournalUnwritable: the target exists or can't be written; a half-written copy is removed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything. Certain: it completes under cancellation, and no thread outlives it."""
+        ...
+
+
+class Journal(JournalReader, Protocol):
+    """A journal that this process owns. One commit at a time; reads run beside it."""
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing; durable on return. Counts on the engine for positions, ids and versions.
+
+        Raises:
+            CommitFailed: I/O failed; the outcome is unknown. Call `reopen` before anything else.
+            CommitRejected: the data was refused (a unique row exists, a compare-and-set did not match);
+                rolled back, nothing was written.
+            Fenced: the owner row is another's; nothing was written.
+
+        Cancellation: shielded; once begun it ends.
+        """
+        ...
+
+    async def reopen(self) -> None:
+        """After `CommitFailed`: close every connection, open again, and make one durable barrier commit, so
+        that all that is read from now on is what a crash would leave.
+
+        Raises:
+            CommitFailed: still not possible; call it again later.
+        """
+        ...
+
+    async def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the main file, passively. Nothing to do: no error."""
+        ...
+
+    async def close_clean(self) -> None:
+        """Record that everything ended in order, checkpoint, and close. `close` alone leaves an unclean end."""
+        ...

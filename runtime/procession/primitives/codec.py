@@ -1,0 +1,296 @@
+"""Events and commands to JSON text and back. The only user of cattrs."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import hashlib
+import typing
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+import orjson
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.preconf.orjson import OrjsonConverter, make_converter
+
+from procession.errors import InvalidPayload
+from procession.primitives.command import Command
+from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.fields import parts, resolved_fields
+from procession.primitives.stored import stored_of
+
+T = TypeVar("T")
+_FAILURES = (
+    cattrs.errors.CattrsError,
+    cattrs.errors.BaseValidationError,
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    decimal.InvalidOperation,
+)
+_PLAIN: dict[object, frozenset[type]] = {
+    str: frozenset({str}),
+    int: frozenset({int}),
+    float: frozenset({float, int}),
+    bool: frozenset({bool}),
+    type(None): frozenset({type(None)}),
+}
+
+
+class Codec:
+    """One per runtime. Hooks are built when a class is registered, so that no turn builds any.
+
+    Decoding is strict: a number is no string and a string is no number. Detailed errors are made only when a
+    decode failed (they cost 1.2 us an event; measured with cattrs 26.2).
+    """
+
+    def __init__(self) -> None:
+        self._fast = _converter(detailed=False)
+        self._detailed = _converter(detailed=True)
+        self._checks: dict[type, tuple[tuple[str, frozenset[type] | None, Any], ...]] = {}
+        self._commands: dict[str, type[Command]] = {}
+
+    def register(self, cls: type[Event] | type[Command]) -> None:
+        """Build the hooks of a class. Its annotations must be resolvable."""
+        if cls in self._checks:
+            return
+        if cls is CommandGivenUp:  # generic: written by hand below, its command by the command's own hooks
+            self._checks[cls] = ()
+            return
+        forbid = stored_of(cls).extra_fields == "refuse"
+        for converter in (self._fast, self._detailed):
+            converter.register_structure_hook(
+                cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=forbid)
+            )
+            converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter))
+        self._checks[cls] = tuple(
+            (name, _plain_types(annotation), annotation) for name, annotation in resolved_fields(cls).items()
+        )
+        if issubclass(cls, Command):
+            self._commands[stored_of(cls).name] = cls
+
+    def encode(self, message: Event | Command) -> bytes:
+        """JSON of a message, after a check that its values fit its annotations, so that it decodes again.
+
+        Raises:
+            InvalidPayload: a value does not fit its field, or can't be written as JSON.
+        """
+        if isinstance(message, CommandGivenUp):
+            return orjson.dumps(self._given_up_data(message))
+        self._check(message)
+        try:
+            return orjson.dumps(self._fast.unstructure(message))
+        except (TypeError, ValueError) as error:
+            raise InvalidPayload(stored_of(type(message)).name, str(error)) from error
+
+    def decode(self, cls: type[T], payload: str | bytes) -> T:
+        """The message that a payload holds.
+
+        Raises:
+            InvalidPayload: with the path to each bad field.
+        """
+        try:
+            data = orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            raise InvalidPayload(stored_of(cls).name, f"no JSON: {error}") from error
+        return self.structure(cls, data)
+
+    def structure(self, cls: type[T], data: object) -> T:
+        """The message that parsed JSON holds.
+
+        Raises:
+            InvalidPayload: with the path to each bad field.
+        """
+        try:
+            if cls is CommandGivenUp:
+                return typing.cast("T", self._given_up(data))
+            if not isinstance(data, dict):
+                raise InvalidPayload(stored_of(cls).name, f"expected an object, found {type(data).__name__}")
+            return self._fast.structure(data, cls)
+        except _FAILURES:
+            raise InvalidPayload(stored_of(cls).name, self._explain(cls, data)) from None
+
+    def digest(self, type_name: str, payload: bytes) -> bytes:
+        """16 bytes over type and data: tells a duplicate from a reused id."""
+        return hashlib.blake2b(payload, digest_size=16, key=type_name.encode()[:64]).digest()
+
+    def state_to_json(self, state: object) -> str:
+        """A flow's state as JSON, for snapshots."""
+        return orjson.dumps(self._fast.unstructure(state)).decode()
+
+    def state_from_json(self, cls: type[T], text: str) -> T:
+        """The state that a snapshot holds."""
+        return self._fast.structure(orjson.loads(text), cls)
+
+    def _check(self, message: Event | Command) -> None:
+        for name, plain, annotation in self._checks[type(message)]:
+            value = getattr(message, name)
+            if plain is not None:
+                if type(value) not in plain:
+                    raise InvalidPayload(
+                        stored_of(type(message)).name,
+                        f"{name} is {type(value).__name__} {_shown(value)}, expected {_annotated(annotation)}",
+                    )
+            elif not self._survives(value, annotation):
+                raise InvalidPayload(
+                    stored_of(type(message)).name, f"{name} is {_shown(value)}, expected {_annotated(annotation)}"
+                )
+
+    def _survives(self, value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type form
+        try:
+            written = orjson.loads(orjson.dumps(self._fast.unstructure(value, unstructure_as=annotation)))
+            return bool(self._fast.structure(written, annotation) == value)
+        except _FAILURES:
+            return False
+
+    def _explain(self, cls: type, data: object) -> str:
+        try:
+            self._detailed.structure(data, cls)
+        except cattrs.errors.ClassValidationError as error:
+            return "; ".join(_mended(line) for line in cattrs.transform_error(error))
+        except _FAILURES as error:
+            return str(error)
+        return "it can't be decoded"
+
+    def _given_up_data(self, event: CommandGivenUp[Command]) -> dict[str, object]:
+        stored = stored_of(type(event.command))
+        return {
+            "command_type": stored.name,
+            "command": self._fast.unstructure(event.command),
+            "command_id": event.command_id,
+            "reason": event.reason,
+            "attempts": event.attempts,
+            "found": event.found,
+        }
+
+    def _given_up(self, data: object) -> CommandGivenUp[Command]:
+        if not isinstance(data, dict) or data.get("command_type") not in self._commands:
+            found = data.get("command_type") if isinstance(data, dict) else data
+            raise InvalidPayload(stored_of(CommandGivenUp).name, f"the command type {found!r} is not registered")
+        return CommandGivenUp(
+            command=self.structure(self._commands[data["command_type"]], data["command"]),
+            command_id=data["command_id"],
+            reason=data["reason"],
+            attempts=data["attempts"],
+            found=data["found"],
+        )
+
+
+def shape_of(cls: type) -> str:
+    """The fields of a class as JSON, in order: names, types, whether each has a default."""
+    fields = resolved_fields(cls)
+    return orjson.dumps(
+        [
+            {"name": field.name, "type": _annotated(fields[field.name]), "optional": field.default is not attrs.NOTHING}
+            for field in attrs.fields(cls)
+        ]
+    ).decode()
+
+
+def to_json(value: object) -> bytes:
+    """JSON of plain data."""
+    return orjson.dumps(value)
+
+
+def from_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
+    """Plain data of JSON.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return orjson.loads(text)
+
+
+def _converter(*, detailed: bool) -> OrjsonConverter:
+    converter = make_converter(detailed_validation=detailed, forbid_extra_keys=True)
+    for scalar in (str, int, float, bool):
+        converter.register_structure_hook(scalar, _strict(scalar))
+    converter.register_structure_hook(decimal.Decimal, _from_text(decimal.Decimal))
+    converter.register_unstructure_hook(decimal.Decimal, str)
+    converter.register_structure_hook(uuid.UUID, _from_text(uuid.UUID))
+    converter.register_unstructure_hook(uuid.UUID, str)
+    converter.register_structure_hook(datetime.time, _from_text(datetime.time.fromisoformat))
+    converter.register_unstructure_hook(datetime.time, datetime.time.isoformat)
+    converter.register_structure_hook(datetime.timedelta, _timedelta)
+    converter.register_unstructure_hook(datetime.timedelta, lambda delta: delta // datetime.timedelta(microseconds=1))
+    return converter
+
+
+def _strict(scalar: type) -> Callable[[Any, Any], Any]:
+    allowed = _PLAIN[scalar]
+
+    def check(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, scalar out
+        if type(value) in allowed:
+            return value
+        msg = f"expected {scalar.__name__}, found {type(value).__name__} {_shown(value)}"
+        raise TypeError(msg)
+
+    return check
+
+
+def _from_text(make: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
+    def read(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, value out
+        if not isinstance(value, str):
+            msg = f"expected text, found {type(value).__name__} {_shown(value)}"
+            raise TypeError(msg)
+        try:
+            return make(value)
+        except decimal.InvalidOperation as error:
+            msg = f"no number: {_shown(value)}"
+            raise ValueError(msg) from error
+
+    return read
+
+
+def _timedelta(value: Any, _: Any) -> datetime.timedelta:  # noqa: ANN401 - JSON
+    if type(value) is not int:
+        msg = f"expected microseconds, found {type(value).__name__} {_shown(value)}"
+        raise TypeError(msg)
+    return datetime.timedelta(microseconds=value)
+
+
+def _plain_types(annotation: object) -> frozenset[type] | None:
+    """The exact types of a field made of plain scalars only; None where a look at the type is not enough."""
+    found: set[type] = set()
+    if typing.get_origin(annotation) in (tuple, frozenset, typing.Literal):
+        return None
+    for part in parts(annotation):
+        plain = _PLAIN.get(part)
+        if plain is None:
+            return None
+        found |= plain
+    if _has_literal(annotation):
+        return None
+    return frozenset(found)
+
+
+def _has_literal(annotation: object) -> bool:
+    return any(
+        typing.get_origin(member) in (typing.Literal, tuple, frozenset) or _has_literal(member)
+        for member in typing.get_args(annotation)
+    )
+
+
+def _annotated(annotation: object) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return f"{annotation.__name__}({', '.join(repr(member.value) for member in annotation)})"
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").replace("NoneType", "None")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "…"
+
+
+def _mended(line: str) -> str:
+    return line.replace("type error (", "wrong type (").removesuffix(" @ $")
+
+
+_SHOWN_CHARS_MAX = 60

@@ -1,0 +1,180 @@
+"""A process manager compiled for the engine: which handler an event meets, and which flows it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import attrs
+
+from procession.errors import DefinitionError, InvalidKey
+from procession.primitives.command import Command
+from procession.primitives.event import OWN_EVENTS, CancelRequested, Event
+from procession.primitives.handlers import Handler, KeySpec, Late, Missing, Trigger, trigger_name, trigger_of
+from procession.primitives.process import ProcessManager
+
+KEY_BYTES_MAX = 512
+
+
+@attrs.frozen
+class Reaction:
+    """What one event type meets in one process."""
+
+    start: Handler | None
+    on: Handler | None
+    """An `@on` or `@ends` handler."""
+    fold: Handler | None
+    missing: Missing
+    late: Late
+
+    @property
+    def name(self) -> str:
+        """The step's name in timelines."""
+        handler = self.on or self.start or self.fold
+        return handler.name if handler is not None else "seen"
+
+
+@attrs.define(eq=False)
+class Definition:
+    """One process of one runtime."""
+
+    cls: type[ProcessManager]
+    name: str
+    key: KeySpec
+    reactions: dict[Trigger, Reaction]
+    concerned: frozenset[type[Event]]
+    """Event types that are routed by key."""
+    _keys: dict[type[Event], KeySpec]
+
+    def reaction(self, event: Event) -> Reaction | None:
+        """What an event meets here; None where the process has nothing to say to it."""
+        return self.reactions.get(trigger_of(event))
+
+    def keys(self, event: Event) -> tuple[str, ...]:
+        """The keys of the flows that an event concerns, in order, each once.
+
+        Raises:
+            InvalidKey: a key can't be computed, or is none.
+        """
+        spec = self._keys[type(event)]
+        try:
+            value = getattr(event, spec) if isinstance(spec, str) else spec(event)
+        except Exception as error:  # the user's function: whatever it raises, the event has no key
+            raise InvalidKey(type(event).__procession__.name, self.name, f"can't be computed ({error!r})") from error  # type: ignore[attr-defined]  # set by seal
+        if type(value) is str:
+            return (self._checked(event, value),)
+        if isinstance(value, str | int) or not isinstance(value, Iterable):
+            return (self._checked(event, value),)
+        return tuple(dict.fromkeys(self._checked(event, item) for item in value))
+
+    def handles_cancel(self) -> bool:
+        """Whether flows of this process compensate when they are cancelled."""
+        return CancelRequested in self.reactions
+
+    def _checked(self, event: Event, value: object) -> str:
+        if type(value) is int:
+            value = str(value)
+        if not isinstance(value, str):
+            found = f"is {type(value).__name__}"
+        elif not value:
+            found = "is empty"
+        elif "\x00" in value:
+            found = "holds a NUL character"
+        else:
+            try:
+                size = len(value.encode())
+            except UnicodeEncodeError:
+                found = "is no valid text"
+            else:
+                if size <= KEY_BYTES_MAX:
+                    return str(value)
+                found = f"has {size} bytes"
+        raise InvalidKey(type(event).__procession__.name, self.name, found)  # type: ignore[attr-defined]  # set by seal
+
+
+def compile_definition(cls: type[ProcessManager]) -> Definition:
+    """Resolve annotations and build the tables.
+
+    Raises:
+        DefinitionError: two handlers for one event, no way to start, an annotation that names nothing.
+    """
+    options = cls.__process__
+    table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]] = {}
+    for unresolved in cls.__handlers__:
+        handler = unresolved.resolve(cls, options.key)
+        role: Literal["start", "on", "fold"] = "on" if handler.mark.kind == "end" else handler.mark.kind
+        for trigger in handler.triggers:
+            roles = table.setdefault(trigger, {})
+            if role in roles:
+                raise DefinitionError(
+                    handler.site,
+                    f"{cls.__name__}.{handler.name}",
+                    f"handles {trigger_name(trigger)}, as {roles[role].name} does",
+                    "one event has one fold, one start and one reaction: put both into one",
+                )
+            roles[role] = handler
+    for event in options.concerns:
+        table.setdefault(event, {})
+    _check_start(cls, table)
+    reactions = {trigger: _reaction(roles, options.missing, options.late) for trigger, roles in table.items()}
+    keys = {
+        trigger: _key(cls, roles, options.key)
+        for trigger, roles in table.items()
+        if not isinstance(trigger, tuple) and trigger not in OWN_EVENTS
+    }
+    return Definition(cls, options.name, options.key, reactions, frozenset(keys), keys)
+
+
+def commands_named(cls: type[ProcessManager]) -> dict[type[Command], Handler]:
+    """The command classes that handlers name in their code, with a handler that does."""
+    found: dict[type[Command], Handler] = {}
+    for handler in cls.__handlers__:
+        for value in _globals_named(handler.method):
+            if isinstance(value, type) and issubclass(value, Command) and value is not Command:
+                found.setdefault(value, handler)
+    return found
+
+
+def _globals_named(method: Callable[..., Any]) -> Iterable[object]:
+    pending = [method.__code__]
+    while pending:
+        code = pending.pop()
+        for name in code.co_names:
+            if name in method.__globals__:
+                yield method.__globals__[name]
+        pending.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
+
+
+def _check_start(cls: type[ProcessManager], table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]]) -> None:
+    starting = any(
+        "start" in roles or ("on" in roles and (roles["on"].mark.missing or cls.__process__.missing) == "start")
+        for roles in table.values()
+    )
+    if not starting:
+        raise DefinitionError(
+            cls.__process__.site, cls.__name__, "has no way to start", "mark the reaction to its first event @starts"
+        )
+
+
+def _reaction(roles: dict[Literal["start", "on", "fold"], Handler], missing: Missing, late: Late) -> Reaction:
+    on, start = roles.get("on"), roles.get("start")
+    return Reaction(
+        start,
+        on,
+        roles.get("fold"),
+        (on.mark.missing if on is not None else None) or missing,
+        (on.mark.late if on is not None else None) or (start.mark.late if start is not None else None) or late,
+    )
+
+
+def _key(cls: type[ProcessManager], roles: dict[Literal["start", "on", "fold"], Handler], default: KeySpec) -> KeySpec:
+    given = [(handler, handler.mark.key) for handler in roles.values() if handler.mark.key]
+    if len({key for _, key in given}) > 1:
+        handler = given[1][0]
+        raise DefinitionError(
+            handler.site,
+            f"{cls.__name__}.{handler.name}",
+            "names another key than the handler beside it for the same event",
+            "one event has one key in one process",
+        )
+    return given[0][1] if given else default

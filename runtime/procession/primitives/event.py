@@ -1,0 +1,164 @@
+"""Events: immutable facts in the past tense; and failure events, which never change state."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar, dataclass_transform
+
+import attrs
+
+from procession.primitives.command import Command
+from procession.primitives.site import class_site
+from procession.primitives.stored import Stored, seal
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+class Event:
+    """A fact. Subclass it with a stored name in the past tense; the annotations are its fields.
+
+        class OrderPlaced(Event, name="order.placed"):
+            order_id: str
+            amount_cents: int
+
+    Args:
+        name: the name in the journal, for ever. A changed shape is a new version, and that a new class.
+        version: 1, 2, …
+        extra_fields: `refuse` (default) or `ignore` unknown fields of data that comes from outside; what is
+            ignored is stored with the event all the same.
+        abstract: a class that only hands fields down; it has no stored name and can't be published.
+
+    Raises:
+        DefinitionError: no name, or a field that can change.
+    """
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str = "",
+        version: int = 1,
+        extra_fields: Literal["refuse", "ignore"] = "refuse",
+        abstract: bool = False,
+    ) -> None:
+        super().__init_subclass__()
+        if abstract:
+            attrs.frozen(cls, slots=False)
+            return
+        kind: Literal["event", "failure"] = "failure" if cls._is_failure() else "event"
+        seal(cls, Stored(name, version, kind, class_site(), extra_fields))
+
+    @classmethod
+    def _is_failure(cls) -> bool:
+        return any(base.__name__ == "FailureEvent" and base.__module__ == __name__ for base in cls.__mro__)
+
+
+class FailureEvent(Event, abstract=True):
+    """An event that says that something failed. A flow may answer it with commands; it never changes state."""
+
+
+CommandT = TypeVar("CommandT", bound=Command)
+
+
+class CommandGivenUp(FailureEvent, Generic[CommandT], name="procession.command_given_up"):
+    """A gateway gave a command up. Handle it by the command's type: `def lost(self, event: CommandGivenUp[Ship])`.
+
+    A flow without a handler for it goes to quarantine; the command can then be sent again under the same id.
+    """
+
+    command: CommandT
+    command_id: str
+    """The idempotency key that every attempt had."""
+    reason: Literal["refused", "unknown"]
+    """`refused`: the gateway said no for good. `unknown`: it may have been done (a time-out, an error)."""
+    attempts: int
+    found: str
+    """The last error, in one line."""
+
+
+class CancelRequested(Event, name="procession.cancel_requested"):
+    """Someone asked that this flow be cancelled. Handle it to compensate and end; else it ends as cancelled."""
+
+    by: str
+    why: str
+    force: bool = False
+
+
+class FlowRetried(Event, name="procession.flow_retried"):
+    """Someone had the head of a quarantined flow run again."""
+
+    by: str
+    why: str
+
+
+class EventSkipped(Event, name="procession.event_skipped"):
+    """Someone had a quarantined flow skip its head."""
+
+    position: int
+    by: str
+    why: str
+
+
+class FlowReleased(Event, name="procession.flow_released"):
+    """Someone released a quarantined flow: its events run again, all in order."""
+
+    by: str
+    why: str
+
+
+class CommandRetried(Event, name="procession.command_retried"):
+    """Someone had a command sent again under the same id."""
+
+    command_id: str
+    by: str
+    why: str
+
+
+class FlowSetAside(FailureEvent, name="procession.flow_quarantined"):
+    """A flow was set aside: this event can't be handled, what follows waits in order."""
+
+    position: int
+    reason: str
+
+
+class GatewayPaused(Event, name="procession.gateway_paused"):
+    """Someone paused a gateway: its commands wait and use no attempts."""
+
+    gateway: str
+    by: str
+    why: str
+
+
+class GatewayResumed(Event, name="procession.gateway_resumed"):
+    """Someone resumed a gateway."""
+
+    gateway: str
+    by: str
+    why: str
+
+
+class ProcessPaused(FailureEvent, name="procession.process_paused"):
+    """Too many flows of a process failed at one handler: its deliveries wait until it is resumed or mended."""
+
+    process: str
+    handler: str
+    failures: int
+
+
+class ProcessResumed(Event, name="procession.process_resumed"):
+    """Someone resumed a paused process."""
+
+    process: str
+    by: str
+    why: str
+
+
+ACTS: tuple[type[Event], ...] = (CancelRequested, FlowRetried, EventSkipped, FlowReleased, CommandRetried)
+"""Operator acts that are addressed to a flow."""
+OWN_EVENTS: tuple[type[Event], ...] = (
+    *ACTS,
+    CommandGivenUp,
+    FlowSetAside,
+    GatewayPaused,
+    GatewayResumed,
+    ProcessPaused,
+    ProcessResumed,
+)
+"""Every event type of the runtime's own."""

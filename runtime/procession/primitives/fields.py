@@ -1,0 +1,118 @@
+"""Which field types can't change: what events, commands and flow states may be made of."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import types
+import typing
+import uuid as _uuid
+from collections.abc import Iterator
+
+import attrs
+
+SCALARS: frozenset[object] = frozenset(
+    {
+        str,
+        int,
+        float,
+        bool,
+        bytes,
+        types.NoneType,
+        decimal.Decimal,
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        _uuid.UUID,
+    }
+)
+_CURES = {
+    list: "use tuple[X, ...]",
+    dict: "use a tuple of pairs or a frozen class of your own",
+    set: "use frozenset[X]",
+    bytearray: "use bytes",
+}
+
+
+def mutable_part(annotation: object) -> tuple[str, str] | None:
+    """What of a resolved annotation could change, and the cure; None where all of it is immutable."""
+    for part in parts(annotation):
+        problem = _problem(part)
+        if problem is not None:
+            return problem
+    return None
+
+
+def parts(annotation: object) -> Iterator[object]:
+    """An annotation and all it is made of: members of unions, elements of tuples, supertypes of NewTypes."""
+    annotation = _bare(annotation)
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for member in typing.get_args(annotation):
+            yield from parts(member)
+        return
+    if origin is typing.Literal:
+        yield from (type(value) for value in typing.get_args(annotation))
+        return
+    if origin in (tuple, frozenset):
+        yield origin
+        for member in typing.get_args(annotation):
+            if member is not Ellipsis:
+                yield from parts(member)
+        return
+    yield annotation
+
+
+def resolved_fields(cls: type) -> dict[str, object]:
+    """The fields of an attrs class with resolved annotations, in order.
+
+    Raises:
+        NameError: an annotation names a class that is not defined yet.
+    """
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in attrs.fields(cls)}
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of an attrs class, in order."""
+    return tuple(field.name for field in attrs.fields(cls))
+
+
+def _bare(annotation: object) -> object:
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation
+
+
+def _problem(part: object) -> tuple[str, str] | None:
+    if part in SCALARS or part in (tuple, frozenset):
+        return None
+    origin = typing.get_origin(part) or part
+    for mutable, cure in _CURES.items():
+        if origin is mutable:
+            return f"is of mutable type {mutable.__name__}", cure
+    if isinstance(part, type):
+        if issubclass(part, enum.Enum):
+            return None
+        if attrs.has(part):
+            return _problem_of_class(part)
+    if isinstance(part, typing.TypeVar):
+        return None
+    shown = getattr(part, "__name__", str(part))
+    return f"is of type {shown}, which may change", "use scalars, enums, tuples, frozensets or frozen attrs classes"
+
+
+def _problem_of_class(cls: type) -> tuple[str, str] | None:
+    if "__setattr__" not in {name for base in cls.__mro__[:-1] for name in vars(base)}:
+        return f"is of class {cls.__name__}, which is not frozen", "decorate it with attrs.frozen"
+    for name, annotation in resolved_fields(cls).items():
+        problem = mutable_part(annotation)
+        if problem is not None:
+            return f"holds {cls.__name__}.{name}, which {problem[0]}", problem[1]
+    return None

@@ -1,0 +1,256 @@
+"""Handlers: the marked methods of a process manager, and what their annotations and keys promise."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, overload
+
+import attrs
+
+from procession.errors import DefinitionError
+from procession.primitives.command import Command
+from procession.primitives.envelope import Envelope
+from procession.primitives.event import CommandGivenUp, Event, FailureEvent
+from procession.primitives.fields import field_names
+from procession.primitives.site import defining_locals, function_site
+
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+KeySpec = str | Callable[[Any], str | int | Iterable[str | int]]
+Missing = Literal["record", "start", "wait", "ignore", "quarantine"]
+Late = Literal["record", "ignore", "quarantine"]
+Trigger = type[Event] | tuple[type[Event], type[Command]]
+"""What a handler is dispatched by: an event type, or (CommandGivenUp, the command's type)."""
+
+
+@attrs.frozen
+class Mark:
+    """What a decorator said of a method."""
+
+    kind: Literal["fold", "start", "on", "end"]
+    key: KeySpec = ""
+    missing: Missing | None = None
+    late: Late | None = None
+    outcome: str = "completed"
+
+
+def folds(method: MethodT) -> MethodT:
+    """Mark `(self, event) -> state`: pure, and all that a replay runs. Failure events can't be folded (law 2)."""
+    return _mark(method, Mark("fold"))
+
+
+@overload
+def starts(method: MethodT) -> MethodT: ...
+@overload
+def starts(*, key: KeySpec = ..., late: Late | None = ...) -> Callable[[MethodT], MethodT]: ...
+def starts(
+    method: MethodT | None = None, *, key: KeySpec = "", late: Late | None = None
+) -> MethodT | Callable[[MethodT], MethodT]:
+    """Mark the reaction to an event that starts a flow.
+
+    One that comes again to a flow that runs or has ended is recorded as already started, unless the flow also
+    handles it by `@on`.
+    """
+    return _marking(method, Mark("start", key, None, late))
+
+
+@overload
+def on(method: MethodT) -> MethodT: ...
+@overload
+def on(
+    *, key: KeySpec = ..., missing: Missing | None = ..., late: Late | None = ...
+) -> Callable[[MethodT], MethodT]: ...
+def on(
+    method: MethodT | None = None, *, key: KeySpec = "", missing: Missing | None = None, late: Late | None = None
+) -> MethodT | Callable[[MethodT], MethodT]:
+    """Mark the reaction to an event while the flow runs.
+
+    Args:
+        key: field name or function of the event, yielding one key or several; default: the process's key.
+        missing: before the start: `record` (default), `start`, `wait`, `ignore` or `quarantine`.
+        late: after the end: `record` (default), `ignore` or `quarantine`.
+    """
+    return _marking(method, Mark("on", key, missing, late))
+
+
+@overload
+def ends(method: MethodT) -> MethodT: ...
+@overload
+def ends(
+    *, outcome: str = ..., key: KeySpec = ..., missing: Missing | None = ..., late: Late | None = ...
+) -> Callable[[MethodT], MethodT]: ...
+def ends(
+    method: MethodT | None = None,
+    *,
+    outcome: str = "completed",
+    key: KeySpec = "",
+    missing: Missing | None = None,
+    late: Late | None = None,
+) -> MethodT | Callable[[MethodT], MethodT]:
+    """Mark the reaction to an event that ends the flow, with an outcome that `wait_ended`, `ls` and metrics show."""
+    return _marking(method, Mark("end", key, missing, late, outcome))
+
+
+def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT], MethodT]:
+    if method is not None:
+        return _mark(method, mark)
+    return lambda marked: _mark(marked, mark)
+
+
+def _mark(method: MethodT, mark: Mark) -> MethodT:
+    method.__procession_mark__ = mark  # type: ignore[attr-defined]  # read back when the class is defined
+    return method
+
+
+@attrs.frozen
+class Handler:
+    """A marked method with its annotations resolved. `triggers` is empty until they can be."""
+
+    method: Callable[..., Any]
+    name: str
+    mark: Mark
+    site: str
+    triggers: tuple[Trigger, ...]
+    wants_envelope: bool
+    local_names: Mapping[str, object]
+
+    def resolve(self, cls: type, key: KeySpec) -> Handler:
+        """This handler with its annotations resolved now, when every class is defined.
+
+        Raises:
+            DefinitionError: an annotation names nothing, or something that is no event.
+        """
+        if self.triggers:
+            return self
+        try:
+            return _read(cls, self.method, self.mark, key, self.local_names)
+        except NameError as error:
+            raise DefinitionError(
+                self.site, f"{cls.__name__}.{self.name}", f"is annotated with {error.name!r}, which is not defined",
+                "define the event class at the top of a module, or mend the annotation",
+            ) from error
+
+
+def collect(cls: type, key: KeySpec, local_names: Mapping[str, object]) -> tuple[Handler, ...]:
+    """The marked methods of a class that is being defined, in order, its bases' first.
+
+    Raises:
+        DefinitionError: a method can't be a handler.
+    """
+    methods: dict[str, Callable[..., Any]] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(getattr(value, "__procession_mark__", None), Mark):
+                methods[name] = value
+            elif name in methods:
+                del methods[name]
+    return tuple(_handler(cls, method, key, local_names) for method in methods.values())
+
+
+def local_names() -> Mapping[str, object]:
+    """Names that are local to the function in which a class is being defined; none at the top of a module."""
+    return defining_locals()
+
+
+def trigger_name(trigger: Trigger) -> str:
+    """How errors and timelines show what a handler is dispatched by."""
+    if isinstance(trigger, tuple):
+        return f"CommandGivenUp[{trigger[1].__name__}]"
+    return trigger.__name__
+
+
+def trigger_of(event: Event) -> Trigger:
+    """What an event dispatches by."""
+    if isinstance(event, CommandGivenUp):
+        return (CommandGivenUp, type(event.command))
+    return type(event)
+
+
+def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: Mapping[str, object]) -> Handler:
+    mark: Mark = method.__procession_mark__  # type: ignore[attr-defined]  # only marked methods come here
+    subject = f"{cls.__name__}.{method.__name__}"
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        raise DefinitionError(
+            function_site(method), subject, "is async", "make it a plain def: work belongs into a gateway (law 4)"
+        )
+    try:
+        return _read(cls, method, mark, key, local_names)
+    except NameError:
+        return Handler(method, method.__name__, mark, function_site(method), (), False, local_names)
+
+
+def _read(
+    cls: type, method: Callable[..., Any], mark: Mark, key: KeySpec, local_names: Mapping[str, object]
+) -> Handler:
+    site, subject = function_site(method), f"{cls.__name__}.{method.__name__}"
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    if not parameters:
+        raise DefinitionError(site, subject, "takes no event", "add a parameter annotated with an event class")
+    hints = typing.get_type_hints(
+        _annotations_of(method, [parameter.name for parameter in parameters]), method.__globals__, dict(local_names)
+    )
+    wants_envelope = False
+    for parameter in parameters[1:]:
+        if hints.get(parameter.name) is not Envelope or mark.kind == "fold":
+            raise DefinitionError(
+                site,
+                subject,
+                f"has the parameter {parameter.name!r}",
+                "a fold takes the event; a reaction takes the event and, on request, one `Envelope` (law 3)",
+            )
+        wants_envelope = True
+    triggers = tuple(_triggers(hints.get(parameters[0].name), site, subject))
+    for trigger in triggers:
+        _check_trigger(trigger, mark, key, site, subject)
+    return Handler(method, method.__name__, mark, site, triggers, wants_envelope, local_names)
+
+
+def _annotations_of(method: Callable[..., Any], names: list[str]) -> Any:  # noqa: ANN401 - what get_type_hints takes
+    """Only the parameters' annotations: a return annotation may name what nobody needs at run time."""
+    found = {name: method.__annotations__[name] for name in names if name in method.__annotations__}
+    return type("annotations", (), {"__annotations__": found})
+
+
+def _triggers(annotation: object, site: str, subject: str) -> Iterator[Trigger]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for member in typing.get_args(annotation):
+            yield from _triggers(member, site, subject)
+        return
+    if typing.get_origin(annotation) is CommandGivenUp:
+        (command,) = typing.get_args(annotation)
+        if isinstance(command, type) and issubclass(command, Command) and command is not Command:
+            yield (CommandGivenUp, command)
+            return
+    elif annotation is CommandGivenUp:
+        raise DefinitionError(
+            site, subject, "handles CommandGivenUp of any command", "name the command: CommandGivenUp[ChargeCard]"
+        )
+    elif isinstance(annotation, type) and issubclass(annotation, Event) and "__procession__" in vars(annotation):
+        yield annotation
+        return
+    shown = "nothing" if annotation is None else getattr(annotation, "__name__", str(annotation))
+    raise DefinitionError(
+        site, subject, f"handles {shown}, which is no event type", "annotate the parameter with an event class"
+    )
+
+
+def _check_trigger(trigger: Trigger, mark: Mark, key: KeySpec, site: str, subject: str) -> None:
+    event = trigger[0] if isinstance(trigger, tuple) else trigger
+    if mark.kind == "fold" and issubclass(event, FailureEvent):
+        raise DefinitionError(
+            site,
+            subject,
+            f"folds {trigger_name(trigger)}, which is a failure event",
+            "a failure never changes state (law 2): answer it in a reaction, or make it an ordinary event",
+        )
+    field = mark.key or key
+    addressed = event.__module__ == Event.__module__
+    if isinstance(field, str) and not addressed and field not in field_names(event):
+        raise DefinitionError(
+            site,
+            subject,
+            f"has the key {field!r}, which {event.__name__} does not have",
+            f"name a field of {event.__name__}, or give the handler key=...",
+        )

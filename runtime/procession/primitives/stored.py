@@ -1,0 +1,83 @@
+"""What makes a class storable: its own stored name and version, frozen fields, none of which can change."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from procession.errors import DefinitionError
+from procession.primitives.fields import mutable_part, resolved_fields
+from procession.primitives.site import class_site
+
+Kind = Literal["event", "failure", "command"]
+_NAME_BYTES_MAX = 200
+
+
+@attrs.frozen
+class Stored:
+    """How a class is known in the journal: never derived from the class or its module."""
+
+    name: str
+    version: int
+    kind: Kind
+    site: str
+    extra_fields: Literal["refuse", "ignore"]
+
+
+def seal(cls: type, stored: Stored) -> None:
+    """Freeze a class that is being defined, and give it its stored name.
+
+    Raises:
+        DefinitionError: it can't be stored; says where and how to mend it.
+    """
+    _check_name(cls, stored)
+    attrs.frozen(cls, slots=False)
+    cls.__procession__ = stored  # type: ignore[attr-defined]  # read back by stored_of
+    check_fields(cls, stored.site)
+
+
+def stored_of(cls: type) -> Stored:
+    """The stored name of an event or command class."""
+    found = cls.__dict__.get("__procession__")
+    if not isinstance(found, Stored):
+        raise DefinitionError(class_site(), cls.__name__, "has no stored name", 'define it with name="..."')
+    return found
+
+
+def check_fields(cls: type, site: str, *, later: bool = True) -> None:
+    """Refuse fields that can change.
+
+    Raises:
+        DefinitionError: a field can change.
+        NameError: an annotation names nothing, unless it may be defined `later`.
+    """
+    try:
+        fields = resolved_fields(cls)
+    except NameError:
+        if later:
+            return
+        raise
+    for name, annotation in fields.items():
+        problem = mutable_part(annotation)
+        if problem is not None:
+            raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1])
+
+
+def _check_name(cls: type, stored: Stored) -> None:
+    if not stored.name:
+        raise DefinitionError(
+            stored.site,
+            cls.__name__,
+            "has no stored name",
+            f'write class {cls.__name__}(..., name="something.happened"): the journal knows it by that name for ever',
+        )
+    if len(stored.name.encode("utf-8", "replace")) > _NAME_BYTES_MAX or not stored.name.isprintable():
+        raise DefinitionError(
+            stored.site,
+            cls.__name__,
+            f"has the stored name {stored.name[:40]!r}",
+            f"use a printable name of at most {_NAME_BYTES_MAX} bytes",
+        )
+    if stored.version < 1:
+        raise DefinitionError(stored.site, cls.__name__, f"has version {stored.version}", "versions start at 1")
