@@ -96,8 +96,12 @@ class JournalReader(Protocol):
         """Flows that match, in order of id. Flows that are `unstarted` are left out unless asked for by status."""
         ...
 
-    async def unhandled(self, process: str | None, key: str | None, after_position: int, limit: int) -> list[UnhandledRow]:
-        """Events that no turn handled, in order of position; of one process and key where named."""
+    async def unhandled(
+        self, process: str | None, key: str | None, after_position: int, limit: int
+    ) -> list[UnhandledRow]:
+        """Events that no turn handled, in order of position; of one process and key where named.
+
+        A page that is full ends with all rows of its last position, so it may hold more than `limit`."""
         ...
 
     async def counts(self) -> JournalCounts:
@@ -143,6 +147,10 @@ class Journal(JournalReader, Protocol):
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing; durable on return. Counts on the engine for positions, ids and versions.
+
+        Positions ascend, within a commit and from one to the next (gaps are fine). The steps of a flow follow the
+        stored version of its row without a gap, and the commit holds that row at the version of its last step; a
+        row without steps is at the stored version. Types are new; concerns may replace.
 
         Raises:
             CommitFailed: I/O failed; the outcome is unknown. Call `reopen` before anything else.

@@ -171,7 +171,7 @@ class ConcernRow(NamedTuple):
 class Commit:
     """All that one transaction writes. Filled by the engine, sealed once, written whole or not at all.
 
-    Order of writing: types, concerns, events, flows, steps, unhandled, deliveries, commands, command changes,
+    Order of writing: types, concerns, events, flows, steps, unhandled, resumed, withdrawn, deliveries, commands, command changes,
     timers of ended flows (deleted), timers, snapshots.
     """
 
@@ -180,6 +180,8 @@ class Commit:
     flows: dict[int, FlowRow] = attrs.field(factory=dict)
     """By id; inserted or replaced whole."""
     unhandled: list[UnhandledRow] = attrs.field(factory=list)
+    resumed: set[int] = attrs.field(factory=set)
+    """Flows whose deliveries that are `waiting` or `quarantined` all become `pending`. Applied before `deliveries`."""
     deliveries: dict[tuple[int, int], DeliveryRow | None] = attrs.field(factory=dict)
     """By (flow, position): inserted or replaced; None deletes."""
     withdrawn: list[tuple[int, str]] = attrs.field(factory=list)
@@ -258,10 +260,11 @@ class Heads(NamedTuple):
 class TypeInUse(NamedTuple):
     """A type that something open needs (rule 27)."""
 
-    kind: Literal["command", "timer", "delivery", "flow"]
+    kind: Literal["command", "timer", "delivery", "flow", "step"]
+    """`flow`: `name` is the process and `version` 0. `step`: an event type that a live flow is folded from."""
     name: str
     version: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a row
 
 
 @attrs.frozen

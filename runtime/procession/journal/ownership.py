@@ -1,0 +1,156 @@
+"""Who owns a journal file: an OS lock on a file beside it, which names the holder. Linux and macOS."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+
+import attrs
+import trio
+
+from procession.errors import JournalOwned, JournalUnwritable
+
+if sys.platform == "win32":  # pragma: no cover - refused in one place, so that nobody meets half a lock
+    raise ImportError("procession runs on Linux and macOS: a journal is owned by an OS lock that this system lacks")
+
+import fcntl
+
+_TRIES_MAX = 5
+_TRY_PAUSE_S = 0.02
+
+
+@attrs.frozen
+class Holder:
+    """What a lock file says."""
+
+    pid: int
+    host: str
+    started_us: int
+    address: str | None
+    """Address of the owner's local socket, where it has one."""
+    running: bool
+    """Whether the lock is held; if not, the rest tells of the last owner, who did not close."""
+
+    @property
+    def started_at(self) -> str:
+        """When the holder started, ISO 8601 in UTC."""
+        return datetime.fromtimestamp(self.started_us / 1_000_000, tz=UTC).isoformat(timespec="seconds")
+
+
+class Lock:
+    """The lock of one journal, held by this process until `release` or its death."""
+
+    def __init__(self, path: str, descriptor: int, holder: Holder) -> None:
+        self.path = path
+        self.holder = holder
+        self._descriptor = descriptor
+
+    def announce(self, address: str | None) -> None:
+        """Name the owner's local socket in the lock file."""
+        self.holder = attrs.evolve(self.holder, address=address)
+        _describe(self._descriptor, self.holder)
+
+    def owned(self) -> JournalOwned:
+        """The error for whoever else wants this journal."""
+        return _owned(self.path, self.holder)
+
+    def release(self) -> None:
+        """Empty the file and let the lock go. Doing it twice is fine."""
+        if self._descriptor >= 0:
+            # In a forked child the descriptor is shared: only the owner may empty the file and unlock it.
+            if os.getpid() == self.holder.pid:
+                os.ftruncate(self._descriptor, 0)
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def lock_path(path: str) -> str:
+    """The lock file of a journal file."""
+    return f"{path}.lock"
+
+
+async def acquire(path: str, started_us: int) -> Lock:
+    """Take the lock of a journal for this process.
+
+    Raises:
+        JournalOwned: another process, or another runtime in this one, holds it.
+        JournalUnwritable: the lock file can't be made.
+
+    Cancellation: nothing is held.
+    """
+    try:
+        descriptor = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise JournalUnwritable(path, f"its lock file can't be made: {error.strerror}") from error
+    try:
+        for attempt in range(_TRIES_MAX):
+            if _try_lock(descriptor, fcntl.LOCK_EX):
+                break
+            # A reader that asks whether an owner runs holds the lock for a moment: look again before refusing.
+            if attempt + 1 == _TRIES_MAX:
+                raise _owned(path, _parse(_content(descriptor), running=True))
+            await trio.sleep(_TRY_PAUSE_S)
+        holder = Holder(os.getpid(), os.uname().nodename, started_us, None, running=True)
+        _describe(descriptor, holder)
+    except BaseException:  # not an answer to the error: the descriptor must go whatever ends this
+        os.close(descriptor)
+        raise
+    return Lock(path, descriptor, holder)
+
+
+def holder_of(path: str) -> Holder | None:
+    """Who holds the lock of a journal, or died holding it; None where nobody does. Writes nothing."""
+    try:
+        descriptor = os.open(lock_path(path), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        running = not _try_lock(descriptor, fcntl.LOCK_SH)
+        content = _content(descriptor)
+    finally:
+        os.close(descriptor)
+    if not content and not running:
+        return None
+    return _parse(content, running=running)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, 4096, 0)
+
+
+def _describe(descriptor: int, holder: Holder) -> None:
+    content = json.dumps(
+        {
+            "pid": holder.pid,
+            "host": holder.host,
+            "started_us": holder.started_us,
+            "started_at": holder.started_at,
+            "address": holder.address,
+        }
+    )
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, content.encode() + b"\n", 0)
+
+
+def _parse(content: bytes, *, running: bool) -> Holder:
+    try:
+        found = json.loads(content)
+        return Holder(found["pid"], found["host"], found["started_us"], found["address"], running)
+    except (ValueError, KeyError, TypeError):
+        # Caught between being made and being written: held, but not yet named.
+        return Holder(0, "unknown", 0, None, running)
+
+
+def _owned(path: str, holder: Holder) -> JournalOwned:
+    return JournalOwned(path, holder.pid, holder.host, holder.started_at)

@@ -1,0 +1,322 @@
+"""The embedded journal: one SQLite file, one owner, one connection that writes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeVar
+
+import attrs
+import trio
+
+from procession.errors import (
+    CommitFailed,
+    CommitRejected,
+    Fenced,
+    JournalDamaged,
+    JournalUnwritable,
+    ProcessionError,
+    RuntimeClosed,
+)
+from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.ownership import Lock
+from procession.journal.rows import Commit
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened
+from procession.journal.sqlite_thread import Lane, LoopThread
+
+T = TypeVar("T")
+
+_REJECTING = (
+    sqlite_write.Refused,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    UnicodeEncodeError,
+    TypeError,
+)
+"""Errors of the data: they come before SQLite's COMMIT, and a rollback takes back all of it."""
+
+_owned_here: dict[tuple[int, int], Lock] = {}
+"""Files that this process owns, by device and inode: see `sqlite_schema.check_header` for why none is opened again."""
+
+
+@attrs.frozen
+class _Settings:
+    synchronous: Literal["FULL", "NORMAL"]
+    readers: int
+    unclean_period_us: int
+    wal_pages_max: int
+    clock_us: Callable[[], int]
+
+
+class SqliteJournal(SqliteReader):
+    """A journal file that this process owns. Made by `open_sqlite`; used within one trio run."""
+
+    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock) -> None:
+        super().__init__(path, thread)
+        self._settings = settings
+        self._lock = lock
+        self._pid = os.getpid()
+        self._writer = Lane()
+        self._epoch = 0
+        self._tail = sqlite_write.Tail(0, 0, 0, 0)
+        self._turn = trio.Lock()
+        self._broken: str | None = None
+        self._fenced = False
+        self._wal_pages = 0
+
+    def announce(self, address: str | None) -> None:
+        """Name the owner's local socket in the lock file, for the verbs of other processes."""
+        self._lock.announce(address)
+
+    async def commit(self, commit: Commit) -> None:
+        self._check_process()
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                self._check_usable()
+                try:
+                    self._tail = await self._write(
+                        partial(
+                            sqlite_write.write,
+                            tail=self._tail,
+                            epoch=self._epoch,
+                            commit=commit,
+                            clock_us=self._settings.clock_us,
+                        )
+                    )
+                except _REJECTING as error:
+                    raise CommitRejected(str(error)) from error
+                except sqlite_write.Overtaken:
+                    self._fenced = True
+                    raise Fenced(self._path) from None
+                except sqlite3.Error as error:
+                    self._broken = str(error)
+                    raise CommitFailed(self._broken) from error
+                self._count_pages(commit)
+
+    async def reopen(self) -> None:
+        self._check_process()
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                if not self._thread.running:
+                    raise RuntimeClosed
+                if self._broken is None:
+                    self._broken = "it is being reopened"
+                try:
+                    await self._thread.call(self._open_again)
+                except sqlite_write.Overtaken:
+                    self._fenced = True
+                    raise Fenced(self._path) from None
+                except (sqlite3.Error, ProcessionError) as error:
+                    raise CommitFailed(str(error)) from error
+                self._broken = None
+
+    async def checkpoint(self) -> None:
+        self._check_process()
+        async with self._turn:
+            self._check_usable()
+            self._wal_pages = 0
+            try:
+                await self._write(sqlite_write.checkpoint)
+            except sqlite3.Error as error:
+                raise CommitFailed(f"a checkpoint failed: {error}") from error
+
+    async def close_clean(self) -> None:
+        self._check_process()
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                try:
+                    if self._thread.running and self._broken is None and not self._fenced:
+                        now_us = self._settings.clock_us()
+                        await self._write(partial(sqlite_write.leave, epoch=self._epoch, now_us=now_us))
+                        await self._write(sqlite_write.checkpoint)
+                except sqlite3.Error as error:
+                    raise CommitFailed(f"the clean end is not recorded: {error}") from error
+                finally:
+                    await self._close()
+
+    async def close(self) -> None:
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                await self._close()
+
+    async def _close(self) -> None:
+        # The lock goes last: while a connection is open, nobody else may own the file.
+        await self._thread.close()
+        _forget(self._lock)
+        self._lock.release()
+
+    def _check_process(self) -> None:
+        # A forked child shares descriptors with the owner, but none of its threads and none of its POSIX locks.
+        if os.getpid() != self._pid:
+            raise self._lock.owned()
+
+    def _check_usable(self) -> None:
+        if self._fenced:
+            raise Fenced(self._path)
+        if not self._thread.running:
+            raise RuntimeClosed
+        if self._broken is not None:
+            raise CommitFailed(self._broken)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._thread.call(partial(self._writer.run, work))
+
+    def _count_pages(self, commit: Commit) -> None:
+        # SQLite does not tell how many pages wait in the log. A commit of one step touches about eight, and one of
+        # many about one for each row: an estimate from above.
+        rows = len(commit.events) + len(commit.steps) + len(commit.flows) + len(commit.commands)
+        self._wal_pages += 8 + rows + len(commit.command_changes) + len(commit.timers) + len(commit.deliveries)
+        if self._wal_pages >= self._settings.wal_pages_max:
+            self._wal_pages = 0
+            self._thread.start(partial(self._writer.run, sqlite_write.checkpoint))
+
+    async def _open_first(self, now_us: int) -> None:
+        """In the loop's thread: connect, check or make the schema, take over."""
+        await self._connect_writer(now_us)
+        self._id = await self._writer.run(sqlite_read.journal_id)
+        tenure = sqlite_write.Tenure(0, self._pid, self._lock.holder.host, now_us)
+        await self._writer.run(partial(_check_tail, path=self._path))
+        self._tail, self._epoch = await self._writer.run(
+            partial(
+                sqlite_write.take_over,
+                journal_id=self._id,
+                tenure=tenure,
+                unclean_period_us=self._settings.unclean_period_us,
+            )
+        )
+        await self._open_readers()
+
+    async def _open_again(self) -> None:
+        """In the loop's thread: close all, connect all, and commit before anything is read."""
+        try:
+            await self._close_all()
+        except sqlite3.Error:
+            pass  # what fails to close is gone all the same, and the journal was broken before
+        try:
+            now_us = self._settings.clock_us()
+            await self._connect_writer(now_us)
+            self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=now_us))
+            await self._open_readers()
+        except (sqlite3.Error, sqlite_write.Overtaken, ProcessionError):
+            try:
+                await self._close_all()
+            except sqlite3.Error:
+                pass  # the first error is the one to tell
+            raise
+
+    async def _connect_writer(self, now_us: int) -> None:
+        await self._writer.connect(sqlite_schema.uri_of(self._path, "mode=rwc"), BUSY_S)
+        await self._writer.run(
+            partial(
+                sqlite_schema.prepare_owner,
+                path=self._path,
+                synchronous=self._settings.synchronous,
+                journal_id=secrets.token_bytes(16),
+                now_us=now_us,
+            )
+        )
+
+    async def _open_readers(self) -> None:
+        for _ in range(self._settings.readers):
+            await self._open_lane("mode=ro")
+
+    async def _close_all(self) -> None:
+        lanes, self._lanes = [*self._lanes, self._writer], []
+        self._writer = Lane()
+        # The writer last: only a connection that may write can tidy the write-ahead log away.
+        await close_all(lanes)
+
+
+def _check_tail(connection: sqlite3.Connection, path: str) -> None:
+    if connection.execute("select count(*) from owner").fetchone()[0] == 0:
+        return
+    tail = sqlite_write.read_tail(connection)
+    position, seq = connection.execute(
+        "select coalesce((select max(position) from event), 0), coalesce((select max(seq) from step), 0)"
+    ).fetchone()
+    if (position, seq) != (tail.position, tail.step_seq):
+        raise JournalDamaged(
+            path, f"it ends at event {position} and step {seq}, the last commit at {tail.position} and {tail.step_seq}"
+        )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _forget(lock: Lock) -> None:
+    for identity, held in list(_owned_here.items()):
+        if held is lock:
+            del _owned_here[identity]
+
+
+def _refuse_owned_here(path: str) -> None:
+    identity = _identity(path)
+    lock = None if identity is None else _owned_here.get(identity)
+    if lock is not None:
+        raise lock.owned()
+
+
+async def open_sqlite(
+    path: str | os.PathLike[str],
+    *,
+    clock_us: Callable[[], int],
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    readers: int = 2,
+    unclean_period_s: float = 600,
+    wal_pages_max: int = 8192,
+) -> SqliteJournal:
+    """Open a journal file as its owner; make it where there is none.
+
+    Args:
+        path: the file; its folder must be there. A lock file and SQLite's own `-wal` and `-shm` lie beside it.
+        clock_us: the time, microseconds since 1970 in UTC.
+        synchronous: `FULL` keeps every commit through a power loss; `NORMAL` may lose the last ones then.
+        readers: connections that read in parallel.
+        unclean_period_s: how long after an unclean end a start counts it.
+        wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
+
+    Raises:
+        JournalOwned: another process owns it, or this one already does.
+        NotAJournal, JournalTooNew: what is there is something else, or of a newer version; untouched.
+        JournalUnwritable: the folder or file refuses writing.
+        JournalDamaged: the journal ends before its last commit.
+
+    Cancellation: everything that was opened is closed, and the lock released.
+    """
+    assert readers >= 1
+    name = os.fspath(path)
+    sqlite_schema.check_place(name)
+    _refuse_owned_here(name)
+    sqlite_schema.check_header(name)
+    now_us = clock_us()
+    lock = await ownership.acquire(name, now_us)
+    journal: SqliteJournal | None = None
+    try:
+        settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us)
+        thread = LoopThread(name)
+        opening = SqliteJournal(name, thread, settings, lock)
+        thread.end_with(opening._close_all)
+        await opened(thread, partial(opening._open_first, now_us))
+        journal = opening
+    except sqlite3.OperationalError as error:
+        raise JournalUnwritable(name, str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise JournalDamaged(name, str(error)) from error
+    finally:
+        if journal is None:
+            lock.release()
+    identity = _identity(name)
+    assert identity is not None
+    _owned_here[identity] = lock
+    return journal

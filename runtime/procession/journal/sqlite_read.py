@@ -1,0 +1,304 @@
+"""Reading a SQLite journal: each question as one function over one read transaction, in a connection's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from procession.journal.rows import (
+    ArmedTimer,
+    CommandRow,
+    ConcernRow,
+    Delivered,
+    DeliveryRow,
+    DeliveryState,
+    EventRow,
+    FlowQuery,
+    FlowRow,
+    Heads,
+    JournalCounts,
+    LoadedFlow,
+    LookUp,
+    OpenCommand,
+    OwnerInfo,
+    SnapshotRow,
+    Stepped,
+    StepRow,
+    TimerRow,
+    TypeInUse,
+    TypeRow,
+    UnhandledRow,
+)
+
+
+def _columns(table: str, names: tuple[str, ...]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+_EVENT = _columns("event", EventRow._fields)
+_STEP = _columns("step", StepRow._fields)
+_FLOW = _columns("flow", FlowRow._fields)
+_COMMAND = _columns("command", CommandRow._fields)
+_TIMER = _columns("timer", TimerRow._fields)
+_DELIVERY = _columns("delivery", DeliveryRow._fields)
+
+_STEPS = (
+    f"select {_STEP}, {_EVENT} from (select * from step where flow = ? and version > ? order by version limit ?) as step"
+    " join event on event.position = step.position order by step.version"
+)
+_COMMANDS = (
+    f"select {_COMMAND}, flow.process, flow.key, step.effects, coalesce(event.correlation, event.id), event.trace"
+    " from command join flow on flow.id = command.flow"
+    " join step on step.flow = command.flow and step.position = command.position"
+    " join event on event.position = command.position"
+)
+_LIVE = "('unstarted', 'active', 'quarantined')"
+
+
+def journal_id(connection: sqlite3.Connection) -> bytes:
+    """The id that the journal was made with."""
+    found = connection.execute("select id from journal where one = 1").fetchone()[0]
+    assert isinstance(found, bytes)
+    return found
+
+
+def heads(connection: sqlite3.Connection) -> Heads:
+    """See `JournalReader.heads`; so for all that follow."""
+    return Heads._make(
+        connection.execute(
+            "select coalesce((select max(position) from event), 0), coalesce((select max(id) from flow), 0),"
+            " coalesce((select max(seq) from command), 0)"
+        ).fetchone()
+    )
+
+
+def look_up(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
+    known_ids: dict[tuple[str, str], tuple[int, bytes]] = {}
+    execute = connection.execute
+    for source_and_id in ids:
+        found = execute(
+            "select position, digest from event where source = ? and source_id = ?", source_and_id
+        ).fetchone()
+        if found is not None:
+            known_ids[source_and_id] = found
+    known_flows: dict[tuple[str, str], FlowRow] = {}
+    for process_and_key in flows:
+        found = execute(f"select {_FLOW} from flow where process = ? and key = ?", process_and_key).fetchone()
+        if found is not None:
+            known_flows[process_and_key] = FlowRow._make(found)
+    return LookUp(known_ids, known_flows)
+
+
+def load(connection: sqlite3.Connection, process: str, key: str, steps_max: int) -> LoadedFlow:
+    found = connection.execute(f"select {_FLOW} from flow where process = ? and key = ?", (process, key)).fetchone()
+    if found is None:
+        return LoadedFlow(None, None, [])
+    row = FlowRow._make(found)
+    kept = connection.execute("select * from snapshot where flow = ?", (row.id,)).fetchone()
+    snapshot = None if kept is None else SnapshotRow._make(kept)
+    after = 0 if snapshot is None else snapshot.version
+    return LoadedFlow(row, snapshot, steps(connection, row.id, after, steps_max))
+
+
+def steps(connection: sqlite3.Connection, flow: int, after_version: int, limit: int) -> list[Stepped]:
+    width = len(StepRow._fields)
+    return [
+        Stepped(StepRow._make(row[:width]), EventRow._make(row[width:]))
+        for row in connection.execute(_STEPS, (flow, after_version, limit))
+    ]
+
+
+def deliveries(
+    connection: sqlite3.Connection, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
+) -> list[Delivered]:
+    width = len(DeliveryRow._fields)
+    rows = connection.execute(
+        f"select {_DELIVERY}, {_EVENT} from delivery join event on event.position = delivery.position"
+        f" where delivery.flow = ? and delivery.position > ? and +delivery.state in ({_marks(states)})"
+        " order by delivery.position limit ?",
+        (flow, after_position, *states, limit),
+    )
+    return [Delivered(DeliveryRow._make(row[:width]), EventRow._make(row[width:])) for row in rows]
+
+
+def flows_with_deliveries(
+    connection: sqlite3.Connection, state: DeliveryState, after_flow: int, limit: int
+) -> list[FlowRow]:
+    rows = connection.execute(
+        f"select {_FLOW} from (select distinct flow from delivery where state = ? and flow > ? order by flow limit ?)"
+        " as found join flow on flow.id = found.flow order by flow.id",
+        (state, after_flow, limit),
+    )
+    return list(map(FlowRow._make, rows))
+
+
+def open_commands(connection: sqlite3.Connection, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+    rows = connection.execute(
+        f"{_COMMANDS} where command.state = 'open' and command.gateway = ? and command.due_us <= ?"
+        " order by command.due_us, command.seq limit ?",
+        (gateway, due_us_max, limit),
+    )
+    return list(map(_open_command, rows))
+
+
+def command(connection: sqlite3.Connection, command_id: bytes) -> OpenCommand | None:
+    found = connection.execute(f"{_COMMANDS} where command.id = ?", (command_id,)).fetchone()
+    return None if found is None else _open_command(found)
+
+
+def commands(connection: sqlite3.Connection, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+    rows = connection.execute(
+        f"{_COMMANDS} where command.flow = ? and command.seq > ? order by command.seq limit ?", (flow, after_seq, limit)
+    )
+    return list(map(_open_command, rows))
+
+
+def _open_command(row: tuple[Any, ...]) -> OpenCommand:
+    width = len(CommandRow._fields)
+    return OpenCommand(CommandRow._make(row[:width]), *row[width:])
+
+
+def timers(connection: sqlite3.Connection, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
+    width = len(TimerRow._fields)
+    rows = connection.execute(
+        f"select {_TIMER}, flow.process, flow.key from timer join flow on flow.id = timer.flow"
+        " where (timer.due_us, timer.flow, timer.name) > (?, ?, ?)"
+        " order by timer.due_us, timer.flow, timer.name limit ?",
+        (*after, limit),
+    )
+    return [ArmedTimer(TimerRow._make(row[:width]), *row[width:]) for row in rows]
+
+
+def timers_of(connection: sqlite3.Connection, flow: int) -> list[TimerRow]:
+    rows = connection.execute(f"select {_TIMER} from timer where flow = ? order by due_us, name", (flow,))
+    return list(map(TimerRow._make, rows))
+
+
+def events(
+    connection: sqlite3.Connection, after_position: int, limit: int, types: Sequence[str], until_position: int | None
+) -> list[EventRow]:
+    where, values = ["position > ?"], [after_position]
+    parameters: list[object] = list(values)
+    if types:
+        where.append(f"type in ({_marks(types)})")
+        parameters += types
+    if until_position is not None:
+        where.append("position <= ?")
+        parameters.append(until_position)
+    rows = connection.execute(
+        f"select {_EVENT} from event where {' and '.join(where)} order by position limit ?", (*parameters, limit)
+    )
+    return list(map(EventRow._make, rows))
+
+
+def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
+    where: list[str] = ["id > ?"]
+    parameters: list[object] = [after_flow]
+    for value, condition in (
+        (query.process, "process = ?"),
+        (query.outcome, "outcome = ?"),
+        (query.key, "key = ?"),
+        (query.key_prefix, "substr(key, 1, length(?)) = ?"),
+        (query.started_before_us, "started_us < ?"),
+        (query.started_after_us, "started_us > ?"),
+        (query.updated_before_us, "updated_us < ?"),
+    ):
+        if value is not None:
+            where.append(condition)
+            parameters += [value] * condition.count("?")
+    if query.status:
+        where.append(f"status in ({_marks(query.status)})")
+        parameters += query.status
+    else:
+        where.append("status <> 'unstarted'")
+    rows = connection.execute(
+        f"select {_FLOW} from flow where {' and '.join(where)} order by id limit ?", (*parameters, limit)
+    )
+    return list(map(FlowRow._make, rows))
+
+
+def unhandled(
+    connection: sqlite3.Connection, process: str | None, key: str | None, after_position: int, limit: int
+) -> list[UnhandledRow]:
+    where: list[str] = ["position > ?"]
+    parameters: list[object] = [after_position]
+    for value, condition in ((process, "process = ?"), (key, "key = ?")):
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    asked = f"select position, process, key, reason from unhandled where {' and '.join(where)}"
+    order = " order by position, process, key"
+    rows = connection.execute(f"{asked}{order} limit ?", (*parameters, limit)).fetchall()
+    if rows and len(rows) == limit:
+        # The next page begins after the last position, so the rows of that one must not be torn apart.
+        last = rows[-1][0]
+        whole = connection.execute(f"{asked} and position = ?{order}", (*parameters, last)).fetchall()
+        rows = [row for row in rows if row[0] != last] + whole
+    return list(map(UnhandledRow._make, rows))
+
+
+def counts(connection: sqlite3.Connection) -> JournalCounts:
+    count = connection.execute
+    by_type = dict(count("select type, count(*) from event group by type").fetchall())
+    return JournalCounts(
+        events=sum(by_type.values()),
+        events_by_type=by_type,
+        steps=count("select count(*) from step").fetchone()[0],
+        flows=_nested(connection, "select process, status, count(*) from flow group by process, status"),
+        outcomes=_nested(
+            connection,
+            "select process, outcome, count(*) from flow where outcome is not null group by process, outcome",
+        ),
+        commands=dict(count("select state, count(*) from command group by state").fetchall()),
+        timers=count("select count(*) from timer").fetchone()[0],
+        deliveries=dict(count("select state, count(*) from delivery group by state").fetchall()),
+        unhandled=_nested(connection, "select process, reason, count(*) from unhandled group by process, reason"),
+    )
+
+
+def _nested(connection: sqlite3.Connection, sql: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for outer, inner, count in connection.execute(sql):
+        found.setdefault(outer, {})[inner] = count
+    return found
+
+
+def types(connection: sqlite3.Connection) -> list[TypeRow]:
+    rows = connection.execute("select name, version, kind, shape from type order by kind, name, version")
+    return list(map(TypeRow._make, rows))
+
+
+def concerns(connection: sqlite3.Connection) -> list[ConcernRow]:
+    return list(map(ConcernRow._make, connection.execute("select process, type, since from concern order by 1, 2")))
+
+
+def types_in_use(connection: sqlite3.Connection) -> list[TypeInUse]:
+    questions = (
+        "select 'command', command.type, json_extract(step.effects, '$[' || command.idx || '].version'), count(*)"
+        " from command join step on step.flow = command.flow and step.position = command.position"
+        " where command.state = 'open' group by 2, 3 order by 2, 3",
+        "select 'timer', type, version, count(*) from timer group by 2, 3 order by 2, 3",
+        "select 'delivery', event.type, event.version, count(*)"
+        " from delivery join event on event.position = delivery.position group by 2, 3 order by 2, 3",
+        f"select 'flow', process, 0, count(*) from flow where status in {_LIVE} group by 2 order by 2",
+        "select 'step', event.type, event.version, count(*) from flow cross join step on step.flow = flow.id"
+        f" cross join event on event.position = step.position where flow.status in {_LIVE}"
+        " and step.outcome <> 'skipped' group by 2, 3 order by 2, 3",
+    )
+    return [TypeInUse._make(row) for question in questions for row in connection.execute(question)]
+
+
+def owner(connection: sqlite3.Connection) -> OwnerInfo | None:
+    """The owner row; whether the lock is held is for the caller to find out."""
+    found = connection.execute(
+        "select pid, host, started_us, epoch, unclean_starts from owner where one = 1"
+    ).fetchone()
+    if found is None:
+        return None
+    pid, host, started_us, epoch, unclean_starts = found
+    return OwnerInfo(pid, host, started_us, epoch, unclean_starts, running=False)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,260 @@
+"""Reading a SQLite journal from trio: a pool of connections, and a reader that works beside a running owner."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import attrs
+
+from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
+from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal.rows import (
+    ArmedTimer,
+    ConcernRow,
+    Delivered,
+    DeliveryState,
+    EventRow,
+    Fault,
+    FlowQuery,
+    FlowRow,
+    Heads,
+    JournalCounts,
+    LoadedFlow,
+    LookUp,
+    OpenCommand,
+    OwnerInfo,
+    Stepped,
+    TimerRow,
+    TypeInUse,
+    TypeRow,
+    UnhandledRow,
+)
+from procession.journal.sqlite_backup import write_backup
+from procession.journal.sqlite_thread import Lane, LoopThread
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+BUSY_S = 5.0
+"""How long SQLite itself waits for a lock before it reports an error."""
+
+
+class SqliteReader:
+    """A journal file as a reader sees it: never written, whoever owns it. Made by `read_sqlite`."""
+
+    def __init__(self, path: str, thread: LoopThread) -> None:
+        self._path = path
+        self._thread = thread
+        self._lanes: list[Lane] = []
+        self._id = b""
+
+    @property
+    def id(self) -> bytes:
+        return self._id
+
+    @property
+    def path(self) -> str:
+        """The journal's file."""
+        return self._path
+
+    async def _read(self, work: Work[T]) -> T:
+        """Run a question on the connection with the fewest before it, in one read transaction."""
+        if not self._thread.running:
+            raise RuntimeClosed
+        if not self._lanes:
+            raise CommitFailed("the journal is not reopened yet")
+        lane = min(self._lanes, key=_waiting)
+        lane.waiting += 1
+
+        def answered() -> None:
+            lane.waiting -= 1
+
+        try:
+            return await self._thread.call(partial(lane.run, partial(_in_transaction, work)), answered)
+        except sqlite3.Error as error:
+            raise self._read_error(error) from error
+
+    def _read_error(self, error: sqlite3.Error) -> JournalUnwritable | JournalDamaged | RuntimeClosed:
+        if isinstance(error, sqlite3.ProgrammingError):
+            return RuntimeClosed()
+        if isinstance(error, sqlite3.OperationalError):
+            return JournalUnwritable(self._path, f"reading failed: {error}")
+        return JournalDamaged(self._path, str(error))
+
+    async def heads(self) -> Heads:
+        return await self._read(sqlite_read.heads)
+
+    async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
+        return await self._read(partial(sqlite_read.look_up, ids=ids, flows=flows))
+
+    async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
+        return await self._read(partial(sqlite_read.load, process=process, key=key, steps_max=steps_max))
+
+    async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
+        return await self._read(partial(sqlite_read.steps, flow=flow, after_version=after_version, limit=limit))
+
+    async def deliveries(
+        self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
+    ) -> list[Delivered]:
+        return await self._read(
+            partial(sqlite_read.deliveries, flow=flow, after_position=after_position, limit=limit, states=states)
+        )
+
+    async def flows_with_deliveries(self, state: DeliveryState, after_flow: int, limit: int) -> list[FlowRow]:
+        return await self._read(
+            partial(sqlite_read.flows_with_deliveries, state=state, after_flow=after_flow, limit=limit)
+        )
+
+    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+        return await self._read(partial(sqlite_read.open_commands, gateway=gateway, due_us_max=due_us_max, limit=limit))
+
+    async def command(self, command_id: bytes) -> OpenCommand | None:
+        return await self._read(partial(sqlite_read.command, command_id=command_id))
+
+    async def commands(self, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+        return await self._read(partial(sqlite_read.commands, flow=flow, after_seq=after_seq, limit=limit))
+
+    async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
+        return await self._read(partial(sqlite_read.timers, after=after, limit=limit))
+
+    async def timers_of(self, flow: int) -> list[TimerRow]:
+        return await self._read(partial(sqlite_read.timers_of, flow=flow))
+
+    async def events(
+        self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None
+    ) -> list[EventRow]:
+        return await self._read(
+            partial(
+                sqlite_read.events,
+                after_position=after_position,
+                limit=limit,
+                types=types,
+                until_position=until_position,
+            )
+        )
+
+    async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
+        return await self._read(partial(sqlite_read.flows, query=query, after_flow=after_flow, limit=limit))
+
+    async def unhandled(
+        self, process: str | None, key: str | None, after_position: int, limit: int
+    ) -> list[UnhandledRow]:
+        return await self._read(
+            partial(sqlite_read.unhandled, process=process, key=key, after_position=after_position, limit=limit)
+        )
+
+    async def counts(self) -> JournalCounts:
+        return await self._read(sqlite_read.counts)
+
+    async def types(self) -> list[TypeRow]:
+        return await self._read(sqlite_read.types)
+
+    async def concerns(self) -> list[ConcernRow]:
+        return await self._read(sqlite_read.concerns)
+
+    async def types_in_use(self) -> list[TypeInUse]:
+        return await self._read(sqlite_read.types_in_use)
+
+    async def owner(self) -> OwnerInfo | None:
+        found = await self._read(sqlite_read.owner)
+        holder = ownership.holder_of(self._path)
+        return found if found is None or holder is None else attrs.evolve(found, running=holder.running)
+
+    async def verify(self) -> list[Fault]:
+        faults: list[Fault] = []
+        for check in sqlite_verify.checks():
+            while (found := await self._read(check)) is not None:
+                faults += found
+        return faults
+
+    async def backup(self, target: str) -> None:
+        await self._read(partial(write_backup, target=target))
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+    async def _open_lane(self, query: str) -> None:
+        lane = Lane()
+        self._lanes.append(lane)
+        await lane.connect(sqlite_schema.uri_of(self._path, query), BUSY_S)
+        await lane.run(partial(sqlite_schema.prepare_reader, path=self._path))
+
+    async def _close_lanes(self) -> None:
+        lanes, self._lanes = self._lanes, []
+        await close_all(lanes)
+
+
+def _waiting(lane: Lane) -> int:
+    return lane.waiting
+
+
+def _in_transaction(work: Work[T], connection: sqlite3.Connection) -> T:
+    connection.execute("begin")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("rollback")
+
+
+async def close_all(lanes: Sequence[Lane]) -> None:
+    """Close every lane, whatever becomes of the others; the first error is raised at the end."""
+    errors: list[sqlite3.Error] = []
+    for lane in lanes:
+        try:
+            await lane.close()
+        except sqlite3.Error as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+async def opened(thread: LoopThread, work: Callable[[], Awaitable[None]]) -> None:
+    """Run the opening of a journal; if it fails or is cancelled, nothing of it is left."""
+    complete = False
+    try:
+        await thread.call(work)
+        complete = True
+    finally:
+        if not complete:
+            await thread.close()
+
+
+async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
+    """Open a journal to read it, beside a running owner or with none. Takes no ownership and writes nothing.
+
+    Raises:
+        NotAJournal, JournalTooNew: the file is something else, or of a newer version.
+        JournalUnwritable: there is no such file, or it can't be read.
+        JournalDamaged: SQLite can't make sense of it.
+    """
+    name = os.fspath(path)
+    if not os.path.exists(name):
+        raise JournalUnwritable(name, "there is no such file")
+    if not os.path.isfile(name):
+        raise JournalUnwritable(name, "it is no file")
+    sqlite_schema.check_header(name)
+    thread = LoopThread(name)
+    reader = SqliteReader(name, thread)
+
+    async def open_lanes() -> None:
+        try:
+            await reader._open_lane("mode=ro")
+        except sqlite3.OperationalError:
+            # A read-only folder without the files of a write-ahead log: nobody can be writing, so what the file
+            # holds stands still.
+            if os.path.exists(f"{name}-wal") or os.access(os.path.dirname(os.path.abspath(name)), os.W_OK):
+                raise
+            await reader._close_lanes()
+            await reader._open_lane("mode=ro&immutable=1")
+        reader._id = await reader._lanes[0].run(sqlite_read.journal_id)
+
+    thread.end_with(reader._close_lanes)
+    try:
+        await opened(thread, open_lanes)
+    except sqlite3.Error as error:
+        raise reader._read_error(error) from error
+    return reader

@@ -1,0 +1,153 @@
+"""The file of a SQLite journal: what it must be before it is opened, its settings, its migrations."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from importlib.resources import files
+from urllib.parse import quote
+
+from procession.errors import JournalTooNew, JournalUnwritable, NotAJournal
+
+APPLICATION_ID = 0x50524F43
+"""`PROC`; SQLite keeps it in the header, where `file` and everybody else finds it."""
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+
+
+def _first_schema(connection: sqlite3.Connection) -> None:
+    script = files("procession.journal").joinpath("sqlite.sql").read_text(encoding="utf-8")
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script one by one: `executescript` would commit the transaction that it runs in."""
+    statements: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)
+"""Number n leads from schema n - 1 to n. Append only: journals out there have run the earlier ones."""
+
+SCHEMA = len(MIGRATIONS)
+
+
+def uri_of(path: str, mode: str) -> str:
+    """The URI by which SQLite opens a file; `mode` is its query."""
+    return f"file:{quote(os.path.abspath(path))}?{mode}"
+
+
+def check_place(path: str) -> None:
+    """Refuse a place where no journal can be, before anything is touched.
+
+    Raises:
+        JournalUnwritable: no such folder, or no right to write there.
+        NotAJournal: what is there is no regular file.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise JournalUnwritable(path, f"there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise JournalUnwritable(path, f"the folder {folder} refuses writing")
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise JournalUnwritable(path, error.strerror or str(error)) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAJournal(path, "not a regular file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise JournalUnwritable(path, "the file refuses writing")
+
+
+def check_header(path: str) -> None:
+    """Refuse a file that is no journal, or a newer one, by its first bytes and without SQLite: it stays untouched.
+
+    Only while no connection of this process has the file open: closing it would drop SQLite's locks.
+
+    Raises:
+        NotAJournal, JournalTooNew: as they say.
+        JournalUnwritable: the file can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise JournalUnwritable(path, error.strerror or str(error)) from error
+    if not header:
+        return  # made and not yet written: SQLite takes it as new
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise NotAJournal(path, "not a SQLite file")
+    _check(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
+
+
+def _check(path: str, application: int, schema: int) -> None:
+    if application != APPLICATION_ID:
+        raise NotAJournal(path, f"a SQLite file of another application, id {application}")
+    if schema > SCHEMA:
+        raise JournalTooNew(path, schema, SCHEMA)
+
+
+def check_opened(connection: sqlite3.Connection, path: str) -> int:
+    """The schema of an opened file, 0 where it is empty. Raises as `check_header` does."""
+    application = _pragma(connection, "application_id")
+    schema = _pragma(connection, "user_version")
+    tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+    if not tables and not application:
+        return 0
+    _check(path, application, schema)
+    return schema
+
+
+def prepare_owner(connection: sqlite3.Connection, path: str, synchronous: str, journal_id: bytes, now_us: int) -> None:
+    """Set the owner's connection up; make or migrate the schema. A migration is one transaction."""
+    schema = check_opened(connection, path)
+    connection.execute(f"pragma synchronous = {synchronous}")
+    if schema < SCHEMA:
+        # The first schema is written without the write-ahead log, so that the header tells from the first moment
+        # on whose file this is.
+        connection.execute("begin immediate")
+        try:
+            for number in range(schema, SCHEMA):
+                MIGRATIONS[number](connection)
+            if schema == 0:
+                connection.execute("insert into journal values (1, ?, ?)", (journal_id, now_us))
+            connection.execute(f"pragma application_id = {APPLICATION_ID}")
+            connection.execute(f"pragma user_version = {SCHEMA}")
+            connection.execute("commit")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+    mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
+    if mode != "wal":
+        raise JournalUnwritable(path, f"its file system allows no write-ahead log (journal mode {mode})")
+    connection.execute("pragma wal_autocheckpoint = 0")
+    connection.execute("pragma temp_store = memory")
+
+
+def prepare_reader(connection: sqlite3.Connection, path: str) -> None:
+    """Set a reading connection up; it can't write even by mistake."""
+    connection.execute("pragma query_only = on")
+    connection.execute("pragma temp_store = memory")
+    if check_opened(connection, path) != SCHEMA:
+        raise NotAJournal(path, "an empty file, or of an older schema that only an owner may migrate")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    found = connection.execute(f"pragma {name}").fetchone()[0]
+    assert isinstance(found, int)
+    return found

@@ -1,0 +1,200 @@
+"""The bridge from trio to aiosqlite: an asyncio loop in a thread of the journal's own, and connections behind it.
+
+aiosqlite can't be awaited from trio, and replacing the asyncio of the whole host process is not for an embedded
+library to do. So a plain asyncio loop runs in a thread, and each call is one hop: a function that runs whole in the
+connection's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import aiosqlite
+import trio
+
+T = TypeVar("T")
+
+
+class StagedConnection(sqlite3.Connection):
+    """A connection whose `commit` runs the next staged function.
+
+    aiosqlite runs `commit` in the connection's thread, so a whole transaction is one hop, by public API alone.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.staged: deque[Callable[[], None]] = deque()
+
+    def commit(self) -> None:
+        """Run what was staged first; with nothing staged, commit."""
+        if self.staged:
+            self.staged.popleft()()
+        else:
+            super().commit()
+
+
+class Lane:
+    """One aiosqlite connection. All its methods but `waiting` belong to the loop's thread."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """Calls handed in and not answered; read and written in trio's thread only."""
+        self._made: list[StagedConnection] = []
+        self._threads: list[threading.Thread] = []
+        self._connection: aiosqlite.Connection | None = None
+
+    async def connect(self, uri: str, busy_s: float) -> None:
+        """Open the file; autocommit, so that transactions begin and end where the code says."""
+        self._connection = await aiosqlite.connect(
+            uri, uri=True, factory=self._make, isolation_level=None, timeout=busy_s, cached_statements=256
+        )
+
+    def _make(self, *args: Any, **kwargs: Any) -> StagedConnection:
+        self._threads.append(threading.current_thread())
+        connection = StagedConnection(*args, **kwargs)
+        self._made.append(connection)
+        return connection
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function in the connection's thread."""
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("the connection is closed")
+        raw = self._made[-1]
+        result: list[T] = []
+        # aiosqlite queues `commit` before its first suspension: staging and queueing keep one order.
+        raw.staged.append(lambda: result.append(work(raw)))
+        await self._connection.commit()
+        return result[0]
+
+    async def close(self) -> None:
+        """Close the connection and wait for the end of its thread."""
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            self._made.clear()
+            while self._threads:
+                self._threads.pop().join()
+
+
+class LoopThread:
+    """A thread that runs an asyncio loop, for one trio run. Ends with that run at the latest."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._loop = asyncio.SelectorEventLoop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._token = trio.lowlevel.current_trio_token()
+        self._ending: Callable[[], Awaitable[None]] | None = None
+        self._over = trio.Event()
+        self._thread = threading.Thread(target=self._main, name=f"procession-journal {name}", daemon=True)
+        self._thread.start()
+        trio.lowlevel.spawn_system_task(self._guard, name=f"journal guard {name}")
+
+    def _main(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    async def _guard(self) -> None:
+        # The threads of aiosqlite are no daemons: one that is left over would hang the interpreter at its exit.
+        # trio cancels system tasks once the main task has ended, and then nobody is left to close the journal.
+        try:
+            await self._over.wait()
+        finally:
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._begin, self._end())
+                self._thread.join()
+
+    def end_with(self, ending: Callable[[], Awaitable[None]]) -> None:
+        """What to run in the loop before the thread ends: closing the connections."""
+        self._ending = ending
+
+    @property
+    def running(self) -> bool:
+        """Whether calls are taken."""
+        return not self._over.is_set()
+
+    async def call(self, work: Callable[[], Awaitable[T]], done: Callable[[], None] | None = None) -> T:
+        """Await something in the loop; `done` is called back in trio's thread, also where the caller is gone.
+
+        Cancellation: the caller leaves, the work goes on without effect on anybody.
+        """
+        if self._over.is_set():
+            raise sqlite3.ProgrammingError("the journal is closed")
+        answered = trio.Event()
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def answer() -> None:
+            if done is not None:
+                done()
+            answered.set()
+
+        async def run() -> None:
+            try:
+                results.append(await work())
+            except (Exception, asyncio.CancelledError) as error:  # carried over, and raised to the caller below
+                errors.append(error)
+            try:
+                self._token.run_sync_soon(answer)
+            except trio.RunFinishedError:
+                return  # nobody is left to tell
+
+        self._loop.call_soon_threadsafe(self._begin, run())
+        await answered.wait()
+        if errors:
+            try:
+                raise errors[0]
+            finally:
+                errors.clear()  # no cycle of error, frame and list
+        return results[0]
+
+    def start(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except sqlite3.Error:
+                return
+
+        self._loop.call_soon_threadsafe(self._begin, run())
+
+    def _begin(self, coroutine: Any) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self) -> None:
+        try:
+            if self._ending is not None:
+                await self._ending()
+        except sqlite3.Error:
+            pass  # what could not be closed in order is left to the next start, as after a crash
+        finally:
+            self._loop.stop()
+
+    async def close(self) -> None:
+        """Run the ending, then end the thread. Certain: also under cancellation; twice is fine."""
+        with trio.CancelScope(shield=True):
+            if self._over.is_set():
+                return
+            if self._ending is not None:
+                try:
+                    await self.call(self._ending)
+                except sqlite3.Error:
+                    pass  # as in `_end`
+            self._ending = None
+            self._over.set()
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+            await trio.lowlevel.checkpoint()

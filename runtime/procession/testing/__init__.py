@@ -1,0 +1,1 @@
+"""What users test their flows and journals with, as we do."""
