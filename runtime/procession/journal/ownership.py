@@ -85,6 +85,7 @@ async def acquire(path: str, started_us: int) -> Lock:
         descriptor = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise JournalUnwritable(path, f"its lock file can't be made: {error.strerror}") from error
+    lock: Lock | None = None
     try:
         for attempt in range(_TRIES_MAX):
             if _try_lock(descriptor, fcntl.LOCK_EX):
@@ -95,10 +96,13 @@ async def acquire(path: str, started_us: int) -> Lock:
             await trio.sleep(_TRY_PAUSE_S)
         holder = Holder(os.getpid(), os.uname().nodename, started_us, None, running=True)
         _describe(descriptor, holder)
-    except BaseException:  # not an answer to the error: the descriptor must go whatever ends this
-        os.close(descriptor)
-        raise
-    return Lock(path, descriptor, holder)
+        lock = Lock(path, descriptor, holder)
+    except OSError as error:
+        raise JournalUnwritable(path, f"its lock file can't be written: {error.strerror}") from error
+    finally:
+        if lock is None:
+            os.close(descriptor)
+    return lock
 
 
 def holder_of(path: str) -> Holder | None:

@@ -165,7 +165,7 @@ class SqliteJournal(SqliteReader):
             raise CommitFailed(self._broken)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._thread.call(partial(self._writer.run, work))
+        return await self._thread.hop(self._writer, work)
 
     def _count_pages(self, commit: Commit) -> None:
         # SQLite does not tell how many pages wait in the log. A commit of one step touches about eight, and one of

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 import attrs
+import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
 from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_verify
@@ -74,7 +75,7 @@ class SqliteReader:
             lane.waiting -= 1
 
         try:
-            return await self._thread.call(partial(lane.run, partial(_in_transaction, work)), answered)
+            return await self._thread.hop(lane, partial(_in_transaction, work), answered)
         except sqlite3.Error as error:
             raise self._read_error(error) from error
 
@@ -216,7 +217,10 @@ async def opened(thread: LoopThread, work: Callable[[], Awaitable[None]]) -> Non
     """Run the opening of a journal; if it fails or is cancelled, nothing of it is left."""
     complete = False
     try:
-        await thread.call(work)
+        # Shielded: what is being opened can't be closed before it is open.
+        with trio.CancelScope(shield=True):
+            await thread.call(work)
+        await trio.lowlevel.checkpoint_if_cancelled()
         complete = True
     finally:
         if not complete:

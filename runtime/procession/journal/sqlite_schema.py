@@ -128,10 +128,9 @@ def prepare_owner(connection: sqlite3.Connection, path: str, synchronous: str, j
             connection.execute(f"pragma application_id = {APPLICATION_ID}")
             connection.execute(f"pragma user_version = {SCHEMA}")
             connection.execute("commit")
-        except sqlite3.Error:
+        finally:
             if connection.in_transaction:
                 connection.execute("rollback")
-            raise
     mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
     if mode != "wal":
         raise JournalUnwritable(path, f"its file system allows no write-ahead log (journal mode {mode})")

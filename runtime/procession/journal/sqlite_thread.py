@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import aiosqlite
 import trio
@@ -83,6 +83,46 @@ class Lane:
                 self._threads.pop().join()
 
 
+class _Call(Generic[T]):
+    """One answer on its way from another thread to a waiting trio task; the first one counts."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken, done: Callable[[], None] | None) -> None:
+        self._token = token
+        self._done = done
+        self._answered = trio.Event()
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+
+    def answer(self, result: T) -> None:
+        self._results.append(result)
+        self._tell()
+
+    def fail(self, error: BaseException) -> None:
+        if not self._results and not self._errors:
+            self._errors.append(error)
+            self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._token.run_sync_soon(self._end)
+        except trio.RunFinishedError:
+            return  # nobody is left to tell
+
+    def _end(self) -> None:
+        if self._done is not None:
+            self._done()
+        self._answered.set()
+
+    async def wait(self) -> T:
+        await self._answered.wait()
+        if self._errors:
+            try:
+                raise self._errors[0]
+            finally:
+                self._errors.clear()  # no cycle of error, frame and list
+        return self._results[0]
+
+
 class LoopThread:
     """A thread that runs an asyncio loop, for one trio run. Ends with that run at the latest."""
 
@@ -129,33 +169,42 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        answered = trio.Event()
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def answer() -> None:
-            if done is not None:
-                done()
-            answered.set()
+        call: _Call[T] = _Call(self._token, done)
 
         async def run() -> None:
             try:
-                results.append(await work())
-            except (Exception, asyncio.CancelledError) as error:  # carried over, and raised to the caller below
-                errors.append(error)
-            try:
-                self._token.run_sync_soon(answer)
-            except trio.RunFinishedError:
-                return  # nobody is left to tell
+                call.answer(await work())
+            except (Exception, asyncio.CancelledError) as error:  # carried over, and raised to the caller
+                call.fail(error)
 
         self._loop.call_soon_threadsafe(self._begin, run())
-        await answered.wait()
-        if errors:
+        return await call.wait()
+
+    async def hop(
+        self, lane: Lane, work: Callable[[sqlite3.Connection], T], done: Callable[[], None] | None = None
+    ) -> T:
+        """Run a function in the connection's thread, which answers trio itself: the way back skips the loop.
+
+        Cancellation: as for `call`.
+        """
+        if self._over.is_set():
+            raise sqlite3.ProgrammingError("the journal is closed")
+        call: _Call[T] = _Call(self._token, done)
+
+        def answering(connection: sqlite3.Connection) -> None:
             try:
-                raise errors[0]
-            finally:
-                errors.clear()  # no cycle of error, frame and list
-        return results[0]
+                call.answer(work(connection))
+            except Exception as error:  # carried over, and raised to the caller
+                call.fail(error)
+
+        async def run() -> None:
+            try:
+                await lane.run(answering)
+            except (Exception, asyncio.CancelledError) as error:  # it did not come to the function
+                call.fail(error)
+
+        self._loop.call_soon_threadsafe(self._begin, run())
+        return await call.wait()
 
     def start(self, work: Callable[[], Awaitable[object]]) -> None:
         """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""

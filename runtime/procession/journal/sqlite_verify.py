@@ -8,13 +8,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from zlib import crc32
 
 import attrs
 
 from procession.journal.rows import EventRow, Fault, StepRow
 from procession.journal.sqlite_read import journal_id
-from procession.journal.sqlite_write import EVENT_TEXT, STEP_TEXT, chain_start, read_tail
+from procession.journal.sqlite_write import chain_start, event_crc, read_tail, step_crc
 
 SLICE_ROWS = 2000
 _FAULTS_MAX = 100
@@ -28,8 +27,8 @@ Slice = Callable[[sqlite3.Connection], "list[Fault] | None"]
 def checks() -> Iterator[Slice]:
     """All checks, in order; each is called until it returns None."""
     yield _once(_check_pages)
-    yield _Chain("event", "position", EventRow._fields, EVENT_TEXT).check
-    yield _Chain("step", "seq", StepRow._fields, STEP_TEXT).check
+    yield _Chain("event", "position", EventRow._fields, event_crc).check
+    yield _Chain("step", "seq", StepRow._fields, step_crc).check
     for code, cure, sql, last in _COMPARISONS:
         yield _Comparison(code, cure, sql, last).check
 
@@ -58,7 +57,7 @@ class _Chain:
     table: str
     place: str
     columns: tuple[str, ...]
-    text: str
+    crc_of: Callable[[tuple[Any, ...], int, str], int]
     _after: int = 0
     _crc: int | None = None
     _ended: bool = False
@@ -86,7 +85,7 @@ class _Chain:
             (self._after, SLICE_ROWS),
         ).fetchall()
         for place, stored, *values in rows:
-            expected = crc32((self.text % tuple(values)).encode(errors="surrogateescape"), self._crc)
+            expected = self.crc_of(tuple(values), self._crc, "surrogateescape")
             if expected != stored and len(faults) < _FAULTS_MAX:
                 found = (
                     f"{self.table} {place} or what was before it is not what was written (crc {stored}, not {expected})"

@@ -9,11 +9,6 @@ from zlib import crc32
 
 from procession.journal.rows import Commit, EventRow, FlowRow, StepRow
 
-EVENT_TEXT = "%s %r %s %s %r %s %s %s %s %r %r %s %s"
-"""The text of an event row that its CRC is of; part of the format of the file."""
-STEP_TEXT = "%s %s %s %s %s %s"
-"""The same for a step row, its seq left out: that is the row's place in the chain."""
-
 
 class Tail(NamedTuple):
     """The ends of both chains."""
@@ -31,6 +26,23 @@ class Tenure(NamedTuple):
     pid: int
     host: str
     started_us: int
+
+
+def event_crc(row: tuple[Any, ...], crc: int, errors: str = "strict") -> int:
+    """The CRC of an event row, over that of the row before; how it is made is part of the format of the file."""
+    position, id_, source, source_id, digest, type_, version, payload, keys, caused_by, correlation, at_us, trace = row
+    text = f"{position} {version} {at_us} {source} {source_id} {type_} {trace} {keys} {payload}"
+    crc = crc32(text.encode(errors=errors), crc32(id_, crc))
+    for blob in (digest, caused_by, correlation):
+        if blob is not None:
+            crc = crc32(blob, crc)
+    return crc
+
+
+def step_crc(row: tuple[Any, ...], crc: int, errors: str = "strict") -> int:
+    """The same of a step row, without its seq: that is the row's place in the chain."""
+    flow, version, position, outcome, name, effects = row
+    return crc32(f"{flow} {version} {position} {outcome} {name} {effects}".encode(errors=errors), crc)
 
 
 class Refused(Exception):
@@ -126,10 +138,9 @@ def write(connection: sqlite3.Connection, tail: Tail, epoch: int, commit: Commit
         if commit.snapshots:
             many("insert or replace into snapshot values (?, ?, ?, ?)", commit.snapshots)
         connection.execute("commit")
-    except BaseException:
+    finally:
         if connection.in_transaction:
             connection.execute("rollback")
-        raise
     return tail
 
 
@@ -140,7 +151,7 @@ def _chained_events(events: list[EventRow], tail: Tail) -> tuple[list[tuple[Any,
         if row[0] <= position:
             raise Refused(f"position {row[0]} does not follow position {position}")
         position = row[0]
-        crc = crc32((EVENT_TEXT % row).encode(), crc)
+        crc = event_crc(row, crc)
         chained.append((*row, crc))
     return chained, tail._replace(position=position, event_crc=crc)
 
@@ -150,7 +161,7 @@ def _chained_steps(steps: list[StepRow], tail: Tail) -> tuple[list[tuple[Any, ..
     chained: list[tuple[Any, ...]] = []
     for row in steps:
         seq += 1
-        crc = crc32((STEP_TEXT % row).encode(), crc)
+        crc = step_crc(row, crc)
         chained.append((seq, *row, crc))
     return chained, tail._replace(step_seq=seq, step_crc=crc)
 
@@ -253,10 +264,9 @@ def take_over(
                 (epoch, *tenure[1:], tenure.started_us, unclean),
             )
         connection.execute("commit")
-    except sqlite3.Error:
+    finally:
         if connection.in_transaction:
             connection.execute("rollback")
-        raise
     return tail, epoch
 
 
@@ -279,10 +289,9 @@ def barrier(connection: sqlite3.Connection, epoch: int, now_us: int) -> Tail:
             raise Overtaken
         tail = read_tail(connection)
         connection.execute("commit")
-    except (sqlite3.Error, Overtaken):
+    finally:
         if connection.in_transaction:
             connection.execute("rollback")
-        raise
     return tail
 
 

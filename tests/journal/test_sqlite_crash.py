@@ -1,0 +1,195 @@
+"""The SQLite journal where things go wrong: killed processes, full disks, commits that fail."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from procession.errors import CommitFailed
+from procession.journal import sqlite_thread
+from procession.journal.sqlite import open_sqlite
+from procession.testing.contract import started
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+WRITER = """
+import sys, trio
+from procession.journal.sqlite import open_sqlite
+from procession.testing.contract import started
+async def main():
+    journal = await open_sqlite(sys.argv[1], clock_us=lambda: 0, wal_pages_max=256)
+    n = (await journal.heads()).position
+    while True:
+        n += 1
+        await journal.commit(started(n, n))
+        print(n, flush=True)
+trio.run(main)
+"""
+
+
+async def test_a_killed_owner_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for start in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True, env=environment()
+        ) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline() for _ in range(40 + 37 * start)]
+            writer.kill()
+            acknowledged = int([*lines, *writer.stdout.read().splitlines()][-1])
+        journal = await open_sqlite(path, clock_us=lambda: 0)
+        assert (await journal.heads()).position >= acknowledged
+        assert await journal.verify() == []
+        owner = await journal.owner()
+        assert owner is not None
+        assert owner.unclean_starts == 1
+        await journal.close_clean()
+
+
+FULL_DISK = """
+import os, resource, sys, trio
+from procession.errors import CommitFailed
+from procession.journal.sqlite import open_sqlite
+from procession.testing.contract import started
+async def main():
+    journal = await open_sqlite(sys.argv[1], clock_us=lambda: 0)
+    await journal.commit(started(1, 1))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(sys.argv[1] + "-wal") + 100_000, hard))
+    acknowledged = 1
+    try:
+        while True:
+            await journal.commit(started(acknowledged + 1, acknowledged + 1))
+            acknowledged += 1
+    except CommitFailed:
+        print("failed")
+    try:
+        await journal.commit(started(10_000, 10_000))
+    except CommitFailed:
+        print("still failed")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    await journal.reopen()
+    position = (await journal.heads()).position
+    print("kept", acknowledged <= position <= acknowledged + 1)
+    await journal.commit(started(position + 1, position + 1))
+    print(await journal.verify())
+    await journal.close_clean()
+trio.run(main)
+"""
+
+
+def test_a_full_disk_fails_commits_until_it_is_reopened(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path / "journal.db"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env=environment(),
+    )
+    assert done.stdout.split("\n") == ["failed", "still failed", "kept True", "[]", ""], done.stderr
+
+
+class Failing(sqlite_thread.StagedConnection):
+    """A connection whose disk fails at chosen statements."""
+
+    fails: dict[str, str] = {}
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql in self.fails:
+            raise sqlite3.OperationalError(self.fails[sql])
+        return super().execute(sql, *parameters)
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    found: dict[str, str] = {}
+    monkeypatch.setattr(Failing, "fails", found)
+    monkeypatch.setattr(sqlite_thread, "StagedConnection", Failing)
+    return found
+
+
+@pytest.mark.parametrize("statement", ["begin immediate", "commit"])
+@pytest.mark.parametrize(
+    "found", ["disk I/O error", "database or disk is full", "attempt to write a readonly database"]
+)
+async def test_a_commit_that_fails_is_told_and_reopened(
+    tmp_path: Path, fails: dict[str, str], statement: str, found: str
+) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    await journal.commit(started(1, 1))
+    fails[statement] = found
+    with pytest.raises(CommitFailed, match=found):
+        await journal.commit(started(2, 2))
+    with pytest.raises(CommitFailed):
+        await journal.reopen()
+    with pytest.raises(CommitFailed):
+        await journal.heads()
+    fails.clear()
+    with pytest.raises(CommitFailed):
+        await journal.commit(started(2, 2))
+    await journal.reopen()
+    assert (await journal.heads()).position == 1
+    await journal.commit(started(2, 2))
+    assert await journal.verify() == []
+    await journal.close_clean()
+
+
+async def test_a_rollback_that_fails_leaves_the_outcome_unknown(tmp_path: Path, fails: dict[str, str]) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    await journal.commit(started(1, 1))
+    fails["rollback"] = "disk I/O error"
+    duplicate = started(1, 2)
+    with pytest.raises(CommitFailed):
+        await journal.commit(duplicate)
+    fails.clear()
+    await journal.reopen()
+    assert (await journal.heads()).position == 1
+    await journal.close()
+
+
+async def test_a_broken_journal_closes_all_the_same(tmp_path: Path, fails: dict[str, str]) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    fails["commit"] = "disk I/O error"
+    with pytest.raises(CommitFailed):
+        await journal.commit(started(1, 1))
+    await journal.close_clean()
+    fails.clear()
+    again = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    owner = await again.owner()
+    assert owner is not None
+    assert owner.unclean_starts == 1
+    await again.close()
+
+
+async def test_a_commit_under_way_ends_when_its_caller_is_cancelled(tmp_path: Path) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.commit, started(1, 1))
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert (await journal.heads()).position == 1
+    await journal.commit(started(2, 2))
+    assert await journal.verify() == []
+    await journal.close()
+
+
+async def test_a_read_whose_caller_left_disturbs_nobody(tmp_path: Path) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0, readers=1)
+    await journal.commit(started(1, 1))
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(journal.counts)
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert (await journal.heads()).position == 1
+    await journal.close()
