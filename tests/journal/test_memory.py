@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+
 from procession.errors import Fenced
 from procession.journal.memory import MemoryJournal
 from procession.testing import contract

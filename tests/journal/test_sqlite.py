@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from procession.errors import (
     CommitRejected,
     Fenced,
@@ -235,6 +236,25 @@ async def test_a_second_owner_in_one_process_is_refused(path: Path) -> None:
     await journal.commit(started(1, 1))
     await journal.close()
     await made(path, 0)
+
+
+LOCKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
+connection.execute("pragma journal_mode = delete")
+"""
+
+
+async def test_readers_in_the_process_of_the_owner_do_not_cost_it_its_locks(path: Path) -> None:
+    journal = await opened(path)
+    reader = await read_sqlite(path)
+    await reader.close()
+    with pytest.raises(JournalOwned):
+        await opened(path)
+    # Leaving the write-ahead log needs the file for itself, so it tells whether the owner still holds its locks.
+    assert "database is locked" in run(LOCKED, path).stderr
+    await journal.close()
+    assert run(LOCKED, path).stderr == ""
 
 
 async def test_a_forked_child_is_refused(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+
 from procession.errors import CommitFailed
 from procession.journal import sqlite_thread
 from procession.journal.sqlite import open_sqlite

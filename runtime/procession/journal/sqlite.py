@@ -25,6 +25,7 @@ from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_wri
 from procession.journal.ownership import Lock
 from procession.journal.rows import Commit
 from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened
+from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 
 T = TypeVar("T")
@@ -41,9 +42,6 @@ _REJECTING = (
 )
 """Errors of the data: they come before SQLite's COMMIT, and a rollback takes back all of it."""
 
-_owned_here: dict[tuple[int, int], Lock] = {}
-"""Files that this process owns, by device and inode: see `sqlite_schema.check_header` for why none is opened again."""
-
 
 @attrs.frozen
 class _Settings:
@@ -57,8 +55,8 @@ class _Settings:
 class SqliteJournal(SqliteReader):
     """A journal file that this process owns. Made by `open_sqlite`; used within one trio run."""
 
-    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock) -> None:
-        super().__init__(path, thread)
+    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse) -> None:
+        super().__init__(path, thread, use)
         self._settings = settings
         self._lock = lock
         self._pid = os.getpid()
@@ -148,7 +146,7 @@ class SqliteJournal(SqliteReader):
     async def _close(self) -> None:
         # The lock goes last: while a connection is open, nobody else may own the file.
         await self._thread.close()
-        _forget(self._lock)
+        self._use.release()
         self._lock.release()
 
     def _check_process(self) -> None:
@@ -246,27 +244,6 @@ def _check_tail(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _forget(lock: Lock) -> None:
-    for identity, held in list(_owned_here.items()):
-        if held is lock:
-            del _owned_here[identity]
-
-
-def _refuse_owned_here(path: str) -> None:
-    identity = _identity(path)
-    lock = None if identity is None else _owned_here.get(identity)
-    if lock is not None:
-        raise lock.owned()
-
-
 async def open_sqlite(
     path: str | os.PathLike[str],
     *,
@@ -295,17 +272,19 @@ async def open_sqlite(
     Cancellation: everything that was opened is closed, and the lock released.
     """
     assert readers >= 1
-    name = os.fspath(path)
+    name = os.path.realpath(path)
     sqlite_schema.check_place(name)
-    _refuse_owned_here(name)
-    sqlite_schema.check_header(name)
     now_us = clock_us()
-    lock = await ownership.acquire(name, now_us)
+    use = FileUse(name)
+    lock: Lock | None = None
     journal: SqliteJournal | None = None
     try:
+        if use.first:
+            sqlite_schema.check_header(name)
+        lock = await ownership.acquire(name, now_us)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us)
         thread = LoopThread(name)
-        opening = SqliteJournal(name, thread, settings, lock)
+        opening = SqliteJournal(name, thread, settings, lock, use)
         thread.end_with(opening._close_all)
         await opened(thread, partial(opening._open_first, now_us))
         journal = opening
@@ -315,8 +294,7 @@ async def open_sqlite(
         raise JournalDamaged(name, str(error)) from error
     finally:
         if journal is None:
-            lock.release()
-    identity = _identity(name)
-    assert identity is not None
-    _owned_here[identity] = lock
+            use.release()
+            if lock is not None:
+                lock.release()
     return journal

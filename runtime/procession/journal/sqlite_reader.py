@@ -35,6 +35,7 @@ from procession.journal.rows import (
     UnhandledRow,
 )
 from procession.journal.sqlite_backup import write_backup
+from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ BUSY_S = 5.0
 class SqliteReader:
     """A journal file as a reader sees it: never written, whoever owns it. Made by `read_sqlite`."""
 
-    def __init__(self, path: str, thread: LoopThread) -> None:
+    def __init__(self, path: str, thread: LoopThread, use: FileUse) -> None:
+        self._use = use
         self._path = path
         self._thread = thread
         self._lanes: list[Lane] = []
@@ -177,6 +179,7 @@ class SqliteReader:
 
     async def close(self) -> None:
         await self._thread.close()
+        self._use.release()
 
     async def _open_lane(self, query: str) -> None:
         lane = Lane()
@@ -230,35 +233,46 @@ async def opened(thread: LoopThread, work: Callable[[], Awaitable[None]]) -> Non
 async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
     """Open a journal to read it, beside a running owner or with none. Takes no ownership and writes nothing.
 
+    Where no owner runs, SQLite may make an empty `-wal` and a `-shm` file beside it and leave them; both are harmless.
+
     Raises:
         NotAJournal, JournalTooNew: the file is something else, or of a newer version.
         JournalUnwritable: there is no such file, or it can't be read.
         JournalDamaged: SQLite can't make sense of it.
     """
-    name = os.fspath(path)
+    name = os.path.realpath(path)
     if not os.path.exists(name):
         raise JournalUnwritable(name, "there is no such file")
     if not os.path.isfile(name):
         raise JournalUnwritable(name, "it is no file")
-    sqlite_schema.check_header(name)
-    thread = LoopThread(name)
-    reader = SqliteReader(name, thread)
-
-    async def open_lanes() -> None:
-        try:
-            await reader._open_lane("mode=ro")
-        except sqlite3.OperationalError:
-            # A read-only folder without the files of a write-ahead log: nobody can be writing, so what the file
-            # holds stands still.
-            if os.path.exists(f"{name}-wal") or os.access(os.path.dirname(os.path.abspath(name)), os.W_OK):
-                raise
-            await reader._close_lanes()
-            await reader._open_lane("mode=ro&immutable=1")
-        reader._id = await reader._lanes[0].run(sqlite_read.journal_id)
-
-    thread.end_with(reader._close_lanes)
+    use = FileUse(name)
+    reader: SqliteReader | None = None
     try:
-        await opened(thread, open_lanes)
-    except sqlite3.Error as error:
-        raise reader._read_error(error) from error
+        if use.first:
+            sqlite_schema.check_header(name)
+        thread = LoopThread(name)
+        opening = SqliteReader(name, thread, use)
+        thread.end_with(opening._close_lanes)
+        await opened(thread, partial(_open_to_read, opening, name))
+        reader = opening
+    except sqlite3.OperationalError as error:
+        raise JournalUnwritable(name, f"reading failed: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise JournalDamaged(name, str(error)) from error
+    finally:
+        if reader is None:
+            use.release()
     return reader
+
+
+async def _open_to_read(reader: SqliteReader, path: str) -> None:
+    try:
+        await reader._open_lane("mode=ro")
+    except sqlite3.OperationalError:
+        # A read-only folder without the files of a write-ahead log: nobody can be writing, so what the file holds
+        # stands still.
+        if os.path.exists(f"{path}-wal") or os.access(os.path.dirname(path), os.W_OK):
+            raise
+        await reader._close_lanes()
+        await reader._open_lane("mode=ro&immutable=1")
+    reader._id = await reader._lanes[0].run(sqlite_read.journal_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
 from urllib.parse import quote
@@ -42,6 +43,29 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)
 SCHEMA = len(MIGRATIONS)
 
 
+_in_use: Counter[str] = Counter()
+
+
+class FileUse:
+    """That this process has a file open, from before it is opened until after it is closed.
+
+    POSIX drops all locks that a process has on a file as soon as it closes any descriptor of it, SQLite's among them.
+    So a plain `open` is for the first user only; `path` is free of links.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.first = not _in_use[path]
+        _in_use[path] += 1
+        self._released = False
+
+    def release(self) -> None:
+        """No longer open. Doing it twice is fine."""
+        if not self._released:
+            self._released = True
+            _in_use[self._path] -= 1
+
+
 def uri_of(path: str, mode: str) -> str:
     """The URI by which SQLite opens a file; `mode` is its query."""
     return f"file:{quote(os.path.abspath(path))}?{mode}"
@@ -74,7 +98,7 @@ def check_place(path: str) -> None:
 def check_header(path: str) -> None:
     """Refuse a file that is no journal, or a newer one, by its first bytes and without SQLite: it stays untouched.
 
-    Only while no connection of this process has the file open: closing it would drop SQLite's locks.
+    Only by the first user of the file in this process, see `FileUse`; others leave it to `check_opened`.
 
     Raises:
         NotAJournal, JournalTooNew: as they say.
