@@ -7,8 +7,8 @@ import trio
 
 from procession.errors import Fenced
 from procession.journal.memory import MemoryJournal
-from procession.testing import contract
-from procession.testing.contract import JournalContract, flow, started
+from procession.testing.contract import JournalContract
+from procession.testing.journal_rows import PROCESS, flow, started
 
 
 class TestMemoryContract(JournalContract):
@@ -54,6 +54,6 @@ async def test_each_call_lets_others_run(autojump_clock: trio.testing.MockClock)
     with trio.testing.assert_checkpoints():
         await journal.commit(started(1, 1))
     with trio.testing.assert_checkpoints():
-        loaded = await journal.load(contract.PROCESS, "k1", 9)
+        loaded = await journal.load(PROCESS, "k1", 9)
     assert loaded.row == flow(1, 1)
     assert autojump_clock.current_time() == 0.0

@@ -18,7 +18,6 @@ import trio
 from procession.errors import (
     CommitRejected,
     Fenced,
-    JournalDamaged,
     JournalOwned,
     JournalTooNew,
     JournalUnwritable,
@@ -29,10 +28,10 @@ from procession.journal.rows import Commit, TypeRow
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
 from procession.journal.sqlite_reader import read_sqlite
-from procession.testing.contract import (
+from procession.testing.contract import JournalContract
+from procession.testing.journal_rows import (
     NOW_US,
     PROCESS,
-    JournalContract,
     command,
     command_effect,
     delivery,
@@ -151,7 +150,7 @@ from pathlib import Path
 from procession.errors import JournalUnwritable
 from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
-from procession.testing.contract import started
+from procession.testing.journal_rows import started
 path = Path(sys.argv[1])
 async def main():
     journal = await open_sqlite(path, clock_us=lambda: 0)
@@ -333,7 +332,7 @@ async def test_a_cancelled_open_leaves_nothing(path: Path) -> None:
 FORGOTTEN = """
 import sys, trio
 from procession.journal.sqlite import open_sqlite
-from procession.testing.contract import started
+from procession.testing.journal_rows import started
 kept = []
 async def main():
     kept.append(await open_sqlite(sys.argv[1], clock_us=lambda: 0))
@@ -452,79 +451,6 @@ async def test_the_write_ahead_log_stays_bounded(path: Path) -> None:
     assert Path(f"{path}-wal").stat().st_size < 1_000_000
     assert await journal.verify() == []
     await journal.close()
-
-
-# What verify finds
-
-
-def flip(path: Path, found: bytes, other: bytes) -> None:
-    whole = path.read_bytes()
-    assert found in whole
-    path.write_bytes(whole.replace(found, other, 1))
-
-
-@pytest.mark.parametrize(
-    ("found", "other", "code"),
-    [
-        (b'"amount_cents":500', b'"amount_cents":501', "event_crc"),
-        (b'"amount_cents":500', b'"amount_cents":\xff00', "event_crc"),
-        (b'"id": "2e', b'"id": "3e', "step_crc"),
-    ],
-)
-async def test_a_flipped_byte_is_found(path: Path, found: bytes, other: bytes, code: str) -> None:
-    await made(path)
-    flip(path, found, other)
-    reader = await read_sqlite(path)
-    assert code in {fault.code for fault in await reader.verify()}
-    await reader.close()
-
-
-@pytest.mark.parametrize("table", ["event", "step"])
-async def test_a_lost_tail_is_found(path: Path, table: str) -> None:
-    await made(path)
-    place = {"event": "position", "step": "seq"}[table]
-    plainly(
-        path,
-        f"drop trigger {table}_undeleted",
-        f"delete from {table} where {place} = (select max({place}) from {table})",
-    )
-    reader = await read_sqlite(path)
-    assert f"{table}_tail" in {fault.code for fault in await reader.verify()}
-    await reader.close()
-    with pytest.raises(JournalDamaged):
-        await opened(path)
-
-
-@pytest.mark.parametrize(
-    ("damage", "code"),
-    [
-        ("delete from delivery where flow = 2", "routing"),
-        ("insert into unhandled values (2, 'order', 'k1', 'late')", "routing"),
-        ("update flow set version = 5 where id = 1", "flow_version"),
-        ("delete from flow where id = 3", "step_alone"),
-        ("update command set type = 'other' where seq = 1", "command_step"),
-        ("delete from command where seq = 1", "command_missing"),
-        ("update timer set id = zeroblob(16) where flow = 1", "timer_step"),
-        ("update flow set status = 'ended' where id = 1", "timer_step"),
-        ("insert into delivery values (1, 2, 'pending', null, 0)", "delivery_alone"),
-    ],
-)
-async def test_what_can_be_rebuilt_is_compared(path: Path, damage: str, code: str) -> None:
-    await made(path)
-    plainly(path, damage)
-    reader = await read_sqlite(path)
-    assert code in {fault.code for fault in await reader.verify()}
-    await reader.close()
-
-
-async def test_damaged_pages_are_found(path: Path) -> None:
-    await made(path, 200)
-    whole = bytearray(path.read_bytes())
-    whole[4096 * 20 : 4096 * 21] = bytes(4096)
-    path.write_bytes(bytes(whole))
-    reader = await read_sqlite(path)
-    assert "pages" in {fault.code for fault in await reader.verify()}
-    await reader.close()
 
 
 # What doctor asks

@@ -15,7 +15,7 @@ import trio
 from procession.errors import CommitFailed
 from procession.journal import sqlite_thread
 from procession.journal.sqlite import open_sqlite
-from procession.testing.contract import started
+from procession.testing.journal_rows import started
 
 
 def environment() -> dict[str, str]:
@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
 WRITER = """
 import sys, trio
 from procession.journal.sqlite import open_sqlite
-from procession.testing.contract import started
+from procession.testing.journal_rows import started
 async def main():
     journal = await open_sqlite(sys.argv[1], clock_us=lambda: 0, wal_pages_max=256)
     n = (await journal.heads()).position
@@ -60,7 +60,7 @@ FULL_DISK = """
 import os, resource, sys, trio
 from procession.errors import CommitFailed
 from procession.journal.sqlite import open_sqlite
-from procession.testing.contract import started
+from procession.testing.journal_rows import started
 async def main():
     journal = await open_sqlite(sys.argv[1], clock_us=lambda: 0)
     await journal.commit(started(1, 1))

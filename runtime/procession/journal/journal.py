@@ -101,7 +101,8 @@ class JournalReader(Protocol):
     ) -> list[UnhandledRow]:
         """Events that no turn handled, in order of position; of one process and key where named.
 
-        A page that is full ends with all rows of its last position, so it may hold more than `limit`."""
+        A page that is full ends with all rows of its last position, so it may hold more than `limit`.
+        """
         ...
 
     async def counts(self) -> JournalCounts:
@@ -125,8 +126,10 @@ class JournalReader(Protocol):
         ...
 
     async def verify(self) -> list[Fault]:
-        """Check everything: the CRC chains, and that flows, commands, timers and deliveries agree with
-        events and steps. Empty where all is well. Reads the whole journal in slices."""
+        """Check everything; empty where all is well. Reads the whole journal in slices.
+
+        The CRC chains, and that flows, commands, timers and deliveries agree with events and steps.
+        """
         ...
 
     async def backup(self, target: str) -> None:
@@ -163,8 +166,9 @@ class Journal(JournalReader, Protocol):
         ...
 
     async def reopen(self) -> None:
-        """After `CommitFailed`: close every connection, open again, and make one durable barrier commit, so
-        that all that is read from now on is what a crash would leave.
+        """After `CommitFailed`: close every connection, open again, and make one durable barrier commit.
+
+        All that is read from then on is what a crash would leave.
 
         Raises:
             CommitFailed: still not possible; call it again later.

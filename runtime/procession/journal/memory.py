@@ -52,12 +52,12 @@ class MemoryJournal:
     """
 
     def __init__(
-        self, *, id: bytes = bytes(16), clock_us: Callable[[], int] = lambda: 0, unclean_period_s: float = 600
+        self, *, journal_id: bytes = bytes(16), clock_us: Callable[[], int] = lambda: 0, unclean_period_s: float = 600
     ) -> None:
         self._clock_us = clock_us
         self._unclean_period_us = int(unclean_period_s * 1_000_000)
         self._closed = False
-        self._store = Store(id)
+        self._store = Store(journal_id)
         self._epoch = self._take_over()
 
     def reopened(self) -> MemoryJournal:
@@ -76,7 +76,7 @@ class MemoryJournal:
             if store.renewed_us - last.started_us <= self._unclean_period_us:
                 unclean += last.unclean_starts
         epoch = 1 if last is None else last.epoch + 1
-        store.owner = OwnerInfo(os.getpid(), "memory", now_us, epoch, unclean, True)
+        store.owner = OwnerInfo(os.getpid(), "memory", now_us, epoch, unclean, running=True)
         store.clean, store.renewed_us = False, now_us
         return epoch
 

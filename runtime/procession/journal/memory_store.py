@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -94,9 +94,12 @@ class Store:
         found: list[UnhandledRow] = []
         for flow, timer in dict.fromkeys(commit.withdrawn):
             row = commit.flows.get(flow) or self.flows.get(flow)
-            for delivery in self.deliveries.get(flow, {}).values():
-                if delivery.timer == timer and row is not None:
-                    found.append(UnhandledRow(delivery.position, row.process, row.key, "withdrawn"))
+            if row is not None:
+                found += [
+                    UnhandledRow(delivery.position, row.process, row.key, "withdrawn")
+                    for delivery in self.deliveries.get(flow, {}).values()
+                    if delivery.timer == timer
+                ]
         return found
 
     def apply(self, commit: Commit) -> None:
@@ -204,7 +207,7 @@ def check(store: Store, commit: Commit) -> None:
         states[change.seq] = change.state
 
 
-def _new(what: str, stored: Any, keys: list[Any]) -> None:
+def _new(what: str, stored: Container[Any], keys: list[Any]) -> None:
     seen: set[Hashable] = set()
     for key in keys:
         if key in stored or key in seen:

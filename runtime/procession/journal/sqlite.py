@@ -1,11 +1,14 @@
 """The embedded journal: one SQLite file, one owner, one connection that writes."""
 
+# ruff: noqa: PTH, ASYNC240 - names go to SQLite and the OS as they are, and these calls do not wait for a disk
+
 from __future__ import annotations
 
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -192,20 +195,16 @@ class SqliteJournal(SqliteReader):
 
     async def _open_again(self) -> None:
         """In the loop's thread: close all, connect all, and commit before anything is read."""
-        try:
+        with suppress(sqlite3.Error):  # what fails to close is gone all the same, and the journal was broken before
             await self._close_all()
-        except sqlite3.Error:
-            pass  # what fails to close is gone all the same, and the journal was broken before
         try:
             now_us = self._settings.clock_us()
             await self._connect_writer(now_us)
             self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=now_us))
             await self._open_readers()
         except (sqlite3.Error, sqlite_write.Overtaken, ProcessionError):
-            try:
+            with suppress(sqlite3.Error):  # the first error is the one to tell
                 await self._close_all()
-            except sqlite3.Error:
-                pass  # the first error is the one to tell
             raise
 
     async def _connect_writer(self, now_us: int) -> None:

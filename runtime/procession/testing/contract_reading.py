@@ -1,0 +1,278 @@
+"""What a journal answers: in which order, in which pages, and after which changes."""
+
+from __future__ import annotations
+
+import json
+
+from procession.journal.rows import (
+    Commit,
+    ConcernRow,
+    DeliveryState,
+    FlowQuery,
+    LoadedFlow,
+    OpenCommand,
+    SnapshotRow,
+    TypeInUse,
+    TypeRow,
+)
+from procession.testing.journal_rows import (
+    NOW_US,
+    PROCESS,
+    JournalCase,
+    change,
+    command,
+    command_effect,
+    delivery,
+    event,
+    flow,
+    id_of,
+    rejected,
+    started,
+    step,
+    timer,
+    timer_effect,
+    unhandled,
+)
+
+
+class ReadingContract(JournalCase):
+    """Every question that the engine and an operator ask."""
+
+    async def test_load_begins_after_the_snapshot(self) -> None:
+        async with self.opened() as journal:
+            await journal.commit(started(1, 1))
+            more = Commit(events=[event(2), event(3)], steps=[step(1, 2, 2), step(1, 3, 3)], flows={1: flow(1, 3)})
+            more.snapshots = [SnapshotRow(1, 1, "f", "{}")]
+            await journal.commit(more)
+            first = await journal.load(PROCESS, "k1", 1)
+            assert first.snapshot == SnapshotRow(1, 1, "f", "{}")
+            assert [found.step.version for found in first.steps] == [2]
+            await journal.commit(Commit(snapshots=[SnapshotRow(1, 3, "g", "{}")]))
+            assert await journal.load(PROCESS, "k1", 9) == LoadedFlow(flow(1, 3), SnapshotRow(1, 3, "g", "{}"), [])
+
+    async def test_deliveries_are_set_replaced_and_deleted(self) -> None:
+        async with self.opened() as journal:
+            commit = Commit(events=[event(1), event(2), event(3)], flows={1: flow(1, 0, status="unstarted")})
+            commit.deliveries = {(1, n): delivery(1, n) for n in (3, 1, 2)}
+            await journal.commit(commit)
+            moved = delivery(1, 2, "quarantined")._replace(marked=1)
+            await journal.commit(Commit(deliveries={(1, 2): moved, (1, 1): None}, unhandled=[unhandled(1)]))
+            states: tuple[DeliveryState, ...] = ("pending", "quarantined")
+            assert [found.row for found in await journal.deliveries(1, 0, 9, states)] == [moved, delivery(1, 3)]
+            assert [found.event for found in await journal.deliveries(1, 2, 9, ["pending"])] == [event(3)]
+            assert [found.row.position for found in await journal.deliveries(1, 0, 1, states)] == [2]
+            assert await journal.verify() == []
+
+    async def test_flows_with_deliveries_come_once_and_in_order(self) -> None:
+        async with self.opened() as journal:
+            rows = {n: flow(n, 0, status="unstarted") for n in (3, 1, 2)}
+            commit = Commit(events=[event(n, f"k{(n + 1) // 2}") for n in range(1, 7)], flows=rows)
+            commit.deliveries = {((n + 1) // 2, n): delivery((n + 1) // 2, n) for n in range(1, 7)}
+            commit.deliveries[2, 3] = delivery(2, 3, "waiting")
+            await journal.commit(commit)
+            assert await journal.flows_with_deliveries("pending", 0, 2) == [rows[1], rows[2]]
+            assert await journal.flows_with_deliveries("pending", 2, 2) == [rows[3]]
+            assert await journal.flows_with_deliveries("waiting", 0, 2) == [rows[2]]
+            assert await journal.flows_with_deliveries("quarantined", 0, 2) == []
+
+    async def test_a_withdrawn_deadline_is_recorded_as_unhandled(self) -> None:
+        async with self.opened() as journal:
+            commit = Commit(events=[event(1), event(2), event(3)], flows={1: flow(1, 0, status="unstarted")})
+            commit.deliveries = {
+                (1, 1): delivery(1, 1, timer="overdue"),
+                (1, 2): delivery(1, 2),
+                (1, 3): delivery(1, 3, timer="other"),
+            }
+            await journal.commit(commit)
+            await journal.commit(Commit(withdrawn=[(1, "overdue"), (1, "never")]))
+            assert await journal.unhandled(None, None, 0, 9) == [unhandled(1, reason="withdrawn")]
+            assert [found.row.position for found in await journal.deliveries(1, 0, 9, ["pending"])] == [2, 3]
+            assert await journal.verify() == []
+
+    async def test_open_commands_come_by_gateway_when_they_are_due(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, *(command_effect(1, 1, idx) for idx in range(4)))
+            dues = ((1, 30, "bank"), (2, 10, "bank"), (3, 10, "bank"), (4, 10, "mail"))
+            commit.commands = [command(seq, 1, 1, seq - 1, gateway=gate, due_us=due) for seq, due, gate in dues]
+            await journal.commit(commit)
+            assert [found.row.seq for found in await journal.open_commands("bank", 30, 9)] == [2, 3, 1]
+            assert [found.row.seq for found in await journal.open_commands("bank", 29, 9)] == [2, 3]
+            assert [found.row.seq for found in await journal.open_commands("bank", 30, 1)] == [2]
+            effects = step(1, 1, 1, *(command_effect(1, 1, idx) for idx in range(4))).effects
+            assert effects is not None
+            sent = OpenCommand(commit.commands[3], PROCESS, "k1", effects, id_of("e", 1), None)
+            assert await journal.open_commands("mail", 10, 9) == [sent]
+            assert await journal.verify() == []
+
+    async def test_a_command_tells_the_correlation_and_trace_of_its_event(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.events = [event(1)._replace(correlation=id_of("first"), trace="00-aa-bb-01")]
+            commit.commands = [command(1, 1, 1)]
+            await journal.commit(commit)
+            found = await journal.command(commit.commands[0].id)
+            assert found is not None
+            assert (found.correlation, found.trace) == (id_of("first"), "00-aa-bb-01")
+            assert await journal.command(id_of("nobody")) is None
+
+    async def test_a_command_changes_only_from_the_state_it_is_in(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            await journal.commit(commit)
+            await journal.commit(Commit(command_changes=[change(1, "open", "open", 1, due_us=50)]))
+            assert await journal.open_commands("bank", 49, 9) == []
+            assert len(await journal.open_commands("bank", 50, 9)) == 1
+            await journal.commit(Commit(command_changes=[change(1, "open", "answered", 2)]))
+            await rejected(journal, Commit(command_changes=[change(1, "open", "given_up")]))
+            assert await journal.open_commands("bank", 99, 9) == []
+            assert [(found.row.state, found.row.attempts) for found in await journal.commands(1, 0, 9)] == [
+                ("answered", 2)
+            ]
+
+    async def test_a_command_may_be_answered_in_the_commit_that_holds_it(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            commit.command_changes = [change(1, "open", "open"), change(1, "open", "cancelled")]
+            await journal.commit(commit)
+            assert (await journal.counts()).commands == {"cancelled": 1}
+
+    async def test_an_effect_is_one_command(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            await journal.commit(commit)
+            await rejected(journal, Commit(commands=[command(2, 1, 1)]))
+            await rejected(journal, Commit(commands=[command(1, 1, 1, 1)]))
+            assert [found.row.seq for found in await journal.commands(1, 0, 9)] == [1]
+
+    async def test_the_commands_of_a_flow_come_in_pages(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, *(command_effect(1, 1, idx) for idx in range(3)))
+            commit.commands = [command(seq, 1, 1, 3 - seq) for seq in (1, 2, 3)]
+            await journal.commit(commit)
+            assert [found.row.seq for found in await journal.commands(1, 0, 2)] == [1, 2]
+            assert [found.row.seq for found in await journal.commands(1, 2, 2)] == [3]
+            assert await journal.commands(2, 0, 2) == []
+
+    async def test_timers_come_by_due_time_flow_and_name(self) -> None:
+        async with self.opened() as journal:
+            for number in (1, 2):
+                commit = started(number, number, timer_effect(number, "b", 10), timer_effect(number, "a", 10))
+                commit.timers = {(number, name): timer(number, name, 10) for name in "ba"}
+                await journal.commit(commit)
+            every = [(10, 1, "a"), (10, 1, "b"), (10, 2, "a"), (10, 2, "b")]
+            for count, place in enumerate([(0, 0, ""), *every]):
+                found = await journal.timers(place, 9)
+                assert [(armed.row.due_us, armed.row.flow, armed.row.name) for armed in found] == every[count:]
+            assert (await journal.timers((0, 0, ""), 1))[0].key == "k1"
+            assert await journal.verify() == []
+
+    async def test_a_timer_is_replaced_deleted_and_ends_with_its_flow(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, *(timer_effect(1, name, 10) for name in "abc"))
+            commit.timers = {(1, name): timer(1, name, 10) for name in "abc"}
+            await journal.commit(commit)
+            await journal.commit(Commit(timers={(1, "a"): timer(1, "a", 5), (1, "b"): None, (1, "z"): None}))
+            assert [(row.due_us, row.name) for row in await journal.timers_of(1)] == [(5, "a"), (10, "c")]
+            await journal.commit(Commit(timers_ended={1}, timers={(1, "c"): timer(1, "c", 7)}))
+            assert await journal.timers_of(1) == [timer(1, "c", 7)]
+            assert [armed.row for armed in await journal.timers((0, 0, ""), 9)] == [timer(1, "c", 7)]
+
+    async def test_events_come_by_position_type_and_end(self) -> None:
+        async with self.opened() as journal:
+            rows = [event(n, type="even" if n % 2 == 0 else "odd") for n in range(1, 7)]
+            await journal.commit(Commit(events=rows, unhandled=[unhandled(n) for n in range(1, 7)]))
+            assert await journal.events(0, 99) == rows
+            assert [row.position for row in await journal.events(1, 2)] == [2, 3]
+            assert [row.position for row in await journal.events(0, 99, ["even"], 5)] == [2, 4]
+            assert [row.position for row in await journal.events(0, 1, ["even", "odd"])] == [1]
+
+    async def test_flows_are_found_by_all_that_a_query_names(self) -> None:
+        async with self.opened() as journal:
+            await journal.commit(started(1, 1))
+            ended = Commit(events=[event(2, "x2")], steps=[step(2, 1, 2)], flows={2: flow(2, 1, "x2", "ended")})
+            await journal.commit(ended)
+            queries = {
+                FlowQuery(): [1, 2],
+                FlowQuery(process="other"): [],
+                FlowQuery(process=PROCESS, status=("ended", "cancelled")): [2],
+                FlowQuery(outcome="done"): [2],
+                FlowQuery(key="k1"): [1],
+                FlowQuery(key_prefix="x"): [2],
+                FlowQuery(key_prefix="%"): [],
+                FlowQuery(started_before_us=NOW_US): [],
+                FlowQuery(started_after_us=NOW_US - 1): [1, 2],
+                FlowQuery(updated_before_us=NOW_US + 2): [1, 2],
+            }
+            for query, expected in queries.items():
+                assert [row.id for row in await journal.flows(query, 0, 9)] == expected, query
+            assert [row.id for row in await journal.flows(FlowQuery(), 0, 1)] == [1]
+            assert [row.id for row in await journal.flows(FlowQuery(), 1, 1)] == [2]
+
+    async def test_unhandled_events_come_by_position_and_a_page_tears_none(self) -> None:
+        async with self.opened() as journal:
+            both = json.dumps({PROCESS: ["k1", "k2"]})
+            rows = [unhandled(1, "k1"), unhandled(1, "k2"), unhandled(2, "k1", "missing")]
+            await journal.commit(Commit(events=[event(1)._replace(keys=both), event(2)], unhandled=rows))
+            assert await journal.unhandled(None, None, 0, 9) == rows
+            assert await journal.unhandled(None, None, 0, 1) == rows[:2]
+            assert await journal.unhandled(None, None, 1, 1) == rows[2:]
+            assert await journal.unhandled(PROCESS, "k1", 0, 9) == [rows[0], rows[2]]
+            assert await journal.unhandled("other", None, 0, 9) == []
+            await rejected(journal, Commit(unhandled=[rows[0]]))
+
+    async def test_counts_count_everything(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            commit.timers = {(1, "overdue"): timer(1, "overdue", 5)}
+            commit.events += [event(2, "k2"), event(3)]
+            commit.flows[2] = flow(2, 0, status="unstarted")
+            commit.deliveries = {(2, 2): delivery(2, 2)}
+            commit.unhandled = [unhandled(3)]
+            await journal.commit(commit)
+            found = await journal.counts()
+            assert (found.events, found.events_by_type, found.steps) == (3, {"order.paid": 3}, 1)
+            assert found.flows == {PROCESS: {"active": 1, "unstarted": 1}}
+            assert (found.commands, found.timers, found.deliveries) == ({"open": 1}, 1, {"pending": 1})
+            assert (found.outcomes, found.unhandled) == ({}, {PROCESS: {"late": 1}})
+
+    async def test_a_type_is_stored_once(self) -> None:
+        async with self.opened() as journal:
+            rows = [TypeRow("a", 1, "event", "{}"), TypeRow("a", 2, "event", "{}"), TypeRow("b", 1, "command", "{}")]
+            await journal.commit(Commit(types=rows))
+            await rejected(journal, Commit(types=[rows[0]._replace(shape="[]")]))
+            assert set(await journal.types()) == set(rows)
+
+    async def test_a_concern_may_be_replaced(self) -> None:
+        async with self.opened() as journal:
+            await journal.commit(Commit(concerns=[ConcernRow("p", "a", 0), ConcernRow("p", "b", 7)]))
+            await journal.commit(Commit(concerns=[ConcernRow("p", "a", 9)]))
+            assert await journal.concerns() == [ConcernRow("p", "a", 9), ConcernRow("p", "b", 7)]
+
+    async def test_types_in_use_are_those_that_something_open_needs(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1), timer_effect(1, "overdue", 5))
+            commit.commands = [command(1, 1, 1)]
+            commit.timers = {(1, "overdue"): timer(1, "overdue", 5)}
+            commit.events.append(event(2, type="order.sent"))
+            commit.deliveries = {(1, 2): delivery(1, 2)}
+            await journal.commit(commit)
+            assert set(await journal.types_in_use()) == {
+                TypeInUse("command", "payment.charge", 2, 1),
+                TypeInUse("timer", "order.overdue", 3, 1),
+                TypeInUse("delivery", "order.sent", 1, 1),
+                TypeInUse("flow", PROCESS, 0, 1),
+                TypeInUse("step", "order.paid", 1, 1),
+            }
+
+    async def test_what_has_ended_needs_no_type(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            commit.command_changes = [change(1, "open", "answered")]
+            commit.flows = {1: flow(1, 1, status="ended")}
+            await journal.commit(commit)
+            assert await journal.types_in_use() == []
