@@ -1,0 +1,1 @@
+"""Outside systems, simulated: slow, failing, declining or silent as a seed says."""
