@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,9 @@ def full(number: int) -> Commit:
 
 def plainly(path: Path, *statements: str) -> None:
     """Change the file behind the journal's back."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -383,8 +383,12 @@ async def test_a_reader_can_not_write(path: Path) -> None:
     await made(path)
     reader = await read_sqlite(path)
     with pytest.raises(JournalUnwritable):
-        await reader._read(lambda connection: connection.execute("delete from flow").fetchall())
+        await reader._read(_deletion)
     await reader.close()
+
+
+def _deletion(connection: sqlite3.Connection) -> None:
+    connection.execute("delete from flow")
 
 
 async def test_a_backup_beside_a_writing_owner_is_a_whole_journal(path: Path) -> None:

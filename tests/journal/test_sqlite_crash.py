@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -103,7 +103,7 @@ def test_a_full_disk_fails_commits_until_it_is_reopened(tmp_path: Path) -> None:
 class Failing(sqlite_thread.StagedConnection):
     """A connection whose disk fails at chosen statements."""
 
-    fails: dict[str, str] = {}
+    fails: ClassVar[dict[str, str]] = {}
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if sql in self.fails:

@@ -132,13 +132,21 @@ class Store:
         for row in (*commit.unhandled, *withdrawn):
             self.unhandled[row.position, row.process, row.key] = row
             self.unhandled_keys.add((row.position, row.process, row.key))
+        for flow in commit.resumed:
+            for delivery in list(self.deliveries.get(flow, {}).values()):
+                self._set_delivery(delivery._replace(state="pending"))
         for row in withdrawn:
             self._drop_delivery(self.by_key[row.process, row.key], row.position)
-        for (flow, position), delivery in commit.deliveries.items():
-            self._drop_delivery(flow, position)
-            if delivery is not None:
-                self.deliveries.setdefault(flow, {})[position] = delivery
-                self.delivering.setdefault(delivery.state, Ordered()).add((flow, position))
+        for (flow, position), changed in commit.deliveries.items():
+            if changed is None:
+                self._drop_delivery(flow, position)
+            else:
+                self._set_delivery(changed)
+
+    def _set_delivery(self, row: DeliveryRow) -> None:
+        self._drop_delivery(row.flow, row.position)
+        self.deliveries.setdefault(row.flow, {})[row.position] = row
+        self.delivering.setdefault(row.state, Ordered()).add((row.flow, row.position))
 
     def _drop_delivery(self, flow: int, position: int) -> None:
         of_flow = self.deliveries.get(flow, {})

@@ -171,8 +171,8 @@ class ConcernRow(NamedTuple):
 class Commit:
     """All that one transaction writes. Filled by the engine, sealed once, written whole or not at all.
 
-    Order of writing: types, concerns, events, flows, steps, unhandled, resumed, withdrawn, deliveries, commands, command changes,
-    timers of ended flows (deleted), timers, snapshots.
+    Order of writing: types, concerns, events, flows, steps, unhandled, resumed, withdrawn, deliveries, commands,
+    command changes, timers of ended flows (deleted), timers, snapshots.
     """
 
     events: list[EventRow] = attrs.field(factory=list)
@@ -215,12 +215,16 @@ class OpenCommand(NamedTuple):
 
 
 class ArmedTimer(NamedTuple):
+    """A timer with the name of its flow."""
+
     row: TimerRow
     process: str
     key: str
 
 
 class Delivered(NamedTuple):
+    """A delivery with the event that it delivers."""
+
     row: DeliveryRow
     event: EventRow
 

@@ -1,6 +1,7 @@
 """The embedded journal: one SQLite file, one owner, one connection that writes."""
 
-# ruff: noqa: PTH, ASYNC240 - names go to SQLite and the OS as they are, and these calls do not wait for a disk
+# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
+# A journal is opened by functions of its own module.
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Copying a SQLite journal while it is written, and what `doctor` asks of SQLite and of the disk."""
 
-# ruff: noqa: PTH, ASYNC240 - names go to SQLite and the OS as they are, and these calls do not wait for a disk
+# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
 
 from __future__ import annotations
 

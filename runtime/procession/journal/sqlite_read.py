@@ -1,5 +1,7 @@
 """Reading a SQLite journal: each question as one function over one read transaction, in a connection's thread."""
 
+# The pieces of SQL are constants of this file; values are always parameters.
+
 from __future__ import annotations
 
 import sqlite3
@@ -44,7 +46,8 @@ _TIMER = _columns("timer", TimerRow._fields)
 _DELIVERY = _columns("delivery", DeliveryRow._fields)
 
 _STEPS = (
-    f"select {_STEP}, {_EVENT} from (select * from step where flow = ? and version > ? order by version limit ?) as step"
+    f"select {_STEP}, {_EVENT}"
+    " from (select * from step where flow = ? and version > ? order by version limit ?) as step"
     " join event on event.position = step.position order by step.version"
 )
 _COMMANDS = (

@@ -1,6 +1,7 @@
 """Reading a SQLite journal from trio: a pool of connections, and a reader that works beside a running owner."""
 
-# ruff: noqa: PTH, ASYNC240 - names go to SQLite and the OS as they are, and these calls do not wait for a disk
+# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
+# A reader is opened by functions of its own module.
 
 from __future__ import annotations
 

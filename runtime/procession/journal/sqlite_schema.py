@@ -1,6 +1,6 @@
 """The file of a SQLite journal: what it must be before it is opened, its settings, its migrations."""
 
-# ruff: noqa: PTH, ASYNC240 - names go to SQLite and the OS as they are, and these calls do not wait for a disk
+# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
 
 from __future__ import annotations
 

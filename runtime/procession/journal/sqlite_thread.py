@@ -5,6 +5,8 @@ library to do. So a plain asyncio loop runs in a thread, and each call is one ho
 connection's thread.
 """
 
+# Arguments pass through to sqlite3, errors of any kind to the caller.
+
 from __future__ import annotations
 
 import asyncio
@@ -12,6 +14,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import aiosqlite
@@ -237,10 +240,8 @@ class LoopThread:
             if self._over.is_set():
                 return
             if self._ending is not None:
-                try:
+                with suppress(sqlite3.Error):  # as in `_end`
                     await self.call(self._ending)
-                except sqlite3.Error:
-                    pass  # as in `_end`
             self._ending = None
             self._over.set()
             if self._thread.is_alive():

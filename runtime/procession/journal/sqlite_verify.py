@@ -3,6 +3,8 @@
 In slices, each one read transaction: a check runs beside an owner and pins nothing for long.
 """
 
+# The pieces of SQL are constants of this file; values are always parameters.
+
 from __future__ import annotations
 
 import sqlite3
@@ -178,7 +180,8 @@ _COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
     (
         "command_step",
         _REBUILD,
-        "select printf('command %d is not what its step yielded', seq) from command where seq > :after and seq <= :until"
+        "select printf('command %d is not what its step yielded', seq) from command"
+        " where seq > :after and seq <= :until"
         " and not exists (select 1 from step where step.flow = command.flow and step.position = command.position"
         " and json_extract(step.effects, '$[' || command.idx || '].command') = command.type"
         " and json_extract(step.effects, '$[' || command.idx || '].id') = lower(hex(command.id)))",

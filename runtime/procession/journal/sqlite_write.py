@@ -81,6 +81,7 @@ _WITHDRAW = (
     "insert into unhandled select delivery.position, flow.process, flow.key, 'withdrawn'"
     " from delivery join flow on flow.id = delivery.flow where delivery.flow = ? and delivery.timer = ?"
 )
+_RESUME = "update delivery set state = 'pending' where flow = ? and +state in ('waiting', 'quarantined')"
 _UPSERT_DELIVERY = (
     "insert into delivery values (?, ?, ?, ?, ?) on conflict (flow, position) do update set"
     " state = excluded.state, timer = excluded.timer, marked = excluded.marked"
@@ -102,7 +103,7 @@ def write(connection: sqlite3.Connection, tail: Tail, epoch: int, commit: Commit
     """Write a commit; durable on return, as far as `synchronous` says. Returns the new ends of the chains.
 
     Raises:
-        Refused, sqlite3.IntegrityError, …: rolled back (see `rejects`).
+        Refused, sqlite3.IntegrityError, …: rolled back: the data was refused.
         Overtaken: rolled back.
         sqlite3.OperationalError: the outcome is unknown.
     """
@@ -127,7 +128,7 @@ def write(connection: sqlite3.Connection, tail: Tail, epoch: int, commit: Commit
             many(_INSERT_STEP, steps)
         if commit.unhandled:
             many("insert into unhandled values (?, ?, ?, ?)", commit.unhandled)
-        if commit.withdrawn or commit.deliveries:
+        if commit.resumed or commit.withdrawn or commit.deliveries:
             _write_deliveries(connection, commit)
         if commit.commands:
             many(_INSERT_COMMAND, commit.commands)
@@ -214,6 +215,8 @@ def _write_names(connection: sqlite3.Connection, commit: Commit) -> None:
 
 
 def _write_deliveries(connection: sqlite3.Connection, commit: Commit) -> None:
+    if commit.resumed:
+        connection.executemany(_RESUME, [(flow,) for flow in commit.resumed])
     if commit.withdrawn:
         connection.executemany(_WITHDRAW, commit.withdrawn)
         connection.executemany("delete from delivery where flow = ? and timer = ?", commit.withdrawn)

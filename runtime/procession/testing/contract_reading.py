@@ -75,6 +75,20 @@ class ReadingContract(JournalCase):
             assert await journal.flows_with_deliveries("waiting", 0, 2) == [rows[2]]
             assert await journal.flows_with_deliveries("quarantined", 0, 2) == []
 
+    async def test_a_resumed_flow_has_all_its_deliveries_pending(self) -> None:
+        async with self.opened() as journal:
+            rows = {n: flow(n, 0, status="unstarted") for n in (1, 2)}
+            commit = Commit(events=[event(1), event(2), event(3), event(4, "k2")], flows=rows)
+            states: tuple[DeliveryState, ...] = ("waiting", "quarantined", "pending")
+            commit.deliveries = {(1, n): delivery(1, n, state) for n, state in enumerate(states, 1)}
+            commit.deliveries[2, 4] = delivery(2, 4, "waiting")
+            await journal.commit(commit)
+            await journal.commit(Commit(resumed={1}, deliveries={(1, 2): delivery(1, 2, "waiting")}))
+            found = [(each.row.position, each.row.state) for each in await journal.deliveries(1, 0, 9, states)]
+            assert found == [(1, "pending"), (2, "waiting"), (3, "pending")]
+            assert await journal.flows_with_deliveries("quarantined", 0, 9) == []
+            assert await journal.flows_with_deliveries("waiting", 0, 9) == [rows[1], rows[2]]
+
     async def test_a_withdrawn_deadline_is_recorded_as_unhandled(self) -> None:
         async with self.opened() as journal:
             commit = Commit(events=[event(1), event(2), event(3)], flows={1: flow(1, 0, status="unstarted")})
