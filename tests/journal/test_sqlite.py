@@ -383,7 +383,7 @@ async def test_a_reader_can_not_write(path: Path) -> None:
     await made(path)
     reader = await read_sqlite(path)
     with pytest.raises(JournalUnwritable):
-        await reader._read(_deletion)
+        await reader._read(_deletion)  # noqa: SLF001 - no public way leads there
     await reader.close()
 
 

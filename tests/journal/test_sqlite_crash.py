@@ -105,7 +105,7 @@ class Failing(sqlite_thread.StagedConnection):
 
     fails: ClassVar[dict[str, str]] = {}
 
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3 has it
         if sql in self.fails:
             raise sqlite3.OperationalError(self.fails[sql])
         return super().execute(sql, *parameters)

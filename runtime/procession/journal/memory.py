@@ -1,7 +1,5 @@
 """A journal in memory, for tests: the contract without a disk, a thread or a clock of its own."""
 
-# A journal and the one reopened from it are of one class.
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Who owns a journal file: an OS lock on a file beside it, which names the holder. Linux and macOS."""
 
-# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
-
 from __future__ import annotations
 
 import json

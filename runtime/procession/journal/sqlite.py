@@ -1,7 +1,9 @@
 """The embedded journal: one SQLite file, one owner, one connection that writes."""
 
 # Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
+# ruff: noqa: ASYNC240
 # A journal is opened by functions of its own module.
+# ruff: noqa: SLF001
 
 from __future__ import annotations
 

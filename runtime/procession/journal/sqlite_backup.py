@@ -1,7 +1,5 @@
 """Copying a SQLite journal while it is written, and what `doctor` asks of SQLite and of the disk."""
 
-# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,7 @@
 """Reading a SQLite journal: each question as one function over one read transaction, in a connection's thread."""
 
-# The pieces of SQL are constants of this file; values are always parameters.
+# SQL in several lines is one string.
+# ruff: noqa: ISC004
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Reading a SQLite journal from trio: a pool of connections, and a reader that works beside a running owner."""
 
 # Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
+# ruff: noqa: ASYNC240
 # A reader is opened by functions of its own module.
+# ruff: noqa: SLF001
 
 from __future__ import annotations
 

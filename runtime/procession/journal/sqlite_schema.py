@@ -1,7 +1,5 @@
 """The file of a SQLite journal: what it must be before it is opened, its settings, its migrations."""
 
-# Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
-
 from __future__ import annotations
 
 import os

@@ -6,6 +6,7 @@ connection's thread.
 """
 
 # Arguments pass through to sqlite3, errors of any kind to the caller.
+# ruff: noqa: ANN401, BLE001
 
 from __future__ import annotations
 

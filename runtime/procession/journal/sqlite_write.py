@@ -45,11 +45,11 @@ def step_crc(row: tuple[Any, ...], crc: int, errors: str = "strict") -> int:
     return crc32(f"{flow} {version} {position} {outcome} {name} {effects}".encode(errors=errors), crc)
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - never leaves this package
     """The data of a commit does not fit what is stored."""
 
 
-class Overtaken(Exception):
+class Overtaken(Exception):  # noqa: N818 - as above
     """The owner row has another epoch."""
 
 
