@@ -99,7 +99,9 @@ _RENEW = (
 )
 
 
-def write(connection: sqlite3.Connection, tail: Tail, epoch: int, commit: Commit, clock_us: Callable[[], int]) -> Tail:
+def write(  # noqa: C901, PLR0912 - one straight list, in the order of the contract
+    connection: sqlite3.Connection, tail: Tail, epoch: int, commit: Commit, clock_us: Callable[[], int]
+) -> Tail:
     """Write a commit; durable on return, as far as `synchronous` says. Returns the new ends of the chains.
 
     Raises:
