@@ -6,13 +6,15 @@
                     └ given up → ItemAbandoned, recorded by the flow itself ┘
 
 The counts are state, so whatever is counted is an ordinary event: a failure event can't move them. Items that the bank
-rejects are the bank's answer; items of which the bank says nothing are recorded as abandoned, to be looked at by someone.
+rejects are the bank's answer; items of which the bank says nothing are recorded as abandoned, for someone to look at.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from flows.simulated.settlements import SimulatedBank
+from flows.simulated.weather import CALM, Weather
 from procession import (
     Attempt,
     Command,
@@ -29,9 +31,6 @@ from procession import (
     record,
     starts,
 )
-
-from flows.simulated.settlements import SimulatedBank
-from flows.simulated.weather import CALM, Weather
 
 # What can happen.
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
+from flows.simulated.letters import SimulatedLetters
+from flows.simulated.weather import CALM, Weather
 from procession import (
     Attempt,
     Command,
@@ -30,9 +32,6 @@ from procession import (
     on,
     starts,
 )
-
-from flows.simulated.letters import SimulatedLetters
-from flows.simulated.weather import CALM, Weather
 
 ANSWER_WINDOW = timedelta(days=14)
 FOLLOW_UPS_MAX = 3

@@ -18,6 +18,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
+from flows.simulated.parcels import SimulatedParcels
+from flows.simulated.payments import SimulatedPayments
+from flows.simulated.warehouse import SimulatedWarehouse
+from flows.simulated.weather import CALM, Weather
 from procession import (
     Attempt,
     Command,
@@ -37,11 +41,6 @@ from procession import (
     record,
     starts,
 )
-
-from flows.simulated.parcels import SimulatedParcels
-from flows.simulated.payments import SimulatedPayments
-from flows.simulated.warehouse import SimulatedWarehouse
-from flows.simulated.weather import CALM, Weather
 
 PAYMENT_WINDOW = timedelta(minutes=30)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flows.simulated.accounts import SimulatedAccounts
+from flows.simulated.weather import CALM, Weather
 from procession import (
     Attempt,
     Command,
@@ -29,9 +31,6 @@ from procession import (
     record,
     starts,
 )
-
-from flows.simulated.accounts import SimulatedAccounts
-from flows.simulated.weather import CALM, Weather
 
 # What can happen.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from procession import Attempt
-
 from flows.simulated.weather import CALM, Desk, Weather
+from procession import Attempt
 
 
 class SimulatedAccounts:

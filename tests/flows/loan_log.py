@@ -42,7 +42,7 @@ class LoanLog:
 
 def loan_log(applications: int = 40, seed: int = 2012) -> LoanLog:
     """A log of so many applications; the same for the same arguments. From 4 on, it has every outcome and type."""
-    chance = random.Random(seed)  # noqa: S311, TID251 - test data
+    chance = random.Random(seed)
     cases = [_case(number, chance) for number in range(applications)]
     outcomes = dict.fromkeys(DECISIONS, 0)
     late = offers_waiting = 0
@@ -59,7 +59,7 @@ def loan_log(applications: int = 40, seed: int = 2012) -> LoanLog:
 
 
 def _case(number: int, chance: random.Random) -> tuple[str, list[str]]:
-    """One application: its id, and the types of its events. The first four have each outcome once, all types between."""
+    """One application: its id, and the types of its events. The first four have each outcome once, and all types."""
     kind = number if number < 4 else chance.choices(range(4), weights=[17, 58, 21, 4])[0]
     offered = number < 4 or kind == 0 or chance.random() < 0.4
     types = ["A_SUBMITTED", "A_PARTLYSUBMITTED"]

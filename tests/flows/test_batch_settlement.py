@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hypothesis
 from hypothesis import strategies as st
-from procession import CommandGivenUp, Event
-from procession.testing.scenario import given
 
 from flows.batch_settlement import Batch, BatchReceived, ItemAbandoned, ItemRejected, ItemSettled, SettleItem
+from procession import CommandGivenUp, Event
+from procession.testing.scenario import given
 
 received = given(Batch, BatchReceived("73", (("a", 100), ("b", 250))))
 
@@ -59,7 +59,7 @@ def test_two_batches_are_two_flows() -> None:
 
 @hypothesis.given(st.lists(st.sampled_from([ItemSettled, ItemRejected]), min_size=1, max_size=12))
 def test_a_batch_ends_with_its_last_item_whatever_the_answers(
-    answers: list[type[ItemSettled] | type[ItemRejected]],
+    answers: list[type[ItemSettled | ItemRejected]],
 ) -> None:
     items = tuple((str(number), 1) for number in range(len(answers)))
     events: list[Event] = [answer("73", str(number)) for number, answer in enumerate(answers)]

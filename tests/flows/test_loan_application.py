@@ -5,10 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from procession import CommandGivenUp, Event
-from procession.primitives.definition import compile_definition
-from procession.primitives.stored import stored_of
-from procession.testing.scenario import given
 
 from flows.loan_application import (
     AActivated,
@@ -28,6 +24,10 @@ from flows.loan_application import (
     OSentBack,
     WorkCompleted,
 )
+from procession import CommandGivenUp, Event
+from procession.primitives.definition import compile_definition
+from procession.primitives.stored import stored_of
+from procession.testing.scenario import given
 from tests.flows.loan_log import EVENT_TYPES
 
 TWO_WEEKS = timedelta(days=14)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
-from procession import Event
-from procession.primitives.registry import build_registry
-from procession.testing.scenario import Scenario, given
 
 from flows.loan_application import (
     AApproved,
@@ -18,6 +16,9 @@ from flows.loan_application import (
     wire_simulated,
 )
 from flows.simulated.weather import CALM
+from procession import Event
+from procession.primitives.registry import build_registry
+from procession.testing.scenario import Scenario, given
 from tests.flows.loan_log import EVENT_TYPES, LoanLog, loan_log
 
 OUTCOMES: dict[type[Event], str] = {AApproved: "approved", ADeclined: "declined", ACancelled: "cancelled"}
@@ -47,7 +48,7 @@ def test_times_only_rise(log: LoanLog) -> None:
 
 def test_applications_are_interleaved(log: LoanLog) -> None:
     subjects = [event["subject"] for event in log.events]
-    assert sum(one != other for one, other in zip(subjects, subjects[1:], strict=False)) > log.flows
+    assert sum(one != other for one, other in pairwise(subjects)) > log.flows
 
 
 def test_the_flow_gives_the_figures_that_the_log_promises(log: LoanLog) -> None:

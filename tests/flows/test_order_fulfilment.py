@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Literal
 
 import pytest
-from procession import Command, CommandGivenUp
-from procession.testing.scenario import given
 
 from flows.order_fulfilment import (
     CardRefunded,
@@ -30,6 +28,8 @@ from flows.order_fulfilment import (
     StockReleased,
     StockReserved,
 )
+from procession import Command, CommandGivenUp
+from procession.testing.scenario import given
 
 HALF_AN_HOUR = timedelta(minutes=30)
 placed = given(Order, OrderPlaced("421", "kettle", 4200))

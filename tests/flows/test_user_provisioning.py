@@ -6,8 +6,6 @@ from itertools import permutations
 from typing import Literal
 
 import pytest
-from procession import CommandGivenUp
-from procession.testing.scenario import given
 
 from flows.user_provisioning import (
     AccountCreated,
@@ -19,6 +17,8 @@ from flows.user_provisioning import (
     ProvisioningRequested,
     RemoveAccount,
 )
+from procession import CommandGivenUp
+from procession.testing.scenario import given
 
 requested = given(Provisioning, ProvisioningRequested("abc", ("mail", "chat", "payroll")))
 mail, chat, payroll = (AccountCreated("abc", system) for system in ("mail", "chat", "payroll"))

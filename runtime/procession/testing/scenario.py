@@ -226,8 +226,8 @@ class _Flow:
         self._definition = definition
         self._key = key
         self._state = definition.cls()
-        self._timers: dict[str, _Timer] = {}
-        self._waiting: list[Event] = []
+        self.timers: dict[str, _Timer] = {}
+        self.waiting: list[Event] = []
         self._events = 0
         self._codec = Codec()
 
@@ -236,19 +236,19 @@ class _Flow:
         return f"{self._definition.name}/{self._key or '?'}"
 
     def timers_by_due(self) -> list[tuple[str, _Timer]]:
-        return sorted(self._timers.items(), key=lambda item: (item[1].due, item[1].order))
+        return sorted(self.timers.items(), key=lambda item: (item[1].due, item[1].order))
 
     def fork(self, cause: str) -> _Flow:
         """The same flow, to which something else may happen."""
         other = copy.copy(self)
-        other._timers, other._waiting, other.seen = self._timers.copy(), self._waiting.copy(), _Seen(cause)
+        other.timers, other.waiting, other.seen = self.timers.copy(), self.waiting.copy(), _Seen(cause)
         return other
 
     def take(self, event: Event) -> None:
         self._route(event)
-        for name, timer in self._timers.items():
+        for name, timer in self.timers.items():
             if timer.event == event:
-                del self._timers[name]
+                del self.timers[name]
                 break
         self._handle(event)
 
@@ -260,7 +260,7 @@ class _Flow:
                 self.now = until
                 return
             name, timer = due
-            del self._timers[name]
+            del self.timers[name]
             self.now = max(self.now, timer.due)
             self._handle(timer.event)
 
@@ -290,7 +290,7 @@ class _Flow:
             case "step":
                 self._turn(event)
             case "wait":
-                self._waiting.append(event)
+                self.waiting.append(event)
                 self.seen.refusals += ("waiting",)
             case "quarantine":
                 self.broken = TurnFailed(type(event).__name__, f"can't be handled by a flow that is {self.life}")
@@ -316,7 +316,7 @@ class _Flow:
         for fact in recorded:
             self._handle(fact)
         if starting:
-            waiting, self._waiting = self._waiting, []
+            waiting, self.waiting = self.waiting, []
             for waited in waiting:
                 self._handle(waited)
 
@@ -331,18 +331,18 @@ class _Flow:
                 case At(when, event, name):
                     self._arm(name, when, event)
                 case Cancel(name):
-                    self._timers.pop(name, None)
+                    self.timers.pop(name, None)
                 case Record(event):
                     self.seen.recorded += (event,)
                     recorded.append(event)
         if turn.outcome is not None:
             self.life, self.outcome, self.seen.outcome = "ended", turn.outcome, turn.outcome
-            self._timers.clear()
+            self.timers.clear()
         return recorded
 
     def _arm(self, name: str, due: datetime.datetime, event: Event) -> None:
         self._events += 1
-        self._timers[name] = _Timer(due, self._events, event)
+        self.timers[name] = _Timer(due, self._events, event)
 
     def _writable(self, thing: Event | Effect) -> None:
         """What the journal could not hold is found here, not in production."""
