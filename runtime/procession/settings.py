@@ -1,0 +1,400 @@
+"""Every knob: its default, its bounds and what it does.
+
+    settings = load_settings(Path("config/procession.toml"), os.environ)
+
+The environment goes over the file, the file over the defaults. A variable is the path of its setting in capitals,
+`PROCESSION_JOURNAL__SYNCHRONOUS=NORMAL`; a list is separated by commas. An unknown key is refused with its path, a
+number out of its bounds with the range. Settings that are made in code are checked as those that are read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import attrs
+
+from procession.errors import SettingsError
+
+Value = bool | int | float | str | tuple[str, ...] | None
+
+ENVIRONMENT_PREFIX = "PROCESSION_"
+NOT_SETTINGS = frozenset({"PROCESSION_CI", "PROCESSION_CONFIG"})
+"""Variables with the prefix that other parts read: the tests, and the command line."""
+
+_KNOB = "procession.knob"
+_ITEMS_MAX = 1_000
+_KINDS: Mapping[type, str] = {bool: "true or false", str: "a text", tuple: "a list of texts"}
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+
+_T = TypeVar("_T")
+
+
+@attrs.frozen
+class Knob:
+    """What one setting does, and which values it takes."""
+
+    kind: type
+    help: str
+    default: Value
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """The values it takes, in words: `1 to 64`."""
+        if self.choices:
+            return " or ".join(self.choices)
+        if self.kind in (int, float):
+            return f"{_shown(self.low)} to {_shown(self.high)}"
+        return _KINDS[self.kind]
+
+    def checked(self, path: str, value: object) -> Value:
+        """The value, if it is of the right kind and in bounds.
+
+        Raises:
+            SettingsError: it is not; names what was found and what is allowed.
+        """
+        if value is None and self.default is None:
+            return None
+        if isinstance(value, bool | str):
+            if type(value) is self.kind and value in (self.choices or (value,)) and value != "":
+                return value
+        elif isinstance(value, int | float) and self.low <= value <= self.high and self.kind in (float, type(value)):
+            return float(value) if self.kind is float else value
+        elif isinstance(value, list | tuple) and self.kind is tuple:
+            items = tuple(item for item in value if isinstance(item, str) and item)
+            if len(items) == len(value) <= _ITEMS_MAX:
+                return items
+        raise SettingsError(path, f"is {value!r}", f"give it {self._wanted()}")
+
+    def parsed(self, path: str, text: str) -> Value:
+        """The value that a text from the environment stands for; an empty text is None where None is the default.
+
+        Raises:
+            SettingsError: the text stands for no value that is allowed.
+        """
+        if not text and self.default is None:
+            return None
+        if self.kind is tuple:
+            return self.checked(path, [item.strip() for item in text.split(",") if item.strip()])
+        if self.kind is bool:
+            return self.checked(path, _SWITCH.get(text.lower(), text))
+        try:
+            return self.checked(path, text if self.kind is str else self.kind(text))
+        except ValueError:
+            raise SettingsError(path, f"is {text!r}", f"give it {self._wanted()}") from None
+
+    def _wanted(self) -> str:
+        return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
+
+
+def _shown(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def _check(group: object, field: attrs.Attribute[Any], value: object) -> None:
+    field.metadata[_KNOB].checked(f"{type(group).__name__}.{field.name}", value)
+
+
+def _check_backoff(group: str, initial_s: float, longest_s: float) -> None:
+    if initial_s > longest_s:
+        found = f"is {initial_s!r}, over backoff_max_s, which is {longest_s!r}"
+        raise SettingsError(f"{group}.backoff_initial_s", found, "make it the smaller one")
+
+
+def _field(default: _T, knob: Knob) -> _T:
+    return attrs.field(default=default, validator=_check, metadata={_KNOB: knob})
+
+
+def _int(default: int, low: int, high: int, help_text: str) -> int:
+    return _field(default, Knob(int, help_text, default, low, high))
+
+
+def _float(default: float, low: float, high: float, help_text: str) -> float:
+    return _field(default, Knob(float, help_text, default, low, high))
+
+
+def _texts(help_text: str) -> tuple[str, ...]:
+    return _field((), Knob(tuple, help_text, ()))
+
+
+@attrs.frozen
+class _Group:
+    """Settings that stand under one heading."""
+
+
+@attrs.frozen(kw_only=True)
+class JournalSettings:
+    """The durable record."""
+
+    path: str = _field("procession.db", Knob(str, "The journal's file, from the working directory.", "procession.db"))
+    synchronous: Literal["FULL", "NORMAL"] = _field(
+        "FULL",
+        Knob(str, "NORMAL is faster and may lose the last commits at power loss.", "FULL", choices=("FULL", "NORMAL")),
+    )
+    readers: int = _int(2, 1, 64, "Connections that read beside the writer.")
+    wal_pages_max: int = _int(4_000, 100, 1_000_000, "The write-ahead log is folded back when it is longer.")
+    unclean_period_s: float = _float(600, 1, 86_400, "Two unclean ends within this make the next start a careful one.")
+
+
+@attrs.frozen(kw_only=True)
+class IntakeSettings:
+    """What is accepted from outside."""
+
+    events_max: int = _int(10_000, 1, 1_000_000, "Events that wait for their commit; senders wait beyond it.")
+    publish_batch_max: int = _int(1_000, 1, 100_000, "Events in one publish; more is refused at once.")
+    payload_bytes_max: int = _int(1_048_576, 1_024, 67_108_864, "The data of one event, as JSON.")
+    keys_per_event_max: int = _int(100, 1, 10_000, "Flows of one process that one event may concern.")
+    key_bytes_max: int = _int(512, 1, 512, "The length of a key in UTF-8.")
+
+
+@attrs.frozen(kw_only=True)
+class CommitSettings:
+    """How the writer commits."""
+
+    rows_max: int = _int(5_000, 100, 100_000, "Rows in one commit; the rest waits for the next.")
+    outcome_wait_s: float = _float(30, 0.1, 3_600, "After a failed commit senders wait this long to hear its outcome.")
+    probe_interval_s: float = _float(1, 0.01, 60, "After a failed commit the journal is tried again this often.")
+
+
+@attrs.frozen(kw_only=True)
+class FlowsSettings:
+    """The flows in memory."""
+
+    awake_max: int = _int(2_000, 1, 100_000, "Flows that are at work at one time.")
+    cached_max: int = _int(4_096, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
+    mailbox_max: int = _int(256, 1, 100_000, "Deliveries in one mailbox; the rest is read from the journal.")
+    turn_slice_ms: int = _int(10, 1, 1_000, "A flow lets others run after this long.")
+    effects_per_turn_max: int = _int(1_000, 1, 100_000, "Effects that one reaction may yield.")
+    load_slice_steps: int = _int(256, 1, 100_000, "Steps folded before others may run, when a flow is loaded.")
+    snapshot_every_steps: int = _int(200, 1, 1_000_000, "A snapshot is taken each time a flow has so many more steps.")
+    waiting_events_max: int = _int(1_000, 1, 1_000_000, "Events that wait for the start of one flow.")
+    waiting_age_max_s: float = _float(86_400, 1, 31_536_000, "An event that waited this long for a start is shown.")
+
+
+@attrs.frozen(kw_only=True)
+class ProcessesSettings:
+    """When a whole process is paused, so that a bad deployment sets few flows aside."""
+
+    pause_failures_min: int = _int(20, 1, 1_000_000, "Flows that must fail at one handler before its process pauses.")
+    pause_share: float = _float(0.5, 0.01, 1, "And the share of the flows that came there.")
+
+
+@attrs.frozen(kw_only=True)
+class TimersSettings:
+    """Deadlines."""
+
+    loaded_max: int = _int(10_000, 1, 1_000_000, "Next deadlines in memory; the rest is read when they are near.")
+    check_interval_s: float = _float(1, 0.01, 1, "Deadlines are compared with the wall clock at least this often.")
+
+
+@attrs.frozen(kw_only=True)
+class GatewaySettings:
+    """How one gateway is driven."""
+
+    concurrency: int = _int(16, 1, 10_000, "Attempts at one time.")
+    rate_per_s: float | None = _field(
+        None, Knob(float, "Attempts begun in a second; no limit if left out.", None, 0.001, 1_000_000)
+    )
+    timeout_s: float = _float(30, 0.001, 86_400, "An attempt is cancelled after this; its outcome is unknown then.")
+    attempts_max: int = _int(10, 1, 1_000, "A command is given up after so many attempts.")
+    backoff_initial_s: float = _float(0.5, 0.001, 3_600, "The wait before the second attempt.")
+    backoff_max_s: float = _float(60, 0.001, 86_400, "The longest wait between two attempts.")
+    backoff_factor: float = _float(2, 1, 10, "Each wait is so much longer than the one before.")
+    jitter: float = _float(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
+    give_up_after_s: float = _float(86_400, 0.001, 31_536_000, "A command is given up when it is this old.")
+    breaker_failures: int = _int(10, 1, 10_000, "So many failures one after another stop all attempts.")
+    breaker_cooldown_s: float = _float(30, 0.001, 86_400, "Then one attempt is made after this long.")
+    commands_loaded_max: int = _int(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")
+    paused: bool = _field(
+        default=False, knob=Knob(bool, "Commands wait, and use no attempts and no time.", default=False)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """Hold what two knobs must hold together."""
+        _check_backoff(type(self).__name__, self.backoff_initial_s, self.backoff_max_s)
+
+
+def _overrides(by_name: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapping[str, Value]]:
+    """A copy that nobody can change, each value checked."""
+    return MappingProxyType(
+        {
+            name: MappingProxyType(
+                {
+                    key: _find(("gateways", name, key)).checked(f"gateways.{name}.{key}", raw)
+                    for key, raw in set_.items()
+                }
+            )
+            for name, set_ in by_name.items()
+        }
+    )
+
+
+@attrs.frozen(kw_only=True)
+class GatewaysSettings(GatewaySettings):
+    """How gateways are driven that say nothing themselves, and what is set for some of them by name."""
+
+    by_name: Mapping[str, Mapping[str, Value]] = attrs.field(factory=dict, converter=_overrides)
+
+    def of(self, name: str, declared: Mapping[str, Value]) -> GatewaySettings:
+        """What holds for one gateway: these defaults, over them what its class declares, over them what is set by name.
+
+        A declared None says nothing.
+
+        Raises:
+            SettingsError: a declared value is out of its bounds, or two values do not fit.
+        """
+        said = {key: value for key, value in declared.items() if value is not None} | dict(self.by_name.get(name, {}))
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in attrs.fields(GatewaySettings)}
+        for key, value in said.items():
+            values[key] = _find(("gateways", name, key)).checked(f"gateways.{name}.{key}", value)
+        _check_backoff(f"gateways.{name}", values["backoff_initial_s"], values["backoff_max_s"])
+        return GatewaySettings(**values)
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse what is set for a gateway that is not among these names.
+
+        Raises:
+            SettingsError: there is no such gateway.
+        """
+        known = sorted(names)
+        for name in self.by_name:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                cure = f"did you mean gateways.{near[0]}?" if near else f"gateways are {', '.join(known) or 'none'}"
+                raise SettingsError(f"gateways.{name}", "is the name of no gateway", cure)
+
+
+@attrs.frozen(kw_only=True)
+class SupervisionSettings:
+    """How often what fails is started again."""
+
+    restarts_max: int = _int(5, 0, 1_000, "Restarts within the period; one more and the supervisor gives up.")
+    period_s: float = _float(60, 0.1, 86_400, "The period in which restarts are counted.")
+    backoff_initial_s: float = _float(0.1, 0.001, 60, "The wait before the first restart; it doubles each time.")
+    backoff_max_s: float = _float(5, 0.001, 3_600, "The longest wait before a restart.")
+
+    def __attrs_post_init__(self) -> None:
+        """Hold what two knobs must hold together."""
+        _check_backoff(type(self).__name__, self.backoff_initial_s, self.backoff_max_s)
+
+
+@attrs.frozen(kw_only=True)
+class ShutdownSettings:
+    """How the runtime ends."""
+
+    grace_s: float = _float(5, 0, 3_600, "Calls under way may take this long to answer.")
+    last_commit_s: float = _float(2, 0.1, 10, "The last commit may take this long when the host cancels the runtime.")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Every knob of one runtime."""
+
+    modules: tuple[str, ...] = _texts("The modules that hold the flows, by their full names.")
+    import_paths: tuple[str, ...] = _texts("Folders that modules are imported from; in a file, seen from its folder.")
+    journal: JournalSettings = JournalSettings()
+    intake: IntakeSettings = IntakeSettings()
+    commit: CommitSettings = CommitSettings()
+    flows: FlowsSettings = FlowsSettings()
+    processes: ProcessesSettings = ProcessesSettings()
+    timers: TimersSettings = TimersSettings()
+    gateways: GatewaysSettings = GatewaysSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+
+
+def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
+    """Every knob by its path, in the order of the file."""
+    for field in attrs.fields(Settings):
+        if _KNOB in field.metadata:
+            yield (field.name,), field.metadata[_KNOB]
+        else:
+            group: type[attrs.AttrsInstance] = type(getattr(Settings(), field.name))
+            for inner in attrs.fields(group):
+                if _KNOB in inner.metadata:
+                    yield (field.name, inner.name), inner.metadata[_KNOB]
+
+
+_KNOBS = dict(knobs())
+_TABLES = {path[:1] for path in _KNOBS if len(path) > 1}
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of a file and of the environment, over the defaults.
+
+    Raises:
+        SettingsError: a key is unknown, a value is malformed or out of its bounds, or the file can't be read.
+    """
+    values: dict[tuple[str, ...], Value] = {}
+    if path is not None:
+        for keys, raw in _flat(_read(path)):
+            values[keys] = _find(keys).checked(".".join(keys), raw)
+        folders = values.get(("import_paths",))
+        if isinstance(folders, tuple):
+            values["import_paths",] = tuple(str(path.parent / folder) for folder in folders)
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in NOT_SETTINGS:
+            keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+            values[keys] = _find(keys, name).parsed(name, environ[name])
+    return _built(values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(str(path), f"can't be read: {error.strerror}", "name a file that can be read") from error
+    except ValueError as error:
+        raise SettingsError(str(path), f"is no TOML: {error}", "mend the file") from error
+
+
+def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    for key, raw in table.items():
+        keys = (*above, key)
+        named_gateway = above == ("gateways",) and keys not in _KNOBS
+        if isinstance(raw, dict) and (keys in _TABLES or named_gateway):
+            yield from _flat(raw, keys)
+        elif keys in _TABLES:
+            raise SettingsError(key, f"is {raw!r}", f"write it as a table, [{key}]")
+        else:
+            yield keys, raw
+
+
+def _find(keys: tuple[str, ...], variable: str = "") -> Knob:
+    at = (keys[0], keys[2]) if keys[0] == "gateways" and len(keys) == 3 else keys  # noqa: PLR2004 - [gateways.NAME] key
+    if at in _KNOBS:
+        return _KNOBS[at]
+    known = {".".join(path): path for path in (_KNOBS if variable or len(at) > 1 else [*_TABLES, *_KNOBS])}
+    here = [path[-1] for path in _KNOBS if path[:-1] == at[:-1]] or sorted(table for (table,) in _TABLES)
+    cure = f"known here are {', '.join(here)}"
+    if near := get_close_matches(".".join(at), known, n=1, cutoff=0.7):
+        found = known[near[0]]
+        meant = (found[0], keys[1], *found[1:]) if at != keys and found[0] == "gateways" else found
+        shown = ENVIRONMENT_PREFIX + "__".join(meant).upper() if variable else ".".join(meant)
+        cure = f"did you mean {shown}?"
+    raise SettingsError(variable or ".".join(keys), "is no setting", cure)
+
+
+def _built(values: Mapping[tuple[str, ...], Value]) -> Settings:
+    top: dict[str, Any] = {keys[0]: value for keys, value in values.items() if len(keys) == 1}
+    groups: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Value]] = {}
+    for keys, value in values.items():
+        if len(keys) > 1:
+            group = groups.setdefault(keys[0], {}) if len(keys) == 2 else by_name.setdefault(keys[1], {})  # noqa: PLR2004
+            group[keys[-1]] = value
+    if by_name:
+        groups.setdefault("gateways", {})["by_name"] = by_name
+    for name, group in groups.items():
+        try:
+            top[name] = type(getattr(Settings(), name))(**group)
+        except SettingsError as error:
+            raise SettingsError(f"{name}.{error.path.partition('.')[2]}", error.found, error.cure) from None
+    return Settings(**top)

@@ -1,0 +1,44 @@
+"""What every test shares: hypothesis profiles, and tests that need a program of the system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+IN_CI = os.environ.get("PROCESSION_CI") == "1"
+
+hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("nightly", max_examples=5_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
+
+_MISSING = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MISSING] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs(program, cure)` where the program is missing; in CI that is a failure."""
+    for marker in item.iter_markers("needs"):
+        program: str = marker.args[0]
+        cure: str = marker.args[1]
+        if shutil.which(program) is None:
+            if IN_CI:
+                pytest.fail(f"{program} is not installed; {cure}", pytrace=False)
+            item.config.stash[_MISSING][program] = cure
+            pytest.skip(f"{program} is not installed; {cure}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """End with one line on what was skipped for want of a program, and how to have it."""
+    yield
+    if missing := config.stash[_MISSING]:
+        cures = ", ".join(f"{program} ({cure})" for program, cure in sorted(missing.items()))
+        terminalreporter.write_line(f"skipped for want of a program: {cures}")
