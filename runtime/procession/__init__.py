@@ -12,14 +12,61 @@ The layers, each importing only from those above it in this list:
     daemon                              doors for people and machines
 """
 
-from procession.errors import ProcessionError, Refused
-from procession.primitives.command import Command
-from procession.primitives.effects import Effects, after, at, cancel, end, record
-from procession.primitives.envelope import Envelope, Recorded
-from procession.primitives.event import CancelRequested, CommandGivenUp, Event, FailureEvent
-from procession.primitives.gateway import Attempt, Gateway
-from procession.primitives.handlers import ends, folds, on, starts
-from procession.primitives.process import ProcessManager
+import importlib
+
+_HOMES = {
+    "Attempt": "procession.primitives.gateway",
+    "CancelRequested": "procession.primitives.event",
+    "Command": "procession.primitives.command",
+    "CommandGivenUp": "procession.primitives.event",
+    "Effects": "procession.primitives.effects",
+    "Envelope": "procession.primitives.envelope",
+    "Event": "procession.primitives.event",
+    "FailureEvent": "procession.primitives.event",
+    "FlowHandle": "procession.flow_handle",
+    "FlowSummary": "procession.flow_handle",
+    "Gateway": "procession.primitives.gateway",
+    "Outside": "procession.publishing",
+    "Position": "procession.publishing",
+    "ProcessManager": "procession.primitives.process",
+    "ProcessionError": "procession.errors",
+    "Recorded": "procession.primitives.envelope",
+    "Refused": "procession.errors",
+    "Runtime": "procession.facade",
+    "Settings": "procession.settings",
+    "Wiring": "procession.primitives.wiring",
+    "after": "procession.primitives.effects",
+    "at": "procession.primitives.effects",
+    "cancel": "procession.primitives.effects",
+    "end": "procession.primitives.effects",
+    "ends": "procession.primitives.handlers",
+    "folds": "procession.primitives.handlers",
+    "on": "procession.primitives.handlers",
+    "open_runtime": "procession.facade",
+    "record": "procession.primitives.effects",
+    "starts": "procession.primitives.handlers",
+}
+"""Where each public name lives. Names are imported when they are first used, so that `procession --help` is quick."""
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported from its home.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
 
 __all__ = [
     "Attempt",
@@ -30,11 +77,18 @@ __all__ = [
     "Envelope",
     "Event",
     "FailureEvent",
+    "FlowHandle",
+    "FlowSummary",
     "Gateway",
+    "Outside",
+    "Position",
     "ProcessManager",
     "ProcessionError",
     "Recorded",
     "Refused",
+    "Runtime",
+    "Settings",
+    "Wiring",
     "after",
     "at",
     "cancel",
@@ -42,6 +96,7 @@ __all__ = [
     "ends",
     "folds",
     "on",
+    "open_runtime",
     "record",
     "starts",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Literal
 
 import attrs
+
+from procession.errors import ImpureCall
 
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction
@@ -28,6 +31,19 @@ class Turn:
     """How the flow ended with this turn; None while it goes on."""
     name: str
     """The handler's name."""
+
+
+_IN_TURN: ContextVar[bool] = ContextVar("procession_in_turn", default=False)
+
+
+def refuse_in_turn(call: str) -> None:
+    """Laws 3 and 7: nothing of the runtime is called from inside a turn.
+
+    Raises:
+        ImpureCall: a turn is running.
+    """
+    if _IN_TURN.get():
+        raise ImpureCall(call)
 
 
 class TurnFailed(Exception):  # noqa: N818 - it carries the user's error to the flow's host and goes no further
@@ -76,6 +92,21 @@ def run_turn(
     reaction = definition.reaction(event)
     if reaction is None:
         return Turn(state, (), None, "seen")
+    token = _IN_TURN.set(True)
+    try:
+        return _fold_and_react(reaction, state, event, life, envelope, effects_max)
+    finally:
+        _IN_TURN.reset(token)
+
+
+def _fold_and_react(
+    reaction: Reaction,
+    state: ProcessManager,
+    event: Event,
+    life: Life,
+    envelope: Callable[[], Envelope],
+    effects_max: int,
+) -> Turn:
     folded = fold(reaction, state, event)
     handler = reaction.start if life == "unstarted" and reaction.start is not None else reaction.on
     if handler is None:

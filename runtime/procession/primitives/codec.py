@@ -6,18 +6,22 @@ import datetime
 import decimal
 import enum
 import hashlib
+import math
+import re
 import typing
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import attrs
 import cattrs
 import orjson
+from cattrs import Converter
+from cattrs.errors import IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
-from procession.errors import InvalidPayload
+from procession.errors import DefinitionError, InvalidPayload
 from procession.primitives.command import Command
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.fields import parts, resolved_fields
@@ -63,11 +67,19 @@ class Codec:
             self._checks[cls] = ()
             return
         forbid = stored_of(cls).extra_fields == "refuse"
-        for converter in (self._fast, self._detailed):
-            converter.register_structure_hook(
-                cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=forbid)
-            )
-            converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter))
+        try:
+            for converter in (self._fast, self._detailed):
+                converter.register_structure_hook(
+                    cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=forbid)
+                )
+                converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter))
+        except (TypeError, *_FAILURES) as error:
+            raise DefinitionError(
+                stored_of(cls).site,
+                cls.__name__,
+                f"has a field that can't be read back ({error})",
+                "make the members of a union distinct: give each a field of its own, or use one class",
+            ) from error
         self._checks[cls] = tuple(
             (name, _plain_types(annotation), annotation) for name, annotation in resolved_fields(cls).items()
         )
@@ -117,24 +129,32 @@ class Codec:
 
     def digest(self, type_name: str, payload: bytes) -> bytes:
         """16 bytes over type and data: tells a duplicate from a reused id."""
-        return hashlib.blake2b(payload, digest_size=16, key=type_name.encode()[:64]).digest()
+        return hashlib.blake2b(type_name.encode() + b"\0" + payload, digest_size=16).digest()
 
     def state_to_json(self, state: object) -> str:
         """A flow's state as JSON, for snapshots."""
         return orjson.dumps(self._fast.unstructure(state)).decode()
 
     def state_from_json(self, cls: type[T], text: str) -> T:
-        """The state that a snapshot holds."""
-        return self._fast.structure(orjson.loads(text), cls)
+        """The state that a snapshot holds.
+
+        Raises:
+            InvalidPayload: it does not fit the class any more.
+        """
+        try:
+            return self._fast.structure(orjson.loads(text), cls)
+        except _FAILURES as error:
+            raise InvalidPayload(cls.__name__, str(error)) from error
 
     def _check(self, message: Event | Command) -> None:
         for name, plain, annotation in self._checks[type(message)]:
             value = getattr(message, name)
             if plain is not None:
-                if type(value) not in plain:
+                if type(value) not in plain or (type(value) is float and not math.isfinite(value)):
                     raise InvalidPayload(
                         stored_of(type(message)).name,
-                        f"{name} is {type(value).__name__} {_shown(value)}, expected {_annotated(annotation)}",
+                        f"{name} is {type(value).__name__} {_shown(value)},"
+                        f" expected {'finite ' if type(value) is float else ''}{_annotated(annotation)}",
                     )
             elif not self._survives(value, annotation):
                 raise InvalidPayload(
@@ -152,7 +172,7 @@ class Codec:
         try:
             self._detailed.structure(data, cls)
         except cattrs.errors.ClassValidationError as error:
-            return "; ".join(_mended(line) for line in cattrs.transform_error(error))
+            return "; ".join(_mended(line) for line in cattrs.transform_error(error, format_exception=_described))
         except _FAILURES as error:
             return str(error)
         return "it can't be decoded"
@@ -207,7 +227,10 @@ def from_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def _converter(*, detailed: bool) -> OrjsonConverter:
-    converter = make_converter(detailed_validation=detailed, forbid_extra_keys=True)
+    converter = make_converter(
+        detailed_validation=detailed, forbid_extra_keys=True, unstruct_collection_overrides={frozenset: _sorted}
+    )
+    converter.register_structure_hook_factory(_is_collection, _collection_reader)
     for scalar in (str, int, float, bool):
         converter.register_structure_hook(scalar, _strict(scalar))
     converter.register_structure_hook(decimal.Decimal, _from_text(decimal.Decimal))
@@ -221,14 +244,68 @@ def _converter(*, detailed: bool) -> OrjsonConverter:
     return converter
 
 
+def _sorted(items: Iterable[object]) -> list[object]:
+    """One order in every run: the digest of an event must not depend on the hash seed."""
+    return sorted(items, key=orjson.dumps)
+
+
+def _is_collection(annotation: object) -> bool:
+    return typing.get_origin(annotation) in (tuple, frozenset)
+
+
+def _collection_reader(annotation: Any, converter: Converter) -> Callable[[Any, Any], Any]:  # noqa: ANN401 - a type form
+    """A hook that takes JSON arrays alone, and those of a fixed size only in that size."""
+    origin, members = typing.get_origin(annotation), typing.get_args(annotation)
+    homogeneous = origin is frozenset or members[-1:] == (Ellipsis,)
+    kinds = members[:1] if homogeneous else members
+    hooks = [converter.get_structure_hook(kind) for kind in kinds]
+
+    def read(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, tuple or frozenset out
+        if not isinstance(value, list):
+            raise _UnfitError(f"expected a list, found {type(value).__name__} {_shown(value)}")
+        if not homogeneous and len(value) != len(kinds):
+            raise _UnfitError(f"expected {len(kinds)} elements, found {len(value)}")
+        if not converter.detailed_validation:
+            if homogeneous:
+                hook, kind = hooks[0], kinds[0]
+                return origin([hook(item, kind) for item in value])
+            return tuple([hook(item, kind) for item, hook, kind in zip(value, hooks, kinds, strict=True)])
+        return origin(_read_each(value, hooks, kinds, annotation))
+
+    return read
+
+
+def _read_each(value: list[Any], hooks: list[Callable[[Any, Any], Any]], kinds: Any, annotation: Any) -> list[Any]:  # noqa: ANN401 - type forms
+    """The elements of an array, with the index of each that does not fit."""
+    found: list[Any] = []
+    errors: list[Exception] = []
+    for index, item in enumerate(value):
+        at = min(index, len(kinds) - 1)
+        try:
+            found.append(hooks[at](item, kinds[at]))
+        except _FAILURES as error:
+            error.add_note(IterableValidationNote(f"@ index {index}", index, kinds[at]))
+            errors.append(error)
+    if errors:
+        raise IterableValidationError("elements do not fit", errors, annotation)
+    return found
+
+
+class _UnfitError(TypeError):
+    """A value that does not fit; its text says what was found and expected."""
+
+
+def _described(error: BaseException, kind: type | None) -> str:
+    return str(error) if isinstance(error, _UnfitError) else cattrs.v.format_exception(error, kind)
+
+
 def _strict(scalar: type) -> Callable[[Any, Any], Any]:
     allowed = _PLAIN[scalar]
 
     def check(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, scalar out
         if type(value) in allowed:
             return value
-        msg = f"expected {scalar.__name__}, found {type(value).__name__} {_shown(value)}"
-        raise TypeError(msg)
+        raise _UnfitError(f"expected {scalar.__name__}, found {type(value).__name__} {_shown(value)}")
 
     return check
 
@@ -236,21 +313,18 @@ def _strict(scalar: type) -> Callable[[Any, Any], Any]:
 def _from_text(make: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
     def read(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, value out
         if not isinstance(value, str):
-            msg = f"expected text, found {type(value).__name__} {_shown(value)}"
-            raise TypeError(msg)
+            raise _UnfitError(f"expected text, found {type(value).__name__} {_shown(value)}")
         try:
             return make(value)
         except decimal.InvalidOperation as error:
-            msg = f"no number: {_shown(value)}"
-            raise ValueError(msg) from error
+            raise _UnfitError(f"no number: {_shown(value)}") from error
 
     return read
 
 
 def _timedelta(value: Any, _: Any) -> datetime.timedelta:  # noqa: ANN401 - JSON
     if type(value) is not int:
-        msg = f"expected microseconds, found {type(value).__name__} {_shown(value)}"
-        raise TypeError(msg)
+        raise _UnfitError(f"expected microseconds, found {type(value).__name__} {_shown(value)}")
     return datetime.timedelta(microseconds=value)
 
 
@@ -290,7 +364,7 @@ def _shown(value: object) -> str:
 
 
 def _mended(line: str) -> str:
-    return line.replace("type error (", "wrong type (").removesuffix(" @ $")
+    return re.sub(r"^unknown error \((.*)\) @ ", r"\1 @ ", line).replace("typing.", "").removesuffix(" @ $")
 
 
 _SHOWN_CHARS_MAX = 60

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType
 from typing import Any, Literal
 
 import attrs
@@ -10,8 +12,8 @@ import attrs
 from procession.errors import DefinitionError, InvalidKey
 from procession.primitives.command import Command
 from procession.primitives.event import OWN_EVENTS, CancelRequested, Event
-from procession.primitives.handlers import Handler, KeySpec, Late, Missing, Trigger, trigger_name, trigger_of
-from procession.primitives.process import ProcessManager
+from procession.primitives.handlers import Handler, KeySpec, Late, Missing, Trigger, check_key, trigger_name, trigger_of
+from procession.primitives.process import ProcessManager, check_state
 
 KEY_BYTES_MAX = 512
 
@@ -59,13 +61,13 @@ class Definition:
         spec = self._keys[type(event)]
         try:
             value = getattr(event, spec) if isinstance(spec, str) else spec(event)
+            if not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
+                return tuple(dict.fromkeys([self._checked(event, item) for item in value]))
+        except InvalidKey:
+            raise
         except Exception as error:  # the user's function: whatever it raises, the event has no key
             raise InvalidKey(type(event).__procession__.name, self.name, f"can't be computed ({error!r})") from error  # type: ignore[attr-defined]  # set by seal
-        if type(value) is str:
-            return (self._checked(event, value),)
-        if isinstance(value, str | int) or not isinstance(value, Iterable):
-            return (self._checked(event, value),)
-        return tuple(dict.fromkeys(self._checked(event, item) for item in value))
+        return (self._checked(event, value),)
 
     def handles_cancel(self) -> bool:
         """Whether flows of this process compensate when they are cancelled."""
@@ -87,7 +89,7 @@ class Definition:
                 found = "is no valid text"
             else:
                 if size <= KEY_BYTES_MAX:
-                    return str(value)
+                    return str.__str__(value)  # not what an enum of strings makes of it
                 found = f"has {size} bytes"
         raise InvalidKey(type(event).__procession__.name, self.name, found)  # type: ignore[attr-defined]  # set by seal
 
@@ -99,6 +101,7 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
         DefinitionError: two handlers for one event, no way to start, an annotation that names nothing.
     """
     options = cls.__process__
+    check_state(cls, options.site, later=False)
     table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]] = {}
     for unresolved in cls.__handlers__:
         handler = unresolved.resolve(cls, options.key)
@@ -114,7 +117,9 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
                 )
             roles[role] = handler
     for event in options.concerns:
-        table.setdefault(event, {})
+        if event not in table:
+            check_key(event, options.key, options.site, cls.__name__)
+            table[event] = {}
     _check_start(cls, table)
     reactions = {trigger: _reaction(roles, options.missing, options.late) for trigger, roles in table.items()}
     keys = {
@@ -126,26 +131,48 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
 
 
 def commands_named(cls: type[ProcessManager]) -> dict[type[Command], Handler]:
-    """The command classes that handlers name in their code, with a handler that does."""
+    """The command classes that handlers name in their code, or in what they call of it, with a handler that does."""
     found: dict[type[Command], Handler] = {}
-    for handler in cls.__handlers__:
-        for value in _globals_named(handler.method):
-            if isinstance(value, type) and issubclass(value, Command) and value is not Command:
-                found.setdefault(value, handler)
+    for with_helpers in (False, True):
+        for handler in cls.__handlers__:
+            for value in _named(cls, handler.method, with_helpers=with_helpers):
+                if isinstance(value, type) and issubclass(value, Command) and value is not Command:
+                    found.setdefault(value, handler)
     return found
 
 
-def _globals_named(method: Callable[..., Any]) -> Iterable[object]:
-    pending = [method.__code__]
+def _named(cls: type, method: Callable[..., Any], *, with_helpers: bool) -> Iterator[object]:
+    """What the code of a method names: globals, attributes of modules, names of the function around it.
+
+    Helpers are methods of the class and functions of its module.
+    """
+    pending, seen = [method], {method}
     while pending:
-        code = pending.pop()
-        for name in code.co_names:
-            if name in method.__globals__:
-                yield method.__globals__[name]
-        pending.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
+        function = pending.pop()
+        names = set(_names_in(function.__code__))
+        values = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
+        values += inspect.getclosurevars(function).nonlocals.values()
+        for module in [value for value in values if inspect.ismodule(value)]:
+            values += [vars(module)[name] for name in sorted(names) if name in vars(module)]
+        yield from values
+        if with_helpers:
+            helpers = [value for value in values if getattr(value, "__module__", None) == cls.__module__]
+            helpers += [inspect.getattr_static(cls, name, None) for name in sorted(names)]
+            new = [helper for helper in helpers if inspect.isfunction(helper) and helper not in seen]
+            pending += new
+            seen.update(new)
 
 
-def _check_start(cls: type[ProcessManager], table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]]) -> None:
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _check_start(
+    cls: type[ProcessManager], table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]]
+) -> None:
     starting = any(
         "start" in roles or ("on" in roles and (roles["on"].mark.missing or cls.__process__.missing) == "start")
         for roles in table.values()

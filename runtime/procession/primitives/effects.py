@@ -11,6 +11,8 @@ from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.stored import stored_of
 
+OUTCOME_CHARS_MAX = 100
+
 
 @attrs.frozen
 class After:
@@ -84,8 +86,8 @@ def cancel(timer: type[Event] | str) -> Cancel:
 
 def end(outcome: str = "completed") -> End:
     """End the flow with this turn; its timers go, commands already yielded are still delivered."""
-    if not outcome or len(outcome) > _OUTCOME_CHARS_MAX or not outcome.isprintable():
-        msg = f"the outcome {outcome[:40]!r} must be printable, of 1 to {_OUTCOME_CHARS_MAX} characters"
+    if not outcome or len(outcome) > OUTCOME_CHARS_MAX or not outcome.isprintable():
+        msg = f"the outcome {outcome[:40]!r} must be printable, of 1 to {OUTCOME_CHARS_MAX} characters"
         raise ValueError(msg)
     return End(outcome)
 
@@ -93,6 +95,3 @@ def end(outcome: str = "completed") -> End:
 def record(event: Event) -> Record:
     """Journal a fact in the same commit; it is folded next, and other flows that it concerns get it."""
     return Record(event)
-
-
-_OUTCOME_CHARS_MAX = 100

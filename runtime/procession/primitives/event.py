@@ -8,7 +8,7 @@ import attrs
 
 from procession.primitives.command import Command
 from procession.primitives.site import class_site
-from procession.primitives.stored import Stored, seal
+from procession.primitives.stored import Stored, freeze, seal
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
@@ -40,7 +40,7 @@ class Event:
     ) -> None:
         super().__init_subclass__()
         if abstract:
-            attrs.frozen(cls, slots=False)
+            freeze(cls, class_site())
             return
         kind: Literal["event", "failure"] = "failure" if cls._is_failure() else "event"
         seal(cls, Stored(name, version, kind, class_site(), extra_fields))

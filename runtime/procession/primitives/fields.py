@@ -36,10 +36,19 @@ _CURES = {
 }
 
 
-def mutable_part(annotation: object) -> tuple[str, str] | None:
-    """What of a resolved annotation could change, and the cure; None where all of it is immutable."""
+class OfAnything:
+    """Stands among the parts of an annotation for a tuple or frozenset that does not say of what."""
+
+
+def mutable_part(annotation: object, known: frozenset[type] = frozenset()) -> tuple[str, str] | None:
+    """What of a resolved annotation could change, and the cure; None where all of it is immutable.
+
+    Args:
+        annotation: of a field.
+        known: frozen classes that are being looked into already; a class may name itself.
+    """
     for part in parts(annotation):
-        problem = _problem(part)
+        problem = _problem(part, known)
         if problem is not None:
             return problem
     return None
@@ -55,6 +64,9 @@ def parts(annotation: object) -> Iterator[object]:
         return
     if origin is typing.Literal:
         yield from (type(value) for value in typing.get_args(annotation))
+        return
+    if annotation in (tuple, frozenset):
+        yield OfAnything
         return
     if origin in (tuple, frozenset):
         yield origin
@@ -90,29 +102,29 @@ def _bare(annotation: object) -> object:
             return annotation
 
 
-def _problem(part: object) -> tuple[str, str] | None:
+def _problem(part: object, known: frozenset[type]) -> tuple[str, str] | None:
     if part in SCALARS or part in (tuple, frozenset):
         return None
+    if part is OfAnything:
+        return "does not say of what it is made", "write tuple[X, ...] or frozenset[X]"
     origin = typing.get_origin(part) or part
     for mutable, cure in _CURES.items():
         if origin is mutable:
             return f"is of mutable type {mutable.__name__}", cure
-    if isinstance(part, type):
-        if issubclass(part, enum.Enum):
-            return None
-        if attrs.has(part):
-            return _problem_of_class(part)
-    if isinstance(part, typing.TypeVar):
+    if isinstance(part, type) and attrs.has(part):
+        return None if part in known else _problem_of_class(part, known | {part})
+    if isinstance(part, typing.TypeVar) or (isinstance(part, type) and issubclass(part, enum.Enum)):
         return None
     shown = getattr(part, "__name__", str(part))
     return f"is of type {shown}, which may change", "use scalars, enums, tuples, frozensets or frozen attrs classes"
 
 
-def _problem_of_class(cls: type) -> tuple[str, str] | None:
-    if "__setattr__" not in {name for base in cls.__mro__[:-1] for name in vars(base)}:
+def _problem_of_class(cls: type, known: frozenset[type]) -> tuple[str, str] | None:
+    # A class that only validates or converts has a __setattr__ too; `attrs.inspect` would tell, from attrs 25.4 on.
+    if cls.__setattr__.__name__ != "_frozen_setattrs":
         return f"is of class {cls.__name__}, which is not frozen", "decorate it with attrs.frozen"
     for name, annotation in resolved_fields(cls).items():
-        problem = mutable_part(annotation)
+        problem = mutable_part(annotation, known)
         if problem is not None:
             return f"holds {cls.__name__}.{name}, which {problem[0]}", problem[1]
     return None

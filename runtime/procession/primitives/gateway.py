@@ -43,12 +43,16 @@ class GatewayPolicy:
     backoff_max_s: float | None = None
     backoff_factor: float | None = None
     jitter: float | None = None
-    give_up_after_s: float | None = None
     breaker_failures: int | None = None
     breaker_cooldown_s: float | None = None
     paused: bool | None = None
     ordered: bool = False
     """A flow's commands to this gateway wait for each other, in the order yielded."""
+
+    def declared(self) -> dict[str, bool | int | float]:
+        """What the class says itself, by the names that the settings know."""
+        said = attrs.asdict(self, filter=lambda field, value: value is not None and field.name != "ordered")
+        return dict(said)
 
 
 @dataclass_transform(field_specifiers=(attrs.field,))
@@ -111,8 +115,8 @@ class Contract:
         if answer is None:
             return self.nothing
         if isinstance(answer, tuple):
-            return self.many and all(isinstance(event, self.events) for event in answer)
-        return isinstance(answer, self.events) and not self.many
+            return self.many and all(type(event) in self.events for event in answer)
+        return type(answer) in self.events and not self.many
 
 
 @attrs.frozen
@@ -169,9 +173,7 @@ def _read(cls: type[Gateway], name: str, method: Callable[..., Any]) -> Iterator
         )
     contract = _contract(hints.get("return", Ellipsis), site, subject)
     for command in commands:
-        yield CommandMethod(
-            command, name, contract, inspect.iscoroutinefunction(method), len(parameters) > 1, site
-        )
+        yield CommandMethod(command, name, contract, inspect.iscoroutinefunction(method), len(parameters) > 1, site)
 
 
 def _members(annotation: object) -> tuple[Any, ...]:
@@ -182,6 +184,10 @@ def _members(annotation: object) -> tuple[Any, ...]:
 
 def _is_command(part: object) -> bool:
     return isinstance(part, type) and issubclass(part, Command) and part is not Command
+
+
+def _is_event(part: object) -> bool:
+    return isinstance(part, type) and issubclass(part, Event) and "__procession__" in vars(part)
 
 
 def _contract(annotation: object, site: str, subject: str) -> Contract:
@@ -196,7 +202,7 @@ def _contract(annotation: object, site: str, subject: str) -> Contract:
                 events.extend(part for part in _members(item) if part is not Ellipsis)
         else:
             events.append(member)
-    wrong = [e for e in events if not (isinstance(e, type) and issubclass(e, Event) and "__procession__" in vars(e))]
+    wrong = [e for e in events if not _is_event(e)]
     if wrong or (many and any(isinstance(m, type) and issubclass(m, Event) for m in _members(annotation))):
         shown = "nothing" if annotation is Ellipsis else str(annotation)
         raise DefinitionError(

@@ -12,6 +12,7 @@ import attrs
 
 from procession.errors import DefinitionError
 from procession.primitives.command import Command
+from procession.primitives.effects import OUTCOME_CHARS_MAX
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, Event, FailureEvent
 from procession.primitives.fields import field_names
@@ -100,6 +101,10 @@ def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT]
 
 
 def _mark(method: MethodT, mark: Mark) -> MethodT:
+    if isinstance(getattr(method, "__procession_mark__", None), Mark):
+        raise DefinitionError(
+            function_site(method), method.__qualname__, "is marked twice", "give each mark a method of its own"
+        )
     method.__procession_mark__ = mark  # type: ignore[attr-defined]  # read back when the class is defined
     return method
 
@@ -128,7 +133,9 @@ class Handler:
             return _read(cls, self.method, self.mark, key, self.local_names)
         except NameError as error:
             raise DefinitionError(
-                self.site, f"{cls.__name__}.{self.name}", f"is annotated with {error.name!r}, which is not defined",
+                self.site,
+                f"{cls.__name__}.{self.name}",
+                f"is annotated with {error.name!r}, which is not defined",
                 "define the event class at the top of a module, or mend the annotation",
             ) from error
 
@@ -168,12 +175,39 @@ def trigger_of(event: Event) -> Trigger:
     return type(event)
 
 
+def check_policies(missing: Missing | None, late: Late | None, site: str, subject: str) -> None:
+    """Refuse words that are no policy.
+
+    Raises:
+        DefinitionError: says which words there are.
+    """
+    for option, found, form in (("missing", missing, Missing), ("late", late, Late)):
+        words = typing.get_args(form)
+        if found is not None and found not in words:
+            raise DefinitionError(site, subject, f"says {option}={found!r}", f"use one of {', '.join(words)}")
+
+
 def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: Mapping[str, object]) -> Handler:
     mark: Mark = method.__procession_mark__  # type: ignore[attr-defined]  # only marked methods come here
     subject = f"{cls.__name__}.{method.__name__}"
     if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         raise DefinitionError(
             function_site(method), subject, "is async", "make it a plain def: work belongs into a gateway (law 4)"
+        )
+    if mark.kind == "fold" and inspect.isgeneratorfunction(method):
+        raise DefinitionError(
+            function_site(method),
+            subject,
+            "is a fold that yields",
+            "return the new state; effects belong to a reaction",
+        )
+    check_policies(mark.missing, mark.late, function_site(method), subject)
+    if not 0 < len(mark.outcome) <= OUTCOME_CHARS_MAX or not mark.outcome.isprintable():
+        raise DefinitionError(
+            function_site(method),
+            subject,
+            f"has the outcome {mark.outcome[:40]!r}",
+            f"use a printable one of at most {OUTCOME_CHARS_MAX} characters",
         )
     try:
         return _read(cls, method, mark, key, local_names)
@@ -245,7 +279,19 @@ def _check_trigger(trigger: Trigger, mark: Mark, key: KeySpec, site: str, subjec
             f"folds {trigger_name(trigger)}, which is a failure event",
             "a failure never changes state (law 2): answer it in a reaction, or make it an ordinary event",
         )
-    field = mark.key or key
+    check_key(event, mark.key or key, site, subject)
+
+
+def check_key(event: object, field: KeySpec, site: str, subject: str) -> None:
+    """Refuse what can't be routed.
+
+    Raises:
+        DefinitionError: it is no event type, or it does not have the field that is its key.
+    """
+    if not (isinstance(event, type) and issubclass(event, Event) and "__procession__" in vars(event)):
+        raise DefinitionError(
+            site, subject, f"is concerned by {event!r:.60}, which is no event type", "name event classes"
+        )
     addressed = event.__module__ == Event.__module__
     if isinstance(field, str) and not addressed and field not in field_names(event):
         raise DefinitionError(

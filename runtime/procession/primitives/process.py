@@ -9,8 +9,9 @@ import attrs
 from procession.errors import DefinitionError
 from procession.primitives.event import Event
 from procession.primitives.fields import mutable_part, resolved_fields
-from procession.primitives.handlers import Handler, KeySpec, Late, Missing, collect, local_names
+from procession.primitives.handlers import Handler, KeySpec, Late, Missing, check_policies, collect, local_names
 from procession.primitives.site import class_site
+from procession.primitives.stored import freeze
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
@@ -54,9 +55,10 @@ class ProcessManager:
             )
         if not key:
             raise DefinitionError(site, cls.__name__, "has no key", 'give it key="order_id": one actor for each key')
+        check_policies(missing, late, site, cls.__name__)
         handlers = collect(cls, key, local_names())
-        attrs.frozen(cls, slots=False)
-        _check_state(cls, site)
+        freeze(cls, site)
+        check_state(cls, site)
         cls.__process__ = ProcessOptions(name, key, concerns, missing, late, site)
         cls.__handlers__ = handlers
 
@@ -77,7 +79,12 @@ class ProcessOptions:
     site: str
 
 
-def _check_state(cls: type, site: str) -> None:
+def check_state(cls: type, site: str, *, later: bool = True) -> None:
+    """Refuse state that can change, or that has no value before the first event.
+
+    Raises:
+        DefinitionError: a field has no default, can change, or names nothing, unless that may be defined `later`.
+    """
     for field in attrs.fields(cls):
         if field.default is attrs.NOTHING:
             raise DefinitionError(
@@ -88,8 +95,12 @@ def _check_state(cls: type, site: str) -> None:
             )
     try:
         fields = resolved_fields(cls)
-    except NameError:
-        return
+    except NameError as error:
+        if later:
+            return
+        raise DefinitionError(
+            site, cls.__name__, f"has a field of type {error.name!r}, which is not defined", "define it or mend it"
+        ) from error
     for name, annotation in fields.items():
         problem = mutable_part(annotation)
         if problem is not None:

@@ -33,7 +33,7 @@ def _defining_frame() -> FrameType | None:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the class does not exist yet, only its frame does
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith((f"{_PACKAGE}.", "attr")):
+        if name.split(".", maxsplit=1)[0] not in (_PACKAGE, "attr", "attrs"):
             return frame
         frame = frame.f_back
     return None

@@ -32,9 +32,23 @@ def seal(cls: type, stored: Stored) -> None:
         DefinitionError: it can't be stored; says where and how to mend it.
     """
     _check_name(cls, stored)
-    attrs.frozen(cls, slots=False)
+    freeze(cls, stored.site)
     cls.__procession__ = stored  # type: ignore[attr-defined]  # read back by stored_of
     check_fields(cls, stored.site)
+
+
+def freeze(cls: type, site: str) -> None:
+    """Make an attrs class of a class that is being defined.
+
+    Raises:
+        DefinitionError: its fields can't be read, for example one without a default after one with a default.
+    """
+    try:
+        attrs.frozen(cls, slots=False)
+    except (ValueError, TypeError) as error:
+        raise DefinitionError(
+            site, cls.__name__, f"has fields that don't go together ({error})", "put fields with a default last"
+        ) from error
 
 
 def stored_of(cls: type) -> Stored:

@@ -1,0 +1,1 @@
+"""Structured concurrency on trio: mailboxes, actors, supervisors. Knows nothing of events."""

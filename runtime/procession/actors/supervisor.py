@@ -1,0 +1,118 @@
+"""Supervisors: they start actors, restart them by policy, and give up aloud. `except Exception` stands here only."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, Literal, TypeVar
+
+import attrs
+import trio
+
+from procession.errors import RuntimeFailed
+
+T = TypeVar("T")
+ActorState = Literal["starting", "running", "backing_off", "held", "paused", "ended", "failed"]
+
+
+@attrs.frozen
+class RestartPolicy:
+    """How often an actor may fail: more than `restarts_max` times within `period_s` is given up."""
+
+    restarts_max: int
+    period_s: float
+    backoff_initial_s: float
+    backoff_max_s: float
+
+    def backoff_s(self, failures: int, jitter: float) -> float:
+        """How long to wait before the next start; `jitter` between 0 and 1 spreads it over the upper half."""
+        whole = min(self.backoff_max_s, self.backoff_initial_s * 2.0 ** min(failures - 1, 30))
+        return whole * (0.5 + jitter / 2)
+
+
+@attrs.frozen
+class ActorInfo:
+    """One node of the supervision tree, for display."""
+
+    name: str
+    state: ActorState
+    restarts: int
+    children: tuple[ActorInfo, ...] = ()
+    detail: str = ""
+
+
+@attrs.define(eq=False)
+class Supervised:
+    """What a supervisor knows of one of its actors."""
+
+    name: str
+    state: ActorState = "starting"
+    restarts: int = 0
+    last_error: str = ""
+
+    def info(self, children: tuple[ActorInfo, ...] = ()) -> ActorInfo:
+        """This actor for display."""
+        return ActorInfo(self.name, self.state, self.restarts, children, self.last_error)
+
+
+@attrs.frozen
+class Result(Generic[T]):
+    """How a supervised call ended: a value, or the exception it raised."""
+
+    value: T | None
+    error: Exception | None
+
+
+async def supervise(
+    actor: Supervised,
+    start: Callable[[], Awaitable[None]],
+    policy: RestartPolicy,
+    *,
+    jitter: Callable[[], float],
+    on_failure: Callable[[Exception], None],
+) -> None:
+    """Run an actor until it ends of itself; start it again when it raises.
+
+    Args:
+        actor: gets state, restarts and the last error, for the tree.
+        start: one life of the actor.
+        jitter: a number between 0 and 1, drawn at each restart.
+        on_failure: told of each failure, before the back-off.
+
+    Raises:
+        RuntimeFailed: it failed more often than the policy allows.
+
+    Cancellation: passes through to the actor, always.
+    """
+    failures: deque[float] = deque()
+    while True:
+        actor.state = "running"
+        try:
+            await start()
+        except Exception as error:
+            on_failure(error)
+            actor.last_error = f"{type(error).__name__}: {error}"
+            now = trio.current_time()
+            failures.append(now)
+            while failures and failures[0] < now - policy.period_s:
+                failures.popleft()
+            if len(failures) > policy.restarts_max:
+                actor.state = "failed"
+                raise RuntimeFailed(actor.name, actor.restarts, actor.last_error) from error
+            actor.restarts += 1
+            actor.state = "backing_off"
+            await trio.sleep(policy.backoff_s(len(failures), jitter()))
+        else:
+            actor.state = "ended"
+            return
+
+
+async def contained(call: Callable[[], Awaitable[T]]) -> Result[T]:
+    """Await a call of foreign code; what it raises comes back as a value.
+
+    Cancellation: passes through.
+    """
+    try:
+        return Result(await call(), None)
+    except Exception as error:  # noqa: BLE001 - foreign code: its supervisor decides what follows
+        return Result(None, error)

@@ -1,0 +1,172 @@
+"""How a command ends: answered, given up or cancelled, by compare-and-set, in one transaction with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+from procession.engine.command_window import Handle
+from procession.engine.flow_table import FlowTable
+from procession.engine.ids import Ids
+from procession.engine.ledger import Ledger
+from procession.engine.router import Origin, Router
+from procession.engine.turns import Turns
+from procession.errors import InvalidKey, InvalidPayload
+from procession.journal.rows import CommandChange, CommandState
+from procession.primitives.codec import to_json
+from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.registry import Registry
+from procession.telemetry import Counters
+
+
+@attrs.frozen
+class Desk:
+    """The parts of one life of the engine that answers are written to."""
+
+    ledger: Ledger
+    router: Router
+    table: FlowTable
+    turns: Turns
+
+
+@attrs.define(eq=False)
+class Verdict:
+    """How a command ended, and its answer; kept until it is durable."""
+
+    answers: Answers
+    handle: Handle
+    state: CommandState
+    events: tuple[Event, ...]
+    forget: Callable[[Handle], None]
+
+    def durable(self) -> None:
+        """The command is done for good."""
+        if self.handle.state != "stuck":
+            self.forget(self.handle)
+
+    def failed(self, error: Exception) -> None:
+        """Whether it is written is not known: it is kept, and written first when the journal is well."""
+        self.answers.kept.append(self)
+
+
+class Answers:
+    """Lives as long as the runtime. While the engine is held, verdicts are kept: at most as many as calls run."""
+
+    def __init__(self, registry: Registry, ids: Ids, counters: Counters, forget: Callable[[Handle], None]) -> None:
+        self._registry = registry
+        self._codec = registry.codec
+        self._ids = ids
+        self._counters = counters
+        self._forget = forget
+        self.desk: Desk | None = None
+        """None while the engine is held."""
+        self.kept: list[Verdict] = []
+
+    def wrong(self, handle: Handle, value: object) -> str | None:
+        """Why a returned value is no answer; None where it is one."""
+        contract = handle.method.contract
+        subject = f"{type(value).__name__} was returned"
+        if not contract.accepts(value):
+            return f"{subject}, the contract is {contract.shown}"
+        definition = self._registry.processes.get(handle.process)
+        for event in _events(value):
+            try:
+                self._codec.encode(event)
+                concerned = definition is not None and type(event) in definition.concerned
+                keys = definition.keys(event) if concerned and definition is not None else (handle.key,)
+            except (InvalidPayload, InvalidKey) as error:
+                return str(error)
+            if keys != (handle.key,):
+                return f"{type(event).__name__} of flow {', '.join(keys)} was returned to flow {handle.key}"
+        return None
+
+    def answered(self, handle: Handle, value: object) -> None:
+        """The whole answer and the command's completion are one transaction, whatever the turn makes of it."""
+        if handle.ended != "open":
+            self._too_late(handle, _events(value))
+            return
+        self._end(Verdict(self, handle, "answered", _events(value), self._forget))
+
+    def gave_up(self, handle: Handle, reason: Literal["refused", "unknown"], found: str) -> None:
+        """No attempt follows: the flow hears of it."""
+        if handle.ended != "open":
+            return
+        event = CommandGivenUp(handle.command, handle.row.id.hex(), reason, handle.attempts, found)
+        self._end(Verdict(self, handle, "given_up", (event,), self._forget))
+
+    def cancelled(self, handle: Handle, *, unknown: bool) -> None:
+        """The flow was cancelled; where a call runs, whether it was done is not known."""
+        if unknown:
+            handle.log.append({"n": handle.attempts, "at_us": 0, "found": "cancelled while it ran: outcome unknown"})
+        self._end(Verdict(self, handle, "cancelled", (), self._forget))
+
+    def retry_later(self, handle: Handle, due_us: int) -> None:
+        """The retry state is durable with the next commit."""
+        if self.desk is None or handle.ended != "open":
+            return
+        change = CommandChange(handle.row.seq, "open", "open", handle.attempts, due_us, _log(handle))
+        self.desk.ledger.filling.commit.command_changes.append(change)
+        self.desk.ledger.wake()
+
+    def write(self, verdict: Verdict) -> None:
+        """Put a verdict into the batch."""
+        assert self.desk is not None, "verdicts are written while the engine runs"
+        desk, handle = self.desk, verdict.handle
+        change = CommandChange(handle.row.seq, "open", verdict.state, handle.attempts, handle.row.due_us, _log(handle))
+        desk.ledger.filling.commit.command_changes.append(change)
+        desk.ledger.when_durable(verdict)
+        self._count(verdict)
+        definition = self._registry.processes[handle.process]
+        for index, event in enumerate(verdict.events):
+            payload = self._codec.encode(event).decode()
+            if verdict.state == "given_up":
+                event_id = self._ids.given_up(handle.row.id, handle.attempts)
+            else:
+                event_id = self._ids.answer(handle.row.id, index)
+            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace)
+            desk.router.address(event, payload, origin, desk.table.flow(definition, handle.key))
+
+    def _end(self, verdict: Verdict) -> None:
+        verdict.handle.ended = verdict.state
+        if self.desk is None:
+            self.kept.append(verdict)
+        else:
+            self.write(verdict)
+
+    def _too_late(self, handle: Handle, events: tuple[Event, ...]) -> None:
+        """An answer to a command that has ended otherwise is recorded; it never reopens the command."""
+        if self.desk is None:
+            return
+        definition = self._registry.processes[handle.process]
+        for event in events:
+            flow = self.desk.table.flow(definition, handle.key)
+            origin = Origin(
+                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace
+            )
+            _, delivery = self.desk.router.note(event, self._codec.encode(event).decode(), origin, flow)
+            self.desk.turns.unhandled(delivery, "late_answer")
+            self.desk.table.rest(flow)
+
+    def _count(self, verdict: Verdict) -> None:
+        if verdict.state == "answered":
+            self._counters.commands_answered += 1
+            self._counters.answers_recorded += len(verdict.events)
+        elif verdict.state == "given_up":
+            self._counters.commands_given_up += 1
+        else:
+            self._counters.commands_cancelled += 1
+
+
+def _events(value: object) -> tuple[Event, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, tuple):
+        return value
+    assert isinstance(value, Event), "the contract was checked"
+    return (value,)
+
+
+def _log(handle: Handle) -> str | None:
+    return to_json(handle.log).decode() if handle.log else None

@@ -1,0 +1,162 @@
+"""The open commands of one gateway that are in memory: fair among flows, in order of their due time."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict, deque
+from typing import Literal
+
+import attrs
+import trio
+
+from procession.journal.rows import CommandRow, CommandState
+from procession.primitives.command import Command
+from procession.primitives.gateway import CommandMethod
+
+HandleState = Literal["ready", "resting", "running", "stuck", "done"]
+
+
+@attrs.define(eq=False)
+class Handle:
+    """One open command in memory."""
+
+    row: CommandRow
+    command: Command
+    process: str
+    key: str
+    correlation: bytes
+    trace: str | None
+    method: CommandMethod
+    state: HandleState = "resting"
+    """`stuck`: a thread of an attempt that was cancelled has not returned; no other attempt begins until then."""
+    ended: CommandState = "open"
+    attempts: int = 0
+    log: list[dict[str, object]] = attrs.field(factory=list)
+    scope: trio.CancelScope | None = None
+
+    @property
+    def flow(self) -> int:
+        """Row id of the flow that asked."""
+        return self.row.flow
+
+
+class CommandWindow:
+    """Ready commands in turns among flows, resting ones by due time. What does not fit stays in the journal."""
+
+    def __init__(self, size_max: int, *, ordered: bool) -> None:
+        self._size_max = size_max
+        self._ordered = ordered
+        self.known: dict[int, Handle] = {}
+        """By number: everything that is in memory, also what runs."""
+        self._ready: OrderedDict[int, deque[Handle]] = OrderedDict()
+        self._resting: list[tuple[int, int, Handle]] = []
+        self._readers = 0
+        self._forgotten: set[int] = set()
+        self.more = True
+        """There may be open commands in the journal that are not here."""
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @property
+    def room(self) -> int:
+        """How many more fit."""
+        return self._size_max - len(self.known)
+
+    def add(self, handle: Handle, now_us: int) -> None:
+        """Take a command in, where there is room; else it stays in the journal."""
+        if handle.row.seq in self.known or handle.row.seq in self._forgotten:
+            return
+        if len(self.known) >= self._size_max:
+            self.more = True
+            return
+        self.known[handle.row.seq] = handle
+        self._place(handle, now_us)
+
+    def rest(self, handle: Handle, due_us: int, now_us: int) -> None:
+        """A command waits until it is due again."""
+        handle.row = handle.row._replace(due_us=due_us)
+        self._place(handle, now_us)
+
+    def forget(self, handle: Handle) -> None:
+        """A command is done, and the journal says so; or it goes back there."""
+        handle.state = "done"
+        if self.known.pop(handle.row.seq, None) is not None and self._readers:
+            self._forgotten.add(handle.row.seq)
+
+    def has_ended(self, seq: int) -> bool:
+        """Whether a command that somebody read as open (between `begin_read` and `end_read`) has ended since."""
+        handle = self.known.get(seq)
+        return seq in self._forgotten or (handle is not None and handle.ended != "open")
+
+    def begin_read(self) -> None:
+        """Somebody reads open commands from the journal: remember what ends meanwhile."""
+        self._readers += 1
+
+    def end_read(self) -> None:
+        """What was read has been used."""
+        self._readers -= 1
+        if not self._readers:
+            self._forgotten.clear()
+
+    def next(self, now_us: int) -> Handle | None:
+        """The next command whose turn it is: flows in turns, each flow's commands in order."""
+        while self._resting and self._resting[0][0] <= now_us:
+            _, _, handle = heapq.heappop(self._resting)
+            if handle.state == "resting":
+                self._place(handle, now_us)
+        for _ in range(len(self._ready)):
+            flow, queue = self._ready.popitem(last=False)
+            while queue and queue[0].state != "ready":
+                queue.popleft()
+            if not queue:
+                continue
+            if self._ordered and self._is_behind(queue[0]):
+                self._ready[flow] = queue
+                continue
+            handle = queue.popleft()
+            if queue:
+                self._ready[flow] = queue
+            return handle
+        return None
+
+    def next_due_us(self) -> int | None:
+        """When the first resting command is due; None where none rests."""
+        while self._resting and self._resting[0][2].state != "resting":
+            heapq.heappop(self._resting)
+        return self._resting[0][0] if self._resting else None
+
+    def drop_far(self, horizon_us: int) -> None:
+        """Leave to the journal what rests beyond the horizon, where others wait for room."""
+        far = [handle for due_us, _, handle in self._resting if due_us > horizon_us and handle.state == "resting"]
+        if far and self.room < self._size_max // 2:
+            for handle in far:
+                self.known.pop(handle.row.seq, None)
+            dropped = set(map(id, far))
+            self._resting = [entry for entry in self._resting if id(entry[2]) not in dropped]
+            heapq.heapify(self._resting)
+            self.more = True
+
+    def drop_waiting(self) -> None:
+        """Forget all that does not run: the journal is read again."""
+        for handle in list(self.known.values()):
+            if handle.state in ("ready", "resting"):
+                self.forget(handle)
+        self._ready.clear()
+        self._resting.clear()
+        self.more = True
+
+    def _place(self, handle: Handle, now_us: int) -> None:
+        if handle.row.due_us <= now_us:
+            handle.state = "ready"
+            self._ready.setdefault(handle.flow, deque()).append(handle)
+        else:
+            handle.state = "resting"
+            heapq.heappush(self._resting, (handle.row.due_us, handle.row.seq, handle))
+
+    def _is_behind(self, handle: Handle) -> bool:
+        """Whether an earlier command of the same flow is still open."""
+        return any(
+            other.flow == handle.flow and other.row.seq < handle.row.seq and other.ended == "open"
+            for other in self.known.values()
+        )

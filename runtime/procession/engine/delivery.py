@@ -1,0 +1,220 @@
+"""Delivery: commands leave after their commit, each to its gateway, and open ones are read on from the journal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+import attrs
+import trio
+
+from procession.actors.supervisor import ActorInfo, Supervised
+from procession.engine.answers import Answers
+from procession.engine.clock import Clock
+from procession.engine.command_window import Handle
+from procession.engine.gateway_host import GatewayHost
+from procession.engine.ledger import Batch, Ledger
+from procession.engine.outbox import command_of
+from procession.engine.turns import SentCommand
+from procession.errors import NotFound, ProcessionError
+from procession.journal.rows import OpenCommand
+from procession.primitives.codec import from_json
+from procession.primitives.registry import Registry
+
+logger = logging.getLogger("procession.gateways")
+_HORIZON_US = 5_000_000
+"""Commands that rest for longer than this stay in the journal while others wait for room."""
+_PAGE = 500
+
+
+@attrs.define(eq=False)
+class _Sent:
+    """A command whose row joins a batch: it leaves when that is durable."""
+
+    host: GatewayHost
+    handle: Handle
+
+    def durable(self) -> None:
+        self.host.window.add(self.handle, self.host.clock.now_us())
+
+    def failed(self, error: Exception) -> None:
+        """It was not decided: the turn runs again, or the journal has the command."""
+
+
+class Gateways:
+    """All gateways of one runtime."""
+
+    def __init__(self, registry: Registry, hosts: Mapping[str, GatewayHost], answers: Answers, clock: Clock) -> None:
+        self._registry = registry
+        self._hosts = dict(hosts)
+        self._answers = answers
+        self._clock = clock
+        self.actors = {name: Supervised(f"gateways/{name}") for name in hosts}
+
+    def __iter__(self) -> Iterator[GatewayHost]:
+        return iter(self._hosts.values())
+
+    def host(self, name: str) -> GatewayHost:
+        """A gateway by name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name not in self._hosts:
+            raise NotFound("gateway", name)
+        return self._hosts[name]
+
+    def attach(self, nursery: trio.Nursery) -> None:
+        """Run attempts in this nursery."""
+        for host in self:
+            host.attach(nursery)
+
+    def hold(self) -> None:
+        """No attempt begins; running calls go on."""
+        for host in self:
+            host.open = False
+            host.wake.set()
+
+    def reset(self) -> None:
+        """Forget what does not run: the journal was reopened and is read again."""
+        for host in self:
+            host.window.drop_waiting()
+
+    def resume(self) -> None:
+        """Attempts may begin."""
+        for host in self:
+            host.open = True
+            host.wake.set()
+
+    def send(self, ledger: Ledger, sent: SentCommand) -> None:
+        """A turn asked for a command: it leaves when the batch that is filling now is durable."""
+        receiver = self._registry.receivers[type(sent.command)]
+        handle = Handle(
+            sent.row, sent.command, sent.flow.process, sent.flow.key, sent.correlation, sent.trace, receiver.method
+        )
+        ledger.when_durable(_Sent(self._hosts[receiver.name], handle))
+
+    def on_durable(self, batch: Batch) -> None:
+        """Begin what a batch released."""
+        if batch.commit.commands:
+            for host in self:
+                if host.window.known and not host.begin_ready():
+                    host.wake.set()
+
+    def idle(self) -> bool:
+        """No command is open."""
+        return all(not host.window.known and not host.window.more for host in self)
+
+    async def drive(self, name: str, ledger: Ledger) -> None:
+        """One gateway's loop: read on where there is more, begin what may begin, sleep until something may."""
+        host = self._hosts[name]
+        while True:
+            host.wake = trio.Event()
+            if host.open and host.window.more:
+                host.window.drop_far(self._clock.now_us() + _HORIZON_US)
+                if host.window.room >= min(_PAGE, host.drive.commands_loaded_max) // 2:
+                    await self._read_on(host, ledger)
+            host.begin_ready()
+            now = trio.current_time()
+            wakes_at = host.next_wake(now, self._clock.now_us())
+            if host.open and host.window.more and host.window.room:
+                wakes_at = min(wakes_at, now + _HORIZON_US / 1_000_000)
+            with trio.move_on_at(wakes_at):
+                await host.wake.wait()
+
+    def cancel(self, command: OpenCommand) -> bool:
+        """Cancel an open command; one that runs is cancelled at its next checkpoint. False where it has ended.
+
+        Call it between `begin_read` and `end_read`, with what was read in between.
+        """
+        host = self._hosts.get(command.row.gateway)
+        if host is None or host.window.has_ended(command.row.seq):
+            return False
+        handle = host.window.known.get(command.row.seq) or self._handle(command)
+        running = handle.state in ("running", "stuck")
+        self._answers.cancelled(handle, unknown=running)
+        if running:
+            host.cancel(handle)
+        return True
+
+    def begin_read(self) -> None:
+        """Somebody reads open commands: remember which end meanwhile."""
+        for host in self:
+            host.window.begin_read()
+
+    def end_read(self) -> None:
+        """What was read has been used."""
+        for host in self:
+            host.window.end_read()
+
+    def send_again(self, ledger: Ledger, command: OpenCommand) -> None:
+        """Send a command again under the same id when the batch is durable; its attempts count anew."""
+        row = command.row._replace(state="open", attempts=0, due_us=self._clock.now_us())
+        host = self.host(row.gateway)
+        ledger.when_durable(_Sent(host, self._handle(command._replace(row=row))))
+        ledger.when_durable(_Wake(host))
+
+    def info(self) -> tuple[ActorInfo, ...]:
+        """The gateways for the tree."""
+        return tuple(self._info(name, host) for name, host in self._hosts.items())
+
+    def _info(self, name: str, host: GatewayHost) -> ActorInfo:
+        actor = self.actors[name]
+        state = "paused" if host.paused else "held" if not host.open else actor.state
+        detail = f"{host.running} running, {len(host.window)} open in memory, breaker {host.breaker.state}"
+        if host.last_error:
+            detail += f", last error: {host.last_error}"
+        return ActorInfo(name, state, actor.restarts, (), detail)
+
+    async def _read_on(self, host: GatewayHost, ledger: Ledger) -> None:
+        """Take open commands from the journal into the window, those due first."""
+        window = host.window
+        limit = len(window) + min(_PAGE, window.room)
+        window.begin_read()
+        window.more = False
+        try:
+            page = await ledger.journal.open_commands(host.name, self._clock.now_us() + _HORIZON_US, limit)
+            self._take(host, page)
+            if len(page) < limit:
+                limit = len(window) + min(_PAGE, window.room) + 1
+                page = await ledger.journal.open_commands(host.name, _FOREVER_US, limit)
+                if len(page) < limit:
+                    self._take(host, page)
+            window.more = window.more or len(page) >= limit
+        finally:
+            window.end_read()
+
+    def _take(self, host: GatewayHost, page: list[OpenCommand]) -> None:
+        for command in page:
+            if command.row.seq not in host.window.known:
+                self._take_one(host, command)
+
+    def _take_one(self, host: GatewayHost, command: OpenCommand) -> None:
+        try:
+            host.window.add(self._handle(command), self._clock.now_us())
+        except ProcessionError as error:
+            logger.error("command %s can't be sent: %s", command.row.id.hex(), error)  # noqa: TRY400 - no fault of ours
+
+    def _handle(self, command: OpenCommand) -> Handle:
+        message = command_of(self._registry, command.effects, command.row.idx)
+        receiver = self._registry.receivers[type(message)]
+        log = from_json(command.row.log) if command.row.log else []
+        handle = Handle(
+            command.row, message, command.process, command.key, command.correlation, command.trace, receiver.method
+        )
+        handle.attempts, handle.log = command.row.attempts, log
+        return handle
+
+
+@attrs.define(eq=False)
+class _Wake:
+    host: GatewayHost
+
+    def durable(self) -> None:
+        self.host.wake.set()
+
+    def failed(self, error: Exception) -> None:
+        """Nothing to do: the loops start anew."""
+
+
+_FOREVER_US = 2**62

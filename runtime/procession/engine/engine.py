@@ -1,0 +1,363 @@
+"""The engine: lives one after another on one journal, under a supervisor that gives up aloud."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+import trio
+
+from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, supervise
+from procession.engine.answers import Answers
+from procession.engine.clock import Clock
+from procession.engine.command_window import Handle
+from procession.engine.delivery import Gateways
+from procession.engine.gateway_host import GatewayHost
+from procession.engine.ids import Ids
+from procession.engine.intake import Submission
+from procession.engine.life import Lasting, Life, assemble
+from procession.engine.opening import Since, check_and_record
+from procession.engine.recovery import take_up
+from procession.engine.unsettled import Unsettled
+from procession.engine.watch import Watch
+from procession.errors import CommitFailed, NotAccepted, RuntimeClosed
+from procession.journal.journal import Journal
+from procession.primitives.fingerprint import fingerprint
+from procession.primitives.registry import Registry
+from procession.settings import Settings
+from procession.telemetry import Counters
+
+logger = logging.getLogger("procession")
+
+
+class Engine:
+    """One per journal. `run` in a nursery; everything else is called from the same trio run."""
+
+    def __init__(self, journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> None:
+        self._journal = journal
+        self.registry = registry
+        self.settings = settings
+        self.clock = clock
+        self.counters = Counters()
+        self.watch = Watch(journal)
+        self.life: Life | None = None
+        """None while the engine is held, before it is ready, and after it ended."""
+        self.held = ""
+        """Why it is held; empty while it runs."""
+        self._random = random.Random(journal.id + clock.now_us().to_bytes(8))  # noqa: S311 - jitter, no secret
+        self._closing = trio.Event()
+        self._grace_s = settings.shutdown.grace_s
+        self._ended = trio.Event()
+        self._actor = Supervised("runtime")
+        self._infrastructure = {name: Supervised(name) for name in ("journal writer", "intake", "timers", "recovery")}
+        ids = Ids(clock, journal.id)
+        answers = Answers(registry, ids, self.counters, self._forget)
+        settings.gateways.check_names(registry.gateways)
+        hosts = {
+            name: GatewayHost(
+                name,
+                gateway,
+                settings.gateways.of(name, type(gateway).__gateway__.policy.declared()),
+                type(gateway).__gateway__.policy.ordered,
+                answers,
+                clock,
+                self.counters,
+                self._random.random,
+            )
+            for name, gateway in registry.gateways.items()
+        }
+        self.lasting = Lasting(
+            journal,
+            registry,
+            settings,
+            clock,
+            ids,
+            self.counters,
+            answers,
+            Gateways(registry, hosts, answers, clock),
+            self.watch,
+            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+        )
+        self._unsettled = Unsettled(journal)
+
+    async def run(
+        self, since: Mapping[str, Since], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Open, live, and close the journal. Reports started when it is ready.
+
+        Raises:
+            WiringError: the classes do not fit the journal; nothing was written.
+            RuntimeFailed: infrastructure kept failing.
+            Fenced: another owner took the journal over.
+
+        Cancellation: skips the grace; the last commit is shielded, bounded by `shutdown.last_commit_s`.
+        """
+        try:
+            await check_and_record(self._journal, self.registry, since, self.clock.now_us())
+            async with trio.open_nursery() as nursery:
+                with trio.CancelScope(shield=True) as shield:
+                    nursery.start_soon(self._watch_cancellation, shield)
+                    async with trio.open_nursery() as attempts:
+                        self.lasting.gateways.attach(attempts)
+                        await supervise(
+                            self._actor,
+                            lambda: self._lives(attempts, task_status),
+                            self._policy(),
+                            jitter=self._random.random,
+                            on_failure=self._failed,
+                        )
+                        attempts.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._end()
+            with trio.CancelScope(shield=True):
+                await (self._journal.close_clean() if self._actor.state == "ended" else self._journal.close())
+
+    async def close(self) -> None:
+        """Close the outer intake, let running turns and calls end within the grace, and wait for the last commit."""
+        self._closing.set()
+        await self._ended.wait()
+
+    async def submit(self, submission: Submission, *, wait: bool) -> None:
+        """Accept outside events; returns when they are durable.
+
+        Raises:
+            PublishRefused: nothing was written.
+            OutcomeUnknown: the commit failed and the journal is not readable yet.
+            RuntimeClosed: the runtime is closing or closed.
+        """
+        if self._closing.is_set() or self._ended.is_set():
+            raise RuntimeClosed
+        if self.life is None:
+            raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
+        await self.life.intake.submit(submission, wait=wait)
+        await submission.done.wait()
+        if submission.error is not None:
+            raise submission.error
+
+    def running(self) -> Life:
+        """The life that runs.
+
+        Raises:
+            RuntimeClosed: the runtime is closing or closed.
+            NotAccepted: the engine is held.
+        """
+        if self._closing.is_set() or self._ended.is_set():
+            raise RuntimeClosed
+        if self.life is None:
+            raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
+        return self.life
+
+    def idle(self) -> bool:
+        """All that was accepted is handled, and no command is open."""
+        life = self.life
+        return life is not None and life.idle() and self.lasting.gateways.idle()
+
+    def tree(self) -> ActorInfo:
+        """The supervision tree as it stands."""
+        life = self.life
+        flows: tuple[ActorInfo, ...] = ()
+        if life is not None:
+            flows = tuple(ActorInfo(flow.name, "running", 0) for flow in life.table if flow.running)
+        children = (
+            *(actor.info() for actor in self._infrastructure.values()),
+            ActorInfo("flows", "held" if life is None else "running", 0, flows),
+            ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+        )
+        state = "held" if self.held else self._actor.state
+        return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)
+
+    async def take_up_process(self, process: str) -> None:
+        """A paused process goes on: its pending deliveries are taken up from the journal."""
+        life = self.running()
+        life.host.recovering = True
+        life.table.paused.discard(process)
+        life.quarantine.forget(process)
+        for flow in life.table:
+            if flow.process == process and flow.has_work():
+                life.table.wake(flow)
+        await take_up(self._journal, self.registry, life.table, life.host)
+
+    def _policy(self) -> RestartPolicy:
+        limits = self.settings.supervision
+        return RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
+
+    async def _watch_cancellation(self, shield: trio.CancelScope) -> None:
+        """The host cancelled us: no grace, and the last commit may take so long and no longer."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            if not self._closing.is_set():
+                self._grace_s = 0.0
+                shield.deadline = trio.current_time() + self.settings.shutdown.last_commit_s
+                self._closing.set()
+
+    async def _lives(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+        """One life after another; between them the journal is held and reopened."""
+        while True:
+            failure: CommitFailed | None = None
+            try:
+                await self._live(attempts, task_status)
+            except* CommitFailed as group:
+                failure = _first(group)
+            if failure is None:
+                return
+            self._drop(failure)
+            self.counters.commits_failed += 1
+            if not await self._hold(failure):
+                return
+
+    async def _hold(self, failure: CommitFailed) -> bool:
+        """Probe until the journal can be written again; False where the runtime closes first."""
+        self.held = failure.found
+        logger.error("the journal is held: %s; nothing is accepted until a probe write succeeds", failure.found)
+        give_up_at = trio.current_time() + self.settings.commit.outcome_wait_s
+        while True:
+            try:
+                await self._journal.reopen()
+            except CommitFailed as again:
+                self.held = again.found
+            else:
+                break
+            if trio.current_time() >= give_up_at:
+                self._unsettled.give_up(self.held)
+            with trio.move_on_after(self.settings.commit.probe_interval_s):
+                await self._closing.wait()
+                self._unsettled.give_up(self.held)
+                return False
+        await self._unsettled.resolve(failure.found)
+        self.lasting.gateways.reset()
+        self.held = ""
+        logger.warning("the journal is well again")
+        return True
+
+    async def _live(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+        """From reading the journal to the last commit."""
+        heads = await self._journal.heads()
+        life = assemble(self.lasting, heads)
+        self.watch.reset(heads.position)
+        self._unsettled.begin(life)
+        async with trio.open_nursery() as outermost:
+            outermost.start_soon(self._supervised, "journal writer", life.ledger.run)
+            async with trio.open_nursery() as nursery:
+                life.host.attach(nursery)
+                self.lasting.answers.desk = life.desk
+                await self._write_kept(life)
+                await life.timers.load()
+                await life.timers.fire_due()
+                self.lasting.gateways.resume()
+                for name in self.registry.gateways:
+                    nursery.start_soon(self._gateway, name, life)
+                nursery.start_soon(self._supervised, "timers", life.timers.run)
+                nursery.start_soon(self._supervised, "intake", life.intake.run)
+                nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
+                self.life = life
+                if not self._ready:
+                    self._ready = True
+                    task_status.started()
+                await self._closing.wait()
+                await self._shut_down(life, attempts)
+                nursery.cancel_scope.cancel()
+            life.ledger.close()
+        self.life = None
+        self.lasting.answers.desk = None
+
+    _ready = False
+
+    async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """A part that can't be restarted alone: it shares its memory with the others. Its failure ends the life."""
+        actor = self._infrastructure[name]
+        actor.state = "running"
+        try:
+            await run()
+            actor.state = "ended"
+        finally:
+            if actor.state == "running":
+                actor.state = "failed"
+
+    async def _gateway(self, name: str, life: Life) -> None:
+        """A gateway's loop is restarted alone: its window is read again from the journal."""
+        await supervise(
+            self.lasting.gateways.actors[name],
+            lambda: self.lasting.gateways.drive(name, life.ledger),
+            self._policy(),
+            jitter=self._random.random,
+            on_failure=self._gateway_failed,
+        )
+
+    async def _recover(self, life: Life) -> None:
+        await take_up(self._journal, self.registry, life.table, life.host)
+        self.watch.stir()
+
+    async def _write_kept(self, life: Life) -> None:
+        """Answers that came while the engine was held, or whose commit failed, are written first."""
+        answers = self.lasting.answers
+        while answers.kept:
+            verdict = answers.kept.pop(0)
+            stored = await self._journal.command(verdict.handle.row.id)
+            if stored is not None and stored.row.state == "open":
+                answers.write(verdict)
+            else:
+                verdict.durable()
+        await life.ledger.wait_durable(life.ledger.latest)
+
+    async def _shut_down(self, life: Life, attempts: trio.Nursery) -> None:
+        """Intake closes, nothing new begins, what runs ends within the grace; the rest is cancelled and recorded."""
+        for submission in life.intake.close():
+            submission.refuse(RuntimeClosed())
+        gateways = self.lasting.gateways
+        gateways.hold()
+        with trio.move_on_after(self._grace_s):
+            while not life.idle() or any(host.running for host in gateways):
+                await self._stirred(life)
+        for host in gateways:
+            for handle in list(host.window.known.values()):
+                host.cancel(handle)
+        while any(host.running for host in gateways):
+            await self._stirred(life)
+        for flow in life.table:
+            for act in flow.acts:
+                act.refuse(RuntimeClosed())
+
+    async def _stirred(self, life: Life) -> None:
+        """Wait until something may have changed: a commit, the end of a turn or of a call."""
+        with trio.move_on_after(_STIR_S):
+            await self.watch.changed()
+
+    def _failed(self, error: Exception) -> None:
+        logger.error("the engine failed and starts again from the journal", exc_info=error)
+        self.counters.actors_restarted += 1
+        self._drop(error)
+
+    def _gateway_failed(self, error: Exception) -> None:
+        logger.error("a gateway's loop failed and starts again", exc_info=error)
+        self.counters.actors_restarted += 1
+
+    def _drop(self, error: Exception) -> None:
+        """Nothing in memory is used again; who waits hears of it once the journal was read."""
+        self.life = None
+        self.lasting.answers.desk = None
+        self.lasting.gateways.hold()
+        self._unsettled.collect(error)
+
+    def _end(self) -> None:
+        self._closing.set()
+        self.life = None
+        self._unsettled.give_up("the runtime ended")
+        self.watch.close()
+        self._ended.set()
+
+    def _forget(self, handle: Handle) -> None:
+        self.lasting.gateways.host(handle.row.gateway).window.forget(handle)
+
+
+def _first(group: BaseExceptionGroup[CommitFailed]) -> CommitFailed:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, CommitFailed), "the group was split by type"
+    return found
+
+
+_STIR_S = 0.02

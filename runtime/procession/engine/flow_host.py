@@ -1,0 +1,119 @@
+"""The flows' host: one task for each flow that has work, in one nursery, each with its own cancel scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from procession.engine.flow import Delivery, Flow
+from procession.engine.flow_table import FlowTable
+from procession.engine.ledger import Ledger
+from procession.engine.operator import Operator
+from procession.engine.quarantine import Quarantine
+from procession.engine.rehydrate import Rehydrator
+from procession.engine.turn import TurnFailed
+from procession.engine.turns import Turns
+from procession.errors import ProcessionError
+from procession.journal.rows import DeliveryState
+
+
+class FlowHost:
+    """Drains mailboxes. A flow's task ends when it has no work, so a flow that waits costs no memory."""
+
+    def __init__(
+        self,
+        table: FlowTable,
+        ledger: Ledger,
+        turns: Turns,
+        rehydrator: Rehydrator,
+        quarantine: Quarantine,
+        operator: Operator,
+        *,
+        slice_s: float,
+        page: int,
+    ) -> None:
+        self._table = table
+        self._ledger = ledger
+        self._turns = turns
+        self._rehydrator = rehydrator
+        self._quarantine = quarantine
+        self._operator = operator
+        self._slice_s = slice_s
+        self._page = page
+        self.recovering = True
+        """Until every stored delivery was taken up, a flow that is loaded looks for its own."""
+        self.on_idle: Callable[[], None] = _nothing
+
+    def attach(self, nursery: trio.Nursery) -> None:
+        """Start flows' tasks in this nursery from now on."""
+        self._table.start = lambda flow: nursery.start_soon(self._run, flow, name=flow.name)
+
+    async def _run(self, flow: Flow) -> None:
+        """Handle what is there until nothing is; never between two checkpoints more than a slice of time."""
+        try:
+            with trio.CancelScope() as flow.scope:
+                if flow.state is None:
+                    await self._load(flow)
+                while flow.has_work() and self._may_run(flow):
+                    if flow.acts:
+                        await self._operator.apply(flow)
+                    elif flow.status == "quarantined":
+                        flow.mailbox.clear()
+                    elif flow.mailbox:
+                        if not self._drain(flow):
+                            await trio.lowlevel.checkpoint()
+                    else:
+                        await self._read_on(flow)
+        finally:
+            # "Find it empty and leave" is one stretch without a checkpoint, as "look it up and put" is.
+            flow.scope = None
+            self._table.ended(flow)
+            if self._table.awake == 0:
+                self.on_idle()
+
+    def _may_run(self, flow: Flow) -> bool:
+        return bool(flow.acts) or flow.process not in self._table.paused
+
+    def _drain(self, flow: Flow) -> bool:
+        """Handle the mailbox; False where the slice of time was over first."""
+        until = trio.current_time() + self._slice_s
+        mailbox = flow.mailbox
+        while mailbox and not flow.acts and flow.status != "quarantined" and flow.process not in self._table.paused:
+            self._turns.handle(flow, mailbox.take())
+            if trio.current_time() > until:
+                return False
+        return True
+
+    async def _load(self, flow: Flow) -> None:
+        """Fold the flow from its steps; what a crash left undone of it stands before what is new."""
+        try:
+            await self._rehydrator.load(flow)
+        except (TurnFailed, ProcessionError) as error:
+            if not self._rehydrator.is_fault_of_flow(error):
+                raise
+            if flow.status != "quarantined":
+                self._quarantine.set_aside_unread(flow, f"its past can't be folded: {error}")
+            return
+        if flow.id and (self.recovering or flow.status == "unstarted"):
+            flow.mailbox.leave_to_store()
+
+    async def _read_on(self, flow: Flow) -> None:
+        """Read what the mailbox did not keep, once it is durable."""
+        await self._ledger.wait_durable(flow.written_in)
+        flow.mailbox.more = False
+        states: tuple[DeliveryState, ...] = ("pending", "waiting") if flow.life == "unstarted" else ("pending",)
+        seen = max(flow.waiting, default=0) if flow.life == "unstarted" else 0
+        page = await self._ledger.journal.deliveries(flow.id, seen, self._page, states) if flow.id else []
+        last = page[-1].event.position if page else 0
+        more = flow.mailbox.more
+        kept = [delivery for delivery in flow.mailbox if delivery.event.position > last]
+        read = [Delivery(flow, found.event, None, timer=found.row.timer, stored=True) for found in page]
+        if len(page) >= self._page:
+            kept, more = [], True
+        flow.mailbox.refill([*read, *kept], more=more)
+        flow.fired = sum(delivery.timer is not None for delivery in flow.mailbox)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,212 @@
+"""One gateway as an actor: it begins attempts within its limits, and turns their ends into answers or retries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+
+from procession.actors.supervisor import Result, contained
+from procession.engine.answers import Answers
+from procession.engine.breaker import Breaker, RateLimit
+from procession.engine.clock import Clock
+from procession.engine.command_window import CommandWindow, Handle
+from procession.engine.turn import describe
+from procession.errors import Refused
+from procession.primitives.gateway import Attempt, Gateway
+from procession.settings import GatewaySettings
+from procession.telemetry import Counters
+
+logger = logging.getLogger("procession.gateways")
+_LOG_MAX = 20
+_FOUND_CHARS_MAX = 300
+
+
+@attrs.define(eq=False)
+class GatewayHost:
+    """Lives as long as the runtime, so that running calls outlive a failed commit."""
+
+    name: str
+    gateway: Gateway
+    drive: GatewaySettings
+    ordered: bool
+    answers: Answers
+    clock: Clock
+    counters: Counters
+    spread: Callable[[], float]
+    """A number in 0..1, drawn for each back-off."""
+    window: CommandWindow = attrs.field(init=False)
+    breaker: Breaker = attrs.field(init=False)
+    rate: RateLimit = attrs.field(init=False)
+    paused: bool = attrs.field(init=False)
+    running: int = 0
+    open: bool = False
+    """Attempts may begin: the journal is well and the runtime is not closing."""
+    last_error: str = ""
+    wake: trio.Event = attrs.field(factory=trio.Event)
+    _nursery: trio.Nursery | None = None
+    _limiter: trio.CapacityLimiter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.window = CommandWindow(self.drive.commands_loaded_max, ordered=self.ordered)
+        self.breaker = Breaker(self.drive.breaker_failures, self.drive.breaker_cooldown_s)
+        self.rate = RateLimit(self.drive.rate_per_s)
+        self.paused = self.drive.paused
+        # An abandoned thread keeps its token until it returns: twice the concurrency leaves room for new ones.
+        self._limiter = trio.CapacityLimiter(2 * self.drive.concurrency)
+
+    def attach(self, nursery: trio.Nursery) -> None:
+        """Run attempts in this nursery."""
+        self._nursery = nursery
+
+    def begin_ready(self) -> bool:
+        """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
+        now, now_us = trio.current_time(), self.clock.now_us()
+        while self.open and not self.paused and self.running < self.drive.concurrency:
+            if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
+                return False
+            handle = self.window.next(now_us)
+            if handle is None:
+                return True
+            self.breaker.begun()
+            self.rate.begun()
+            handle.state = "running"
+            handle.attempts += 1
+            self.running += 1
+            self.counters.attempts_started += 1
+            if handle.attempts == 1:
+                self.counters.commands_sent += 1
+            assert self._nursery is not None, "attempts begin after attach"
+            self._nursery.start_soon(self._attempt, handle, name=f"{self.name}: {handle.process}/{handle.key}")
+        return True
+
+    def next_wake(self, now: float, now_us: int) -> float:
+        """On trio's clock, when something may begin that may not now; infinity where only an event can tell."""
+        if not self.open or self.paused or self.running >= self.drive.concurrency:
+            return float("inf")
+        candidates: list[float] = []
+        due_us = self.window.next_due_us()
+        if due_us is not None:
+            candidates.append(now + max(0, due_us - now_us) / 1_000_000)
+        for at in (self.breaker.wakes_at(), self.rate.wakes_at(now)):
+            if at is not None:
+                candidates.append(at)
+        return min(candidates, default=float("inf"))
+
+    def cancel(self, handle: Handle) -> None:
+        """Stop an attempt at its next checkpoint; its outcome is not known."""
+        if handle.scope is not None:
+            handle.scope.cancel()
+
+    async def _attempt(self, handle: Handle) -> None:
+        """One call of the gateway, with its time-out; whatever it ends with is recorded."""
+        method: Any = getattr(self.gateway, handle.method.name)
+        attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
+        arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
+        result: Result[object] | None = None
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + self.drive.timeout_s) as handle.scope:
+                if handle.method.is_async:
+                    result = await contained(lambda: method(*arguments))
+                else:
+                    result = await contained(lambda: self._in_thread(handle, method, arguments))
+        finally:
+            handle.scope = None
+            self.running -= 1
+            if result is None:
+                self._interrupted(handle)
+            else:
+                self._finished(handle, result)
+            self.wake.set()
+
+    async def _in_thread(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> object:  # noqa: ANN401
+        """A plain method in a worker thread; one that is cancelled goes on unseen, and its command waits for it."""
+        token = trio.lowlevel.current_trio_token()
+        returned = False
+
+        def call() -> object:
+            try:
+                return method(*arguments)
+            finally:
+                try:
+                    token.run_sync_soon(done)
+                except trio.RunFinishedError:
+                    pass  # the runtime is gone; the command is still open in the journal
+
+        def done() -> None:
+            nonlocal returned
+            returned = True
+            if handle.state != "stuck":
+                return
+            if handle.ended == "open":
+                self.window.rest(handle, handle.row.due_us, self.clock.now_us())
+            else:
+                self.window.forget(handle)
+            self.wake.set()
+
+        try:
+            return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+        finally:
+            if not returned:
+                handle.state = "stuck"
+
+    def _finished(self, handle: Handle, result: Result[object]) -> None:
+        if result.error is None:
+            wrong = self.answers.wrong(handle, result.value)
+            if wrong is None:
+                self.breaker.succeeded()
+                self.answers.answered(handle, result.value)
+            else:
+                self._failed(handle, wrong, refused=False)
+        elif isinstance(result.error, Refused):
+            self.breaker.succeeded()
+            self._failed(handle, str(result.error), refused=True)
+        else:
+            self._failed(handle, describe(result.error), refused=False)
+
+    def _interrupted(self, handle: Handle) -> None:
+        """The call was cancelled: by its time-out, with its flow, or by shutdown."""
+        if handle.ended != "open":
+            self.breaker.abandoned()
+            self.counters.attempts_cancelled += 1
+        elif self.open:
+            self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
+        else:
+            self.breaker.abandoned()
+            self.counters.attempts_cancelled += 1
+            handle.attempts -= 1
+            self._note(
+                handle, handle.attempts + 1, "cancelled at shutdown: outcome unknown, will retry under the same id"
+            )
+            self.answers.retry_later(handle, handle.row.due_us)
+
+    def _failed(self, handle: Handle, found: str, *, refused: bool) -> None:
+        self.counters.attempts_failed += 1
+        self.last_error = found[:_FOUND_CHARS_MAX]
+        self._note(handle, handle.attempts, self.last_error)
+        now_us = self.clock.now_us()
+        if not refused and self.breaker.failed(trio.current_time()):
+            self.counters.breakers_opened += 1
+            logger.warning("gateway %s: breaker open after %d failures: %s", self.name, self.breaker.failures, found)
+        if refused or handle.attempts >= self.drive.attempts_max:
+            self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
+            return
+        due_us = now_us + self._backoff_us(handle.attempts)
+        self.answers.retry_later(handle, due_us)
+        if handle.state == "stuck":
+            handle.row = handle.row._replace(due_us=due_us)
+        elif handle.ended == "open":
+            self.window.rest(handle, due_us, now_us)
+
+    def _backoff_us(self, attempts: int) -> int:
+        drive = self.drive
+        whole = min(drive.backoff_max_s, drive.backoff_initial_s * drive.backoff_factor ** min(attempts - 1, 60))
+        return int(whole * (1 + drive.jitter * (2 * self.spread() - 1)) * 1_000_000)
+
+    def _note(self, handle: Handle, number: int, found: str) -> None:
+        handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
+        if len(handle.log) > _LOG_MAX:
+            del handle.log[1]  # the first stays: it tells when the trouble began

@@ -1,0 +1,144 @@
+"""One life of the engine: everything that a failed commit throws away and reads again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from procession.engine.answers import Answers, Desk
+from procession.engine.clock import Clock
+from procession.engine.delivery import Gateways
+from procession.engine.flow_host import FlowHost
+from procession.engine.flow_table import FlowTable
+from procession.engine.ids import Ids
+from procession.engine.intake import Intake
+from procession.engine.ledger import Ledger
+from procession.engine.operator import Operator
+from procession.engine.outbox import Outbox
+from procession.engine.quarantine import Quarantine
+from procession.engine.rehydrate import Rehydrator
+from procession.engine.router import Router
+from procession.engine.timers import Timers
+from procession.engine.turns import Turns
+from procession.engine.watch import Watch
+from procession.journal.journal import Journal
+from procession.journal.rows import Heads
+from procession.primitives.registry import Registry
+from procession.settings import Settings
+from procession.telemetry import Counters
+
+
+@attrs.frozen
+class Lasting:
+    """What outlives a failed commit."""
+
+    journal: Journal
+    registry: Registry
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    counters: Counters
+    answers: Answers
+    gateways: Gateways
+    watch: Watch
+    fingerprints: Mapping[str, str]
+
+
+@attrs.frozen
+class Life:
+    """The parts of one life. Nothing in here is used again after a failed commit."""
+
+    ledger: Ledger
+    table: FlowTable
+    router: Router
+    quarantine: Quarantine
+    timers: Timers
+    turns: Turns
+    host: FlowHost
+    intake: Intake
+
+    @property
+    def desk(self) -> Desk:
+        """What answers are written to."""
+        return Desk(self.ledger, self.router, self.table, self.turns)
+
+    def idle(self) -> bool:
+        """No turn runs, nothing waits for a commit."""
+        return self.table.awake == 0 and self.ledger.idle() and self.intake.idle() and not self.host.recovering
+
+
+def assemble(lasting: Lasting, heads: Heads) -> Life:
+    """Build the parts and connect them."""
+    settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
+    registry, flows = lasting.registry, settings.flows
+    ledger = Ledger(lasting.journal, heads, clock, counters)
+    table = FlowTable(
+        counters,
+        awake_max=flows.awake_max,
+        cached_max=flows.cached_max,
+        mailbox_max=flows.mailbox_max,
+        durable=lambda: ledger.durable_number,
+    )
+    router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
+    quarantine = Quarantine(
+        ledger,
+        router,
+        ids,
+        counters,
+        pause=table.paused.add,
+        failures_min=settings.processes.pause_failures_min,
+        share=settings.processes.pause_share,
+    )
+    timers = Timers(
+        registry,
+        ledger,
+        router,
+        table,
+        ids,
+        clock,
+        counters,
+        loaded_max=settings.timers.loaded_max,
+        check_interval_s=settings.timers.check_interval_s,
+    )
+    turns = Turns(
+        registry,
+        ledger,
+        router,
+        Outbox(registry, ids, clock, settings.intake.payload_bytes_max),
+        quarantine,
+        counters,
+        send=lambda sent: lasting.gateways.send(ledger, sent),
+        arm=timers.arm,
+        disarm=timers.disarm,
+        fingerprints=lasting.fingerprints,
+        effects_max=flows.effects_per_turn_max,
+        waiting_max=flows.waiting_events_max,
+        snapshot_every=flows.snapshot_every_steps,
+    )
+    rehydrator = Rehydrator(
+        registry, lasting.journal, counters, lasting.fingerprints, slice_steps=flows.load_slice_steps
+    )
+    operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
+    host = FlowHost(
+        table,
+        ledger,
+        turns,
+        rehydrator,
+        quarantine,
+        operator,
+        slice_s=flows.turn_slice_ms / 1000,
+        page=flows.mailbox_max,
+    )
+    intake = Intake(
+        ledger,
+        router,
+        table,
+        ids,
+        counters,
+        events_max=settings.intake.events_max,
+        rows_max=settings.commit.rows_max,
+    )
+    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable))
+    host.on_idle = lasting.watch.stir
+    return Life(ledger, table, router, quarantine, timers, turns, host, intake)

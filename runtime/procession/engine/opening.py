@@ -1,0 +1,191 @@
+"""Before anything runs: does the journal know these classes, and do these classes know the journal?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import attrs
+
+from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
+from procession.journal.journal import Journal
+from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, TypeRow, UnhandledRow
+from procession.primitives.codec import from_json, shape_of
+from procession.primitives.definition import Definition
+from procession.primitives.event import CommandGivenUp
+from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
+
+Since = Literal["now"] | int
+_PAGE = 1000
+_SHOWN_MAX = 5
+
+
+async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
+    """Refuse what does not fit, before anything is written; then record what is new.
+
+    Args:
+        since: for processes (by stored name) that this journal does not know, or that are newly concerned by
+            types: from where on. Needed only where there is history.
+
+    Raises:
+        SchemaChanged: a class has another shape than the journal knows under its name and version.
+        UnknownInJournal: something open needs a type or process that is not registered.
+        WiringError: a process is new to a journal that has events, and does not say since when.
+    """
+    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
+    await _check_in_use(journal, registry)
+    heads = await journal.heads()
+    concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
+    starts = _new_concerns(registry, concerns, since, heads.position)
+    commit = Commit()
+    commit.types.extend(new_types)
+    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in starts.items())
+    history = {name: start for name, start in starts.items() if start < heads.position}
+    if commit:
+        if history:
+            await _Backfill(journal, registry, history, heads.flow, now_us).run(commit, heads.position)
+        else:
+            await journal.commit(commit)
+
+
+def _new_types(registry: Registry, known: Mapping[tuple[str, int], TypeRow]) -> list[TypeRow]:
+    found: list[TypeRow] = []
+    classes: Iterable[type] = (*registry.events.values(), *registry.commands.values())
+    for cls in classes:
+        if cls is CommandGivenUp:
+            continue
+        stored = stored_of(cls)
+        row = TypeRow(stored.name, stored.version, stored.kind, shape_of(cls))
+        old = known.get((row.name, row.version))
+        if old is None:
+            found.append(row)
+        elif (old.kind, old.shape) != (row.kind, row.shape):
+            raise SchemaChanged(
+                f"{stored.site}: {cls.__name__} is stored as {row.name!r} version {row.version} with another shape:"
+                f" {_difference(old, row)}",
+                "schemas never change: restore it, and define a new class with the next version",
+            )
+    return found
+
+
+def _difference(old: TypeRow, new: TypeRow) -> str:
+    if old.kind != new.kind:
+        return f"it was a kind of {old.kind} and is a kind of {new.kind}"
+    before = {field["name"]: field for field in from_json(old.shape)}
+    after = {field["name"]: field for field in from_json(new.shape)}
+    parts = [f"field {name} is gone" for name in before if name not in after]
+    parts += [f"field {name} is new" for name in after if name not in before]
+    for name in before:
+        if name in after and before[name] != after[name]:
+            parts.append(f"field {name} was {_field(before[name])} and is {_field(after[name])}")
+    return "; ".join(parts) or "its fields are in another order"
+
+
+def _field(field: Mapping[str, object]) -> str:
+    return f"{field['type']}{' with a default' if field['optional'] else ''}"
+
+
+async def _check_in_use(journal: Journal, registry: Registry) -> None:
+    missing = []
+    for used in await journal.types_in_use():
+        if used.kind == "command":
+            known = used.name in registry.commands and registry.commands[used.name] in registry.receivers
+        elif used.kind == "flow":
+            known = used.name in registry.processes
+        else:
+            known = (used.name, used.version) in registry.events
+        if not known:
+            version = "" if used.kind in ("flow", "command") else f" version {used.version}"
+            missing.append(f"{used.count} open {_USES[used.kind]} {used.name!r}{version}")
+    if missing:
+        shown = ", ".join(missing[:_SHOWN_MAX]) + (", …" if len(missing) > _SHOWN_MAX else "")
+        raise UnknownInJournal(
+            f"the journal has {shown}, which this runtime does not know",
+            "give it the process, gateway or event class of that name; nothing was written",
+        )
+
+
+def _new_concerns(
+    registry: Registry, known: Mapping[tuple[str, str], int], since: Mapping[str, Since], position: int
+) -> dict[tuple[str, str], int]:
+    for name in since:
+        if name not in registry.processes:
+            raise WiringError(f"since names the process {name!r}, which is not given", "name one of the processes")
+    starts: dict[tuple[str, str], int] = {}
+    for definition in registry.processes.values():
+        names = sorted({stored_of(event).name for event in definition.concerned})
+        fresh = [name for name in names if (definition.name, name) not in known]
+        if not fresh:
+            continue
+        if position and definition.name not in since:
+            raise WiringError(
+                f"the journal has {position} events, and process {definition.name!r} was never concerned by"
+                f" {', '.join(fresh[:_SHOWN_MAX])}",
+                f'say from where on: since={{"{definition.name}": "now"}}, or a position, or 0 for all history',
+            )
+        start = since.get(definition.name, 0)
+        for name in fresh:
+            starts[definition.name, name] = position if start == "now" else start
+    return starts
+
+
+@attrs.define
+class _Backfill:
+    """Deliveries for a process that is concerned by history: one transaction, so it is all there or not at all."""
+
+    journal: Journal
+    registry: Registry
+    starts: dict[tuple[str, str], int]
+    flow: int
+    now_us: int
+    rows: dict[tuple[str, str], int] = attrs.field(factory=dict)
+
+    async def run(self, commit: Commit, until: int) -> None:
+        """Read the history of the types concerned, and give each event its delivery rows."""
+        position = min(self.starts.values())
+        types = sorted({event for _, event in self.starts})
+        while True:
+            page = await self.journal.events(position, _PAGE, types, until)
+            for row in page:
+                await self._deliver(commit, row)
+            if len(page) < _PAGE:
+                break
+            position = page[-1].position
+        await self.journal.commit(commit)
+
+    async def _deliver(self, commit: Commit, row: EventRow) -> None:
+        for definition in self.registry.processes.values():
+            start = self.starts.get((definition.name, row.type))
+            if start is None or row.position <= start:
+                continue
+            try:
+                event = self.registry.codec.decode(self.registry.event_class(row.type, row.version), row.payload)
+                keys = definition.keys(event)
+            except (InvalidKey, ProcessionError):
+                commit.unhandled.append(UnhandledRow(row.position, definition.name, "", "unroutable"))
+                continue
+            for key in keys:
+                flow = await self._flow(commit, definition, key)
+                commit.deliveries[flow, row.position] = DeliveryRow(flow, row.position, "pending", None, 0)
+
+    async def _flow(self, commit: Commit, definition: Definition, key: str) -> int:
+        name = (definition.name, key)
+        if name not in self.rows:
+            found = (await self.journal.look_up((), (name,))).flows.get(name)
+            if found is None:
+                self.flow += 1
+                self.rows[name] = self.flow
+                row = FlowRow(self.flow, *name, 0, "unstarted", None, None, 0, self.now_us)
+                commit.flows[self.flow] = row
+            else:
+                self.rows[name] = found.id
+        return self.rows[name]
+
+
+_USES = {
+    "command": "commands of type",
+    "timer": "deadlines of type",
+    "delivery": "deliveries of type",
+    "flow": "flows of process",
+}

@@ -1,0 +1,153 @@
+"""Routing, decided at acceptance: which flows an event concerns, and how it gets to them."""
+
+from __future__ import annotations
+
+import attrs
+
+from procession.engine.clock import Clock
+from procession.engine.flow import Delivery, Flow
+from procession.engine.flow_table import FlowTable
+from procession.engine.ledger import Ledger
+from procession.errors import InvalidKey, TooLarge
+from procession.journal.rows import EventRow, UnhandledRow
+from procession.primitives.codec import to_json
+from procession.primitives.definition import Definition
+from procession.primitives.event import Event
+from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
+from procession.telemetry import Counters
+
+Target = tuple[Definition, str]
+
+
+@attrs.frozen(slots=True)
+class Origin:
+    """Where an event comes from."""
+
+    id: bytes
+    source: str | None = None
+    source_id: str | None = None
+    digest: bytes | None = None
+    caused_by: bytes | None = None
+    correlation: bytes | None = None
+    trace: str | None = None
+
+
+class Router:
+    """Appends events, and hands each to the flows it concerns, in one stretch without a checkpoint."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        table: FlowTable,
+        clock: Clock,
+        counters: Counters,
+        *,
+        keys_per_event_max: int,
+    ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._table = table
+        self._clock = clock
+        self._counters = counters
+        self._keys_max = keys_per_event_max
+
+    def targets(self, event: Event) -> tuple[Target, ...]:
+        """The flows that an outside event concerns.
+
+        Raises:
+            InvalidKey: a key can't be computed, or is none.
+            TooLarge: it has more keys than the settings allow.
+        """
+        found: list[Target] = []
+        for definition in self._registry.concerned.get(type(event), ()):
+            found.extend((definition, key) for key in definition.keys(event))
+        if len(found) > self._keys_max:
+            name = stored_of(type(event)).name
+            raise TooLarge(f"the number of keys of {name!r}", len(found), self._keys_max, "intake.keys_per_event_max")
+        return tuple(found)
+
+    def accept(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
+        """Append an outside event and hand it to its flows."""
+        row = self._append(event, payload, origin, targets)
+        for definition, key in targets:
+            self._hand(Delivery(self._table.flow(definition, key), row, event))
+        return row
+
+    def address(self, event: Event, payload: str, origin: Origin, flow: Flow, *, timer: str | None = None) -> EventRow:
+        """Append an answer, a deadline or the like: to the flow that asked, and by key to other processes only."""
+        others, refused = self._others(event, flow.definition)
+        row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
+        self._hand(Delivery(flow, row, event, timer=timer))
+        for definition, key in others:
+            self._hand(Delivery(self._table.flow(definition, key), row, event))
+        for process in refused:
+            self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, process, "", "unroutable"))
+            self._counters.events_unroutable += 1
+        return row
+
+    def note(self, event: Event, payload: str, origin: Origin, flow: Flow) -> tuple[EventRow, Delivery]:
+        """Append an event whose flow handles it here and now; other processes get it by key."""
+        others, refused = self._others(event, flow.definition)
+        row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
+        delivery = Delivery(flow, row, event)
+        self._ledger.expect(delivery)
+        for definition, key in others:
+            self._hand(Delivery(self._table.flow(definition, key), row, event))
+        for process in refused:
+            self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, process, "", "unroutable"))
+            self._counters.events_unroutable += 1
+        return row, delivery
+
+    def log(self, event: Event, payload: str, origin: Origin) -> EventRow:
+        """Append an event that concerns no flow: an act on a gateway or a process."""
+        return self._append(event, payload, origin, ())
+
+    def _others(self, event: Event, asking: Definition) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+        found: list[Target] = []
+        refused: list[str] = []
+        for definition in self._registry.concerned.get(type(event), ()):
+            if definition is asking:
+                continue
+            try:
+                found.extend((definition, key) for key in definition.keys(event))
+            except InvalidKey:
+                refused.append(definition.name)
+        if len(found) >= self._keys_max:
+            refused.extend(dict.fromkeys(definition.name for definition, _ in found[self._keys_max - 1 :]))
+            del found[self._keys_max - 1 :]
+        return tuple(found), tuple(refused)
+
+    def _append(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
+        stored = stored_of(type(event))
+        row = EventRow(
+            self._ledger.next_position(),
+            origin.id,
+            origin.source,
+            origin.source_id,
+            origin.digest,
+            stored.name,
+            stored.version,
+            payload,
+            _keys_json(targets),
+            origin.caused_by,
+            origin.correlation,
+            self._clock.now_us(),
+            origin.trace,
+        )
+        self._ledger.append(row)
+        return row
+
+    def _hand(self, delivery: Delivery) -> None:
+        self._ledger.expect(delivery)
+        self._table.post(delivery)
+
+
+def _keys_json(targets: tuple[Target, ...]) -> str:
+    if len(targets) == 1:
+        return "{%s:[%s]}" % (to_json(targets[0][0].name).decode(), to_json(targets[0][1]).decode())
+    keys: dict[str, list[str]] = {}
+    for definition, key in targets:
+        keys.setdefault(definition.name, []).append(key)
+    return to_json(keys).decode()

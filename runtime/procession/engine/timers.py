@@ -1,0 +1,222 @@
+"""Timers: rows in the journal, the next due of them on one heap, one task. When due they become their event."""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+import attrs
+import trio
+
+from procession.engine.clock import Clock
+from procession.engine.flow import Flow
+from procession.engine.flow_table import FlowTable
+from procession.engine.ids import Ids
+from procession.engine.ledger import Ledger
+from procession.engine.router import Origin, Router
+from procession.journal.rows import ArmedTimer, TimerRow
+from procession.primitives.registry import Registry
+from procession.telemetry import Counters
+
+_PAGE = 500
+_START = (-1, -1, "")
+
+
+class _Due(NamedTuple):
+    due_us: int
+    flow: int
+    name: str
+    timer: ArmedTimer
+
+
+@attrs.define
+class _Meanwhile:
+    """What happened to timers while a page of them was read."""
+
+    touched: set[tuple[int, str]] = attrs.field(factory=set)
+    ended: set[int] = attrs.field(factory=set)
+    armed: dict[tuple[int, str], ArmedTimer] = attrs.field(factory=dict)
+
+
+class Timers:
+    """Fires deadlines in order. Wall-clock decides; a jump of the clock loses none and fires none twice."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        router: Router,
+        table: FlowTable,
+        ids: Ids,
+        clock: Clock,
+        counters: Counters,
+        *,
+        loaded_max: int,
+        check_interval_s: float,
+    ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._router = router
+        self._table = table
+        self._ids = ids
+        self._clock = clock
+        self._counters = counters
+        self._loaded_max = loaded_max
+        self._check_interval_s = check_interval_s
+        self._heap: list[_Due] = []
+        self._armed: dict[int, dict[str, bytes]] = {}
+        """Loaded timers: flow -> name -> id. A heap entry with another id is stale."""
+        self._loaded = 0
+        self._horizon: tuple[int, int, str] | None = None
+        """Every stored timer up to here is loaded; None: all of them are."""
+        self._reading: _Meanwhile | None = None
+        self._changed = trio.Event()
+
+    def __len__(self) -> int:
+        return self._loaded
+
+    def arm(self, flow: Flow, row: TimerRow) -> None:
+        """Set or replace a timer, with the batch that is filling."""
+        self._ledger.filling.commit.timers[flow.id, row.name] = row
+        flow.armed.add(row.name)
+        self._counters.timers_armed += 1
+        self._drop(flow.id, row.name)
+        timer = ArmedTimer(row, flow.process, flow.key)
+        if self._reading is not None:
+            self._reading.touched.add((flow.id, row.name))
+            self._reading.armed[flow.id, row.name] = timer
+            return
+        if self._loaded >= self._loaded_max:
+            self._shrink()
+        self._load(timer)
+
+    def disarm(self, flow: Flow, name: str) -> None:
+        """Disarm a timer, or with an empty name all of a flow; the batch that is filling holds it."""
+        timers = self._ledger.filling.commit.timers
+        if name:
+            if name in flow.armed or flow.timers_stored:
+                timers[flow.id, name] = None
+                self._counters.timers_cancelled += 1
+                flow.armed.discard(name)
+                self._drop(flow.id, name)
+            return
+        if flow.armed or flow.timers_stored:
+            self._ledger.filling.commit.timers_ended.add(flow.id)
+        for other in flow.armed:
+            timers.pop((flow.id, other), None)
+        for other in list(self._armed.get(flow.id, ())):
+            self._drop(flow.id, other)
+        if self._reading is not None:
+            self._reading.ended.add(flow.id)
+        flow.armed.clear()
+        flow.timers_stored = False
+
+    async def run(self) -> None:
+        """Fire what is due, for ever."""
+        while True:
+            self._changed = trio.Event()
+            await self.fire_due()
+            now_us = self._clock.now_us()
+            wait_s = max(0.0, (self._next_us() - now_us) / 1_000_000)
+            if self._clock.drifts:
+                wait_s = min(wait_s, self._check_interval_s)
+            with trio.move_on_after(wait_s):
+                await self._changed.wait()
+
+    async def fire_due(self) -> None:
+        """Append the events of all timers that are due, in order of their deadlines, page by page."""
+        while True:
+            if not self._heap and self._horizon is not None:
+                await self._refill()
+            now_us = self._clock.now_us()
+            fired = 0
+            while self._heap and self._heap[0].due_us <= now_us and fired < _PAGE:
+                due = heapq.heappop(self._heap)
+                if self._is_live(due):
+                    self._fire(due.timer)
+                    fired += 1
+            if self._heap and self._heap[0].due_us <= now_us:
+                await self._ledger.wait_durable(self._ledger.filling.number)
+            elif self._heap or self._horizon is None:
+                return
+
+    async def load(self) -> None:
+        """Load the timers that are due next; what is left stays in the journal."""
+        self._horizon = _START
+        await self._refill()
+
+    def _next_us(self) -> int:
+        while self._heap and not self._is_live(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0].due_us if self._heap else _FAR_US
+
+    async def _refill(self) -> None:
+        while self._horizon is not None and self._loaded < max(1, self._loaded_max // 2):
+            await self._ledger.wait_durable(self._ledger.latest)
+            meanwhile = self._reading = _Meanwhile()
+            try:
+                page = await self._ledger.journal.timers(self._horizon, _PAGE)
+            finally:
+                self._reading = None
+            last = page[-1].row if len(page) == _PAGE else None
+            self._horizon = None if last is None else (last.due_us, last.flow, last.name)
+            for timer in page:
+                name = (timer.row.flow, timer.row.name)
+                if name not in meanwhile.touched and timer.row.flow not in meanwhile.ended:
+                    self._load(timer)
+            for timer in meanwhile.armed.values():
+                self._load(timer)
+
+    def _shrink(self) -> None:
+        """Leave the later half to the journal."""
+        live = sorted(due for due in self._heap if self._is_live(due))
+        self._heap = live[: self._loaded_max // 2]
+        for due in live[len(self._heap) :]:
+            self._drop(due.flow, due.name)
+        last = self._heap[-1]
+        self._horizon = (last.due_us, last.flow, last.name)
+
+    def _load(self, timer: ArmedTimer) -> None:
+        row = timer.row
+        if self._horizon is not None and (row.due_us, row.flow, row.name) > self._horizon:
+            return
+        names = self._armed.setdefault(row.flow, {})
+        if row.name not in names:
+            self._loaded += 1
+        names[row.name] = row.id
+        due = _Due(row.due_us, row.flow, row.name, timer)
+        heapq.heappush(self._heap, due)
+        if self._heap[0] is due:
+            self._changed.set()
+
+    def _drop(self, flow: int, name: str) -> None:
+        if self._reading is not None:
+            self._reading.touched.add((flow, name))
+            self._reading.armed.pop((flow, name), None)
+        names = self._armed.get(flow)
+        if names is not None and names.pop(name, None) is not None:
+            self._loaded -= 1
+            if not names:
+                del self._armed[flow]
+
+    def _is_live(self, due: _Due) -> bool:
+        return self._armed.get(due.flow, _NONE).get(due.name) == due.timer.row.id
+
+    def _fire(self, timer: ArmedTimer) -> None:
+        """The event and the going of its row are one commit."""
+        row = timer.row
+        definition = self._registry.processes[timer.process]
+        flow = self._table.flow(definition, timer.key)
+        if flow.id == 0:
+            flow.id = row.flow
+        event = self._registry.codec.decode(self._registry.event_class(row.type, row.version), row.payload)
+        self._ledger.filling.commit.timers[row.flow, row.name] = None
+        self._drop(row.flow, row.name)
+        flow.armed.discard(row.name)
+        origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation)
+        self._router.address(event, row.payload, origin, flow, timer=row.name)
+        self._counters.deadlines_fired += 1
+
+
+_FAR_US = 2**62
+_NONE: dict[str, bytes] = {}

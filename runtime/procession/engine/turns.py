@@ -1,0 +1,250 @@
+"""What a flow makes of a delivery: a step, a place among the waiting, or a record that no turn handled it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from procession.engine.envelopes import envelope_of, message_of
+from procession.engine.flow import Delivery, Flow
+from procession.engine.ledger import Ledger
+from procession.engine.outbox import NewFact, Orders, Outbox
+from procession.engine.quarantine import Quarantine
+from procession.engine.router import Origin, Router
+from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
+from procession.errors import ProcessionError
+from procession.journal.rows import CommandRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
+from procession.primitives.command import Command
+from procession.primitives.event import Event
+from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
+from procession.telemetry import Counters
+
+_FACTS_DEPTH_MAX = 100
+
+
+@attrs.frozen(slots=True)
+class SentCommand:
+    """A command whose row joins the batch; it leaves when the batch is durable."""
+
+    row: CommandRow
+    command: Command
+    flow: Flow
+    correlation: bytes
+    trace: str | None
+
+
+class Turns:
+    """Runs turns and puts what they leave into the ledger. Synchronous: one delivery is answered whole."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        router: Router,
+        outbox: Outbox,
+        quarantine: Quarantine,
+        counters: Counters,
+        *,
+        send: Callable[[SentCommand], None],
+        arm: Callable[[Flow, TimerRow], None],
+        disarm: Callable[[Flow, str], None],
+        fingerprints: Mapping[str, str],
+        effects_max: int,
+        waiting_max: int,
+        snapshot_every: int,
+    ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._router = router
+        self._outbox = outbox
+        self._quarantine = quarantine
+        self._counters = counters
+        self._send = send
+        self._arm = arm
+        self._disarm = disarm
+        self._fingerprints = fingerprints
+        self._effects_max = effects_max
+        self._waiting_max = waiting_max
+        self._snapshot_every = snapshot_every
+
+    def handle(self, flow: Flow, delivery: Delivery) -> None:
+        """Answer one delivery of a flow that is known and not in quarantine."""
+        if delivery.settled:
+            return
+        if delivery.timer is not None:
+            flow.fired -= 1
+        try:
+            event = delivery.message if delivery.message is not None else message_of(self._registry, delivery.event)
+        except ProcessionError as error:
+            self._quarantine.set_aside(flow, delivery, "decode", str(error))
+            return
+        where = place(flow.life, flow.definition.reaction(event), event)
+        if where == "step":
+            self._step(flow, delivery, event, depth=0)
+        elif where == "wait":
+            self._wait(flow, delivery)
+        elif where == "quarantine":
+            self._quarantine.set_aside(flow, delivery, "policy", f"{delivery.event.type} came {_when(flow)}")
+        elif where == "given_up":
+            found = getattr(event, "found", "")
+            self._quarantine.set_aside(
+                flow, delivery, "given_up", f"a command was given up and no handler answers: {found}"
+            )
+        else:
+            self.unhandled(delivery, _reason(where, flow, delivery))
+
+    def unhandled(self, delivery: Delivery, reason: UnhandledReason) -> None:
+        """Record that no turn handles this delivery, and count it."""
+        self._ledger.unhandled(delivery, reason)
+        if reason == "late_answer":
+            self._counters.answers_late += 1
+        else:
+            name = f"events_{reason}"
+            setattr(self._counters, name, getattr(self._counters, name) + 1)
+
+    def disarm_all(self, flow: Flow) -> None:
+        """No timer of this flow fires any more."""
+        self._disarm(flow, "")
+
+    def _wait(self, flow: Flow, delivery: Delivery) -> None:
+        if len(flow.waiting) >= self._waiting_max:
+            self.unhandled(delivery, "missing")
+            return
+        self._ledger.touch(flow)
+        flow.waiting[delivery.event.position] = delivery
+
+    def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
+        assert flow.state is not None, "a flow is folded before it takes a turn"
+        try:
+            turn, orders = self._run(flow, delivery, event)
+        except TurnFailed as error:
+            self._quarantine.set_aside(flow, delivery, error.handler, str(error))
+            return
+        self._quarantine.handled(flow.process, turn.name)
+        self._counters.turns_handled += 1
+        started = flow.started_us == 0
+        if started:
+            flow.started_us, flow.status = delivery.event.recorded_us, "active"
+            self._counters.flows_started += 1
+        flow.state = turn.state
+        flow.version += 1
+        self._ledger.touch(flow)
+        step = StepRow(flow.id, flow.version, delivery.event.position, "handled", turn.name, orders.effects)
+        self._ledger.step(step, flow, delivery)
+        self._order(flow, delivery, orders)
+        if turn.outcome is not None:
+            self._end(flow, turn.outcome)
+        elif flow.version % self._snapshot_every == 0:
+            self._snapshot(flow)
+        for fact in orders.facts:
+            self._fact(flow, delivery, fact, depth)
+        if started and flow.waiting:
+            self._take_waiting(flow)
+
+    def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
+        """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault."""
+        assert flow.state is not None, "a flow is folded before it takes a turn"
+        for last in (False, True):
+            try:
+                turn = run_turn(
+                    flow.definition,
+                    flow.state,
+                    event,
+                    flow.life,
+                    lambda: envelope_of(delivery.event),
+                    self._effects_max,
+                )
+                return turn, self._outbox.orders(delivery, turn)
+            except TurnFailed:
+                self._counters.turns_failed += 1
+                if last:
+                    raise
+        raise AssertionError("a turn is tried twice")  # noqa: EM101 - can't be reached
+
+    def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:
+        commit = self._ledger.filling.commit
+        correlation = delivery.event.correlation or delivery.event.id
+        for new in orders.commands:
+            row = CommandRow(
+                self._ledger.next_command(),
+                new.id,
+                flow.id,
+                delivery.event.position,
+                new.at,
+                stored_of(type(new.command)).name,
+                new.receiver.name,
+                "open",
+                0,
+                delivery.event.recorded_us,
+                None,
+            )
+            commit.commands.append(row)
+            self._send(SentCommand(row, new.command, flow, correlation, delivery.event.trace))
+        for name, timer in orders.timers:
+            self._withdraw(flow, name)
+            if timer is None:
+                self._disarm(flow, name)
+            else:
+                self._arm(flow, timer._replace(flow=flow.id))
+
+    def _withdraw(self, flow: Flow, name: str) -> None:
+        """A deadline that has fired and is not handled is withdrawn with its timer."""
+        if flow.fired:
+            for delivery in [held for held in flow.mailbox if held.timer == name]:
+                flow.mailbox.remove(delivery)
+                flow.fired -= 1
+                self.unhandled(delivery, "withdrawn")
+        if flow.mailbox.more:
+            for delivery in self._ledger.withdraw(flow, name):
+                self.unhandled(delivery, "withdrawn")
+
+    def _fact(self, flow: Flow, cause: Delivery, fact: NewFact, depth: int) -> None:
+        correlation = cause.event.correlation or cause.event.id
+        origin = Origin(fact.id, caused_by=cause.event.id, correlation=correlation, trace=cause.event.trace)
+        _, delivery = self._router.note(fact.event, fact.payload.decode(), origin, flow)
+        self._counters.facts_recorded += 1
+        if flow.status == "quarantined":
+            return
+        if depth >= _FACTS_DEPTH_MAX:
+            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {_FACTS_DEPTH_MAX} deep")
+            return
+        where = place(flow.life, flow.definition.reaction(fact.event), fact.event)
+        if where == "step":
+            self._step(flow, delivery, fact.event, depth + 1)
+        else:
+            self.unhandled(delivery, _reason(where, flow, delivery))
+
+    def _end(self, flow: Flow, outcome: str) -> None:
+        flow.status, flow.outcome = "ended", outcome
+        self._disarm(flow, "")
+        self._ledger.filling.ended.append(flow)
+        self._counters.flows_ended += 1
+
+    def _snapshot(self, flow: Flow) -> None:
+        text = self._registry.codec.state_to_json(flow.state)
+        fingerprint = self._fingerprints[flow.process]
+        self._ledger.filling.commit.snapshots.append(SnapshotRow(flow.id, flow.version, fingerprint, text))
+        self._counters.snapshots_taken += 1
+
+    def _take_waiting(self, flow: Flow) -> None:
+        """Events that waited for the start follow it, in journal order, before anything newer."""
+        self._ledger.filling.commit.resumed.add(flow.id)
+        waiting: Iterable[Delivery] = [flow.waiting[position] for position in sorted(flow.waiting)]
+        flow.waiting.clear()
+        flow.mailbox.put_first(waiting)
+
+
+def _when(flow: Flow) -> str:
+    return "before its flow started" if flow.life == "unstarted" else "after its flow ended"
+
+
+def _reason(where: Place, flow: Flow, delivery: Delivery) -> UnhandledReason:
+    if where == "late":
+        return "late" if delivery.event.caused_by is None else "after_end"
+    if where == "missing":
+        return "missing"
+    if where == "already_started":
+        return "already_started"
+    return "after_end" if flow.life == "ended" and delivery.event.caused_by is not None else "ignored"

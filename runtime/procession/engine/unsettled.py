@@ -1,0 +1,75 @@
+"""After a failed commit: who waited for it, and how the journal, once readable, decides about each by id."""
+
+from __future__ import annotations
+
+from procession.engine.intake import Submission
+from procession.engine.life import Life
+from procession.errors import NotAccepted, OutcomeUnknown
+from procession.journal.journal import Journal
+
+
+class Unsettled:
+    """Submissions and acts whose outcome a failed commit left open."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._life: Life | None = None
+        self._submissions: list[Submission] = []
+
+    def begin(self, life: Life) -> None:
+        """A life begins: its failure is the next that counts."""
+        self._life = life
+
+    def collect(self, error: Exception) -> None:
+        """The life failed: keep who waits for it; what it never wrote is refused."""
+        life, self._life = self._life, None
+        if life is None:
+            return
+        unwritten = OutcomeUnknown((), str(error))
+        for batch in life.ledger.unwritten():
+            for waiter in batch.released:
+                if isinstance(waiter, Submission):
+                    self._submissions.append(waiter)
+                waiter.failed(unwritten)
+            if batch.done is not None:
+                batch.done.set()
+        for submission in life.intake.close():
+            submission.refuse(NotAccepted(str(error)))
+        for flow in life.table:
+            for act in flow.acts:
+                act.refuse(NotAccepted(str(error)))
+
+    async def resolve(self, found: str) -> None:
+        """Decide about each by what the journal holds."""
+        held, self._submissions = self._submissions, []
+        for submission in held:
+            if submission.done.is_set():
+                continue
+            if await self._is_durable(submission):
+                submission.durable()
+            else:
+                submission.refuse(NotAccepted(found))
+
+    def give_up(self, found: str) -> None:
+        """The journal can't be read for too long: the outcome stays unknown."""
+        held, self._submissions = self._submissions, []
+        for submission in held:
+            if not submission.done.is_set():
+                submission.refuse(OutcomeUnknown(_ids(submission), found))
+
+    async def _is_durable(self, submission: Submission) -> bool:
+        """All events of a submission are in one commit, so one of them tells of all; a duplicate tells of its first."""
+        new = [accepted.position for accepted in submission.accepted if not accepted.duplicate]
+        if new:
+            rows = await self._journal.events(new[0] - 1, 1, (), new[0])
+            return bool(rows) and rows[0].id == submission.ids[0]
+        for incoming, accepted in zip(submission.incoming, submission.accepted, strict=True):
+            rows = await self._journal.events(accepted.position - 1, 1, (), accepted.position)
+            if not rows or (rows[0].source, rows[0].source_id) != (incoming.source, incoming.source_id):
+                return False
+        return True
+
+
+def _ids(submission: Submission) -> tuple[str, ...]:
+    named = [f"{incoming.source}/{incoming.source_id}" for incoming in submission.incoming if incoming.source_id]
+    return tuple(named) or tuple(event_id.hex() for event_id in submission.ids)

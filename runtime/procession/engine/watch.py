@@ -1,0 +1,92 @@
+"""Who waits for something durable: the end of a flow, or the next event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import trio
+
+from procession.engine.ledger import Batch
+from procession.errors import FlowQuarantined, RuntimeClosed
+from procession.journal.journal import JournalReader
+from procession.journal.rows import EventRow
+
+
+class Watch:
+    """Lives as long as the runtime; sees durable steps only, and survives restarts of the engine."""
+
+    def __init__(self, journal: JournalReader) -> None:
+        self._journal = journal
+        self._flows: dict[tuple[str, str], trio.Event] = {}
+        self._changed = trio.Event()
+        self._closed = False
+        self._position = 0
+
+    def on_durable(self, batch: Batch) -> None:
+        """Wake those who wait for what this batch holds."""
+        for flow in batch.ended:
+            waiting = self._flows.pop((flow.process, flow.key), None)
+            if waiting is not None:
+                waiting.set()
+        self._position = max(self._position, batch.position)
+        self.stir()
+
+    def reset(self, position: int) -> None:
+        """The engine starts anew from this durable position: everybody looks again."""
+        self._position = position
+        for waiting in self._flows.values():
+            waiting.set()
+        self._flows.clear()
+        self.stir()
+
+    def close(self) -> None:
+        """Nothing more will become durable."""
+        self._closed = True
+        self.reset(self._position)
+
+    def stir(self) -> None:
+        """Something that somebody may wait for has changed."""
+        if self._changed.statistics().tasks_waiting:
+            self._changed.set()
+            self._changed = trio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next change."""
+        await self._changed.wait()
+
+    async def flow_ended(self, process: str, key: str) -> str:
+        """The outcome of a flow, once it is durable; waits for a flow that nobody has heard of too.
+
+        Raises:
+            FlowQuarantined: it was set aside.
+            RuntimeClosed: the runtime closed first.
+        """
+        name = (process, key)
+        while True:
+            waiting = self._flows.setdefault(name, trio.Event())  # first subscribe, then look
+            try:
+                row = (await self._journal.look_up((), (name,))).flows.get(name)
+                if row is not None and row.outcome is not None:
+                    return row.outcome
+                if row is not None and row.status == "quarantined":
+                    raise FlowQuarantined(f"{process}/{key}", row.reason or "")
+                if self._closed:
+                    raise RuntimeClosed
+                await waiting.wait()
+            finally:
+                if self._flows.get(name) is waiting and not waiting.statistics().tasks_waiting:
+                    del self._flows[name]
+
+    async def follow(self, after_position: int, page: int) -> AsyncIterator[EventRow]:
+        """Durable events after a position, in order, for ever; ends when the runtime closes."""
+        while True:
+            waiting, closed, until = self._changed, self._closed, self._position
+            rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
+            for row in rows:
+                yield row
+                after_position = row.position
+            if not rows:
+                if closed:
+                    return
+                if until == self._position:
+                    await waiting.wait()

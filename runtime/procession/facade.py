@@ -1,0 +1,260 @@
+"""Runtime: what a service holds. A command side (publish, acts) and a query side (flows, events), nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import overload
+
+import trio
+
+from procession.actors.supervisor import ActorInfo
+from procession.engine.clock import Clock, SystemClock
+from procession.engine.engine import Engine
+from procession.engine.envelopes import recorded_of
+from procession.engine.intake import Submission
+from procession.engine.opening import Since
+from procession.engine.router import Origin
+from procession.engine.turn import refuse_in_turn
+from procession.errors import NotFound, OutcomeUnknown
+from procession.flow_handle import FlowHandle, FlowSummary, summary_of
+from procession.journal.journal import Journal, JournalReader
+from procession.journal.rows import FlowQuery, FlowStatus
+from procession.journal.sqlite import open_sqlite
+from procession.primitives.envelope import Recorded
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
+from procession.primitives.gateway import Gateway
+from procession.primitives.process import ProcessManager
+from procession.primitives.registry import build_registry
+from procession.publishing import Outside, Position, encode_all
+from procession.settings import Settings
+
+_FOLLOW_PAGE = 500
+
+
+class Runtime:
+    """An open runtime. Made by `open_runtime`; used within the same trio run."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def journal(self) -> JournalReader:
+        """The journal, to read from."""
+        return self._engine.lasting.journal
+
+    @overload
+    async def publish(
+        self, events: Event, *, id: str | None = None, source: str | None = None, wait: bool = True
+    ) -> Position: ...
+    @overload
+    async def publish(self, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]: ...
+    async def publish(
+        self,
+        events: Event | Sequence[Event | Outside],
+        *,
+        id: str | None = None,  # noqa: A002 - CloudEvents calls it so
+        source: str | None = None,
+        wait: bool = True,
+    ) -> Position | list[Position]:
+        """Accept one event, or several together or not at all; returns positions once they are durable.
+
+        Give ids: an event with the same source and id is accepted once, however often it is published, and answers
+        with its first position (`position.duplicate` tells). Without an id each publish is a new event.
+
+        Args:
+            events: one event, or a sequence of events and of `Outside` (events with ids of their own).
+            id: CloudEvents id of the one event; unique within `source`.
+            source: CloudEvents source; `local` where only an id is given.
+            wait: wait for room in the intake; else `Overloaded` is raised.
+
+        Raises:
+            PublishRefused: nothing was written; the error says why.
+            OutcomeUnknown: the commit failed and can't be looked up yet; publish again under the same id.
+            RuntimeClosed: the runtime is closing or closed.
+
+        Cancellation: before the commit nothing is written; after it began, the outcome is found by publishing again.
+        """
+        refuse_in_turn("publish")
+        one = isinstance(events, Event)
+        outside = (
+            [Outside(events, id, source)]
+            if isinstance(events, Event)
+            else [event if isinstance(event, Outside) else Outside(event) for event in events]
+        )
+        life = self._engine.running()
+        incoming = encode_all(self._engine.registry, life.router, self._engine.settings.intake, outside)
+        if not incoming:
+            return []
+        submission = Submission(incoming)
+        await self._engine.submit(submission, wait=wait)
+        positions = [Position(accepted.position, duplicate=accepted.duplicate) for accepted in submission.accepted]
+        return positions[0] if one else positions
+
+    def flow(self, process: type[ProcessManager] | str, key: str | int) -> FlowHandle:
+        """A flow by its process and key; it need not have started yet.
+
+        Raises:
+            NotFound: there is no such process.
+        """
+        name = process if isinstance(process, str) else process.__process__.name
+        if name not in self._engine.registry.processes:
+            raise NotFound("process", name)
+        return FlowHandle(self._engine, name, str(key))
+
+    async def flows(
+        self,
+        process: type[ProcessManager] | str | None = None,
+        *,
+        status: FlowStatus | tuple[FlowStatus, ...] = (),
+        outcome: str | None = None,
+        key_prefix: str | None = None,
+        limit: int = 1000,
+    ) -> list[FlowSummary]:
+        """Flows that match, the oldest first, at most `limit`."""
+        refuse_in_turn("flows")
+        name = process if process is None or isinstance(process, str) else process.__process__.name
+        states = (status,) if isinstance(status, str) else status
+        query = FlowQuery(process=name, status=states, outcome=outcome, key_prefix=key_prefix)
+        return [summary_of(row) for row in await self.journal.flows(query, 0, limit)]
+
+    async def events(self, after: int = 0, *, types: Sequence[str] = (), limit: int = 1000) -> list[Recorded]:
+        """Durable events after a position, in order, at most `limit`."""
+        refuse_in_turn("events")
+        rows = await self.journal.events(after, limit, types)
+        return [recorded_of(self._engine.registry, row) for row in rows]
+
+    async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
+        """Durable events after a position, in order, as they come; ends when the runtime closes.
+
+        Close it with `aclosing` where you leave it early.
+        """
+        refuse_in_turn("follow")
+        async for row in self._engine.watch.follow(after, _FOLLOW_PAGE):
+            yield recorded_of(self._engine.registry, row)
+
+    async def drain(self) -> None:
+        """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
+        refuse_in_turn("drain")
+        while not self._engine.idle():
+            self._engine.running()
+            with trio.move_on_after(_LOOK_AGAIN_S):
+                await self._engine.watch.changed()
+
+    def counters(self) -> dict[str, int]:
+        """Counts since this runtime was opened, by full name; `telemetry.counter_help()` says what each means."""
+        return self._engine.counters.as_dict()
+
+    def tree(self) -> ActorInfo:
+        """The supervision tree: names, states, restarts."""
+        return self._engine.tree()
+
+    async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
+        """No attempt begins; commands wait and use none of their attempts. Running calls end."""
+        self._engine.lasting.gateways.host(name).paused = True
+        await self._log(GatewayPaused(name, by, why))
+
+    async def resume_gateway(self, name: str, *, by: str, why: str) -> None:
+        """Attempts begin again."""
+        await self._log(GatewayResumed(name, by, why))
+        host = self._engine.lasting.gateways.host(name)
+        host.paused = False
+        host.wake.set()
+
+    async def resume_process(self, name: str, *, by: str, why: str) -> None:
+        """A process that was paused because its flows failed goes on.
+
+        Raises:
+            NotFound: there is no such process.
+        """
+        if name not in self._engine.registry.processes:
+            raise NotFound("process", name)
+        await self._log(ProcessResumed(name, by, why))
+        await self._engine.take_up_process(name)
+
+    async def _log(self, act: Event) -> None:
+        life = self._engine.running()
+        payload = self._engine.registry.codec.encode(act).decode()
+        life.router.log(act, payload, Origin(self._engine.lasting.ids.fresh()))
+        number = life.ledger.latest
+        self._engine.counters.acts_recorded += 1
+        await life.ledger.wait_durable(number)
+        if life.ledger.durable_number < number:
+            raise OutcomeUnknown((type(act).__name__,), self._engine.held or "the engine failed")
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(
+    journal: str | Path | Journal,
+    *,
+    processes: Sequence[type[ProcessManager]],
+    gateways: Sequence[Gateway] = (),
+    events: Sequence[type[Event]] = (),
+    settings: Settings | None = None,
+    since: Mapping[str, Since] | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open a runtime on a journal; leaving the block closes it in order.
+
+        async with open_runtime("orders.db", processes=[Order], gateways=[Payments(client)]) as runtime:
+            await runtime.publish(OrderPlaced("421", 4200), id="421/placed", source="shop")
+
+    Args:
+        journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
+        processes: the process managers.
+        gateways: one instance each; together they take every command that the processes send.
+        events: further event types that may be published.
+        settings: default: the defaults.
+        since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
+        clock: default: the machine's.
+
+    Raises:
+        DefinitionError, WiringError: the classes can't work; nothing was written.
+        JournalOwned: another process owns the journal.
+        JournalError: the journal can't be used; says why.
+        RuntimeFailed: infrastructure failed more often than `supervision` allows.
+
+    Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
+    """
+    settings = settings or Settings()
+    clock = clock or SystemClock()
+    registry = build_registry(processes, gateways, events)
+    if isinstance(journal, str | Path):
+        journal = await open_sqlite(
+            str(journal),
+            clock_us=clock.now_us,
+            synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
+            readers=settings.journal.readers,
+            unclean_period_s=settings.journal.unclean_period_s,
+            wal_pages_max=settings.journal.wal_pages_max,
+        )
+    with _plain_errors():
+        try:
+            engine = Engine(journal, registry, settings, clock)
+        except BaseException:
+            await journal.close()
+            raise
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run, dict(since or {}))
+            try:
+                yield Runtime(engine)
+            finally:
+                await engine.close()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """One error, whether it comes from the caller's block or from the engine, comes out as it is, in no group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found: BaseException = group
+        while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+            found = found.exceptions[0]
+        if found is group:
+            raise
+        raise found from found.__cause__
+
+
+_LOOK_AGAIN_S = 0.05

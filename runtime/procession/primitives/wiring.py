@@ -1,0 +1,22 @@
+"""What one flow module brings into a runtime."""
+
+from __future__ import annotations
+
+import attrs
+
+from procession.primitives.event import Event
+from procession.primitives.gateway import Gateway
+from procession.primitives.process import ProcessManager
+
+
+@attrs.frozen
+class Wiring:
+    """Processes and gateways that belong together; what `wire_production` and `wire_testing` return.
+
+    Both return the same type, so a type checker proves that a test covers every gateway.
+    """
+
+    processes: tuple[type[ProcessManager], ...]
+    gateways: tuple[Gateway, ...]
+    events: tuple[type[Event], ...] = ()
+    """Event types that no handler and no gateway names, but that may be published."""

@@ -1,0 +1,94 @@
+"""Outside events on their way in: checked, encoded and routed before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from procession.engine.intake import Incoming
+from procession.engine.router import Router
+from procession.errors import InvalidPayload, TooLarge, UnknownType
+from procession.primitives.codec import to_json
+from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
+from procession.settings import IntakeSettings
+
+DEFAULT_SOURCE = "local"
+_ID_BYTES_MAX = 512
+
+
+@attrs.frozen
+class Outside:
+    """An event with its outside identity: CloudEvents `source` and `id`, which name it for ever."""
+
+    event: Event
+    id: str | None = None
+    """Unique within its source. None: it gets a fresh one, and publishing it again is a new event."""
+    source: str | None = None
+    """Who says so; `local` where an id is given without it."""
+    trace: str | None = None
+    """W3C traceparent."""
+    data: Mapping[str, object] | None = None
+    """The data as it came, where its type ignores extra fields: stored as it came."""
+
+
+class Position(int):
+    """The place of an event in the journal, and whether it was there before."""
+
+    duplicate: bool
+
+    def __new__(cls, position: int, *, duplicate: bool) -> Position:
+        """An int that knows whether its event was accepted before, under the same source and id."""
+        made = super().__new__(cls, position)
+        made.duplicate = duplicate
+        return made
+
+
+def encode_all(
+    registry: Registry, router: Router, limits: IntakeSettings, outside: Sequence[Outside]
+) -> tuple[Incoming, ...]:
+    """Check and encode a batch; nothing of it is written yet.
+
+    Raises:
+        PublishRefused: says which event can't be accepted, and why.
+    """
+    if len(outside) > limits.publish_batch_max:
+        raise TooLarge("the batch", len(outside), limits.publish_batch_max, "intake.publish_batch_max")
+    return tuple(_encode(registry, router, limits, one) for one in outside)
+
+
+def _encode(registry: Registry, router: Router, limits: IntakeSettings, outside: Outside) -> Incoming:
+    event = outside.event
+    if not isinstance(event, Event):
+        raise InvalidPayload(type(event).__name__, "it is no event")
+    stored = stored_of(type(event))
+    if type(event) in OWN_EVENTS:
+        raise UnknownType(stored.name, ("events of the runtime's own can't be published",))
+    if registry.events.get((stored.name, stored.version)) is not type(event):
+        raise UnknownType(stored.name)
+    payload = registry.codec.encode(event)
+    if outside.data is not None and stored.extra_fields == "ignore":
+        payload = to_json(outside.data)
+    if len(payload) > limits.payload_bytes_max:
+        raise TooLarge(
+            f"the data of {stored.name!r}", len(payload), limits.payload_bytes_max, "intake.payload_bytes_max"
+        )
+    source, digest = outside.source, None
+    if outside.id is not None:
+        source = source or DEFAULT_SOURCE
+        _check_id(stored.name, "id", outside.id)
+        digest = registry.codec.digest(stored.name, payload)
+    if source is not None:
+        _check_id(stored.name, "source", source)
+    return Incoming(event, payload.decode(), source, outside.id, digest, router.targets(event), outside.trace)
+
+
+def _check_id(event: str, what: str, text: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not 0 < size <= _ID_BYTES_MAX or "\x00" in text:
+        raise InvalidPayload(event, f"its {what} {text[:40]!r} must have 1 to {_ID_BYTES_MAX} bytes in UTF-8, no NUL")

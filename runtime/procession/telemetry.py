@@ -1,0 +1,67 @@
+"""All names that are counted or traced, with what they mean. Plain integers: an increment costs 40 ns."""
+
+from __future__ import annotations
+
+import attrs
+
+PREFIX = "procession_"
+
+
+def _counter(help_text: str) -> int:
+    return attrs.field(default=0, metadata={"help": help_text})
+
+
+@attrs.define(eq=False)
+class Counters:
+    """Counts since this runtime was opened; each only grows."""
+
+    events_accepted: int = _counter("Outside events accepted.")
+    events_duplicate: int = _counter("Outside events that were here before, under the same id.")
+    events_refused: int = _counter("Outside events refused; nothing of them was written.")
+    answers_recorded: int = _counter("Events that gateways answered with.")
+    deadlines_fired: int = _counter("Timers that became their event.")
+    acts_recorded: int = _counter("Operator acts recorded.")
+    facts_recorded: int = _counter("Events that flows recorded themselves.")
+    turns_handled: int = _counter("Turns: one flow handled one event.")
+    turns_failed: int = _counter("Turns that raised, counted at each try.")
+    events_late: int = _counter("Events for a flow that had ended.")
+    events_missing: int = _counter("Events for a flow that had not started.")
+    events_already_started: int = _counter("Start events for a flow that had started.")
+    events_after_end: int = _counter("Answers and deadlines for a flow that had ended.")
+    events_unroutable: int = _counter("Answers and deadlines whose key could not be computed.")
+    events_withdrawn: int = _counter("Fired deadlines that were cancelled before they were handled.")
+    events_ignored: int = _counter("Events that a process ignores by declaration or has no handler for.")
+    answers_late: int = _counter("Answers to a command that was given up or cancelled.")
+    flows_started: int = _counter("Flows started.")
+    flows_ended: int = _counter("Flows ended, with whatever outcome.")
+    flows_cancelled: int = _counter("Flows cancelled by an operator.")
+    flows_quarantined: int = _counter("Flows set aside.")
+    flows_released: int = _counter("Flows that left quarantine.")
+    flows_loaded: int = _counter("Flows folded from the journal.")
+    flows_evicted: int = _counter("Flows that left memory.")
+    processes_paused: int = _counter("Processes paused because too many of their flows failed.")
+    commands_sent: int = _counter("Commands handed to a gateway, once each.")
+    commands_answered: int = _counter("Commands answered.")
+    commands_given_up: int = _counter("Commands given up.")
+    commands_cancelled: int = _counter("Commands cancelled.")
+    attempts_started: int = _counter("Attempts at commands.")
+    attempts_failed: int = _counter("Attempts that raised, timed out or answered wrongly.")
+    attempts_cancelled: int = _counter("Attempts cancelled at shutdown or with their flow; outcome unknown.")
+    breakers_opened: int = _counter("Times that a circuit breaker opened.")
+    timers_armed: int = _counter("Timers set.")
+    timers_cancelled: int = _counter("Timers disarmed.")
+    commits: int = _counter("Transactions.")
+    commits_failed: int = _counter("Transactions that failed by I/O.")
+    rows_written: int = _counter("Events and steps written.")
+    snapshots_taken: int = _counter("Snapshots written.")
+    actors_restarted: int = _counter("Infrastructure actors started again after a failure.")
+    watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
+
+    def as_dict(self) -> dict[str, int]:
+        """Every counter by its full name, `procession_events_accepted`."""
+        return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in attrs.fields(Counters)}
+
+
+def counter_help() -> dict[str, str]:
+    """What each counter means, by full name; documentation and exporters read it."""
+    return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(Counters)}

@@ -1,0 +1,120 @@
+"""Settings and flow modules to a Runtime: the only place that chooses."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import attrs
+
+from procession.engine.opening import Since
+from procession.errors import WiringError
+from procession.facade import Runtime, open_runtime
+from procession.journal.journal import Journal
+from procession.primitives.wiring import Wiring
+from procession.settings import Settings
+
+Kind = Literal["production", "testing"]
+
+
+def load_wiring(settings: Settings, kind: Kind = "production") -> Wiring:
+    """Import the modules that the settings name, and put what they wire into one.
+
+    Raises:
+        WiringError: a module can't be imported, or has no `wire_production` / `wire_testing`.
+    """
+    if not settings.modules:
+        raise WiringError(
+            "the settings name no modules", 'write modules = ["flows.order_fulfilment"] into the settings'
+        )
+    for folder in reversed(settings.import_paths):
+        path = str(Path(folder).resolve())
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    return combine([wiring_of(_import(name, settings.import_paths), settings, kind) for name in settings.modules])
+
+
+def wiring_of(module: ModuleType, settings: Settings, kind: Kind = "production") -> Wiring:
+    """What one flow module wires.
+
+    Raises:
+        WiringError: it has no wiring function, or that returns something else.
+    """
+    name = f"wire_{kind}"
+    wire = getattr(module, name, None)
+    if not callable(wire):
+        raise WiringError(f"module {module.__name__} has no {name}", f"define {name}(settings) -> Wiring")
+    wiring = wire(settings)
+    if not isinstance(wiring, Wiring):
+        raise WiringError(f"{module.__name__}.{name} returned {type(wiring).__name__}", "return a Wiring")
+    return wiring
+
+
+def load_file(path: Path) -> ModuleType:
+    """A flow module from a file of its own, whatever stands on the import path.
+
+    Raises:
+        WiringError: it can't be loaded.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise WiringError(f"{path} is no Python file", "name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # annotations are resolved through it
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, OSError, SyntaxError) as error:
+        del sys.modules[spec.name]
+        raise WiringError(f"{path} can't be loaded: {error}", "mend the file") from error
+    return module
+
+
+def combine(wirings: Sequence[Wiring]) -> Wiring:
+    """Several wirings as one; classes and gateways that come twice are refused when a runtime opens."""
+    return Wiring(
+        tuple(process for wiring in wirings for process in wiring.processes),
+        tuple(gateway for wiring in wirings for gateway in wiring.gateways),
+        tuple(event for wiring in wirings for event in wiring.events),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_wired(
+    wiring: Wiring,
+    settings: Settings,
+    *,
+    journal: str | Path | Journal | None = None,
+    since: Mapping[str, Since] | None = None,
+) -> AsyncIterator[Runtime]:
+    """A runtime over a wiring, on the journal that the settings name, or on this one; raises as `open_runtime`."""
+    async with open_runtime(
+        settings.journal.path if journal is None else journal,
+        processes=wiring.processes,
+        gateways=wiring.gateways,
+        events=wiring.events,
+        settings=settings,
+        since=since,
+    ) as runtime:
+        yield runtime
+
+
+def with_journal(settings: Settings, path: str | Path) -> Settings:
+    """The same settings on another journal."""
+    return attrs.evolve(settings, journal=attrs.evolve(settings.journal, path=str(path)))
+
+
+def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        searched = ", ".join(import_paths) or "the import path"
+        raise WiringError(
+            f"module {name!r} can't be imported ({error}) from {searched}",
+            "mend modules or import_paths in the settings",
+        ) from error
