@@ -154,7 +154,7 @@ class Codec:
                     raise InvalidPayload(
                         stored_of(type(message)).name,
                         f"{name} is {type(value).__name__} {_shown(value)},"
-                        f" expected {'finite ' if type(value) is float else ''}{_annotated(annotation)}",
+                        f" expected {'finite ' if type(value) in plain else ''}{_annotated(annotation)}",
                     )
             elif not self._survives(value, annotation):
                 raise InvalidPayload(
