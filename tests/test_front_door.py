@@ -1,0 +1,61 @@
+"""The front door shows what it says: all of it, in order, the same to a checker as to Python."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import procession
+
+FRONT_DOOR = Path(procession.__file__)
+
+
+def homes_in_the_stub() -> dict[str, str]:
+    """Each name that the stub shows to type checkers, with the module that it comes from."""
+    tree = ast.parse(FRONT_DOOR.with_suffix(".pyi").read_text("utf-8"))
+    return {
+        alias.asname or alias.name: node.module or ""
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def test_the_names_are_sorted_and_each_is_there_once() -> None:
+    assert procession.__all__ == sorted(set(procession.__all__))
+
+
+def test_a_type_checker_is_shown_the_same_names() -> None:
+    assert sorted(homes_in_the_stub()) == procession.__all__
+
+
+@pytest.mark.parametrize(("name", "home"), homes_in_the_stub().items())
+def test_a_name_is_that_of_its_home(name: str, home: str) -> None:
+    assert getattr(procession, name) is getattr(importlib.import_module(home), name)
+
+
+@pytest.mark.parametrize("name", procession.__all__)
+def test_a_class_or_function_says_what_it_promises(name: str) -> None:
+    shown = getattr(procession, name)
+    assert (shown.__doc__ or "").strip() or not (inspect.isclass(shown) or inspect.isfunction(shown))
+
+
+def test_the_names_are_listed() -> None:
+    assert set(procession.__all__) <= set(dir(procession))
+
+
+def test_a_name_that_is_not_there_is_refused_as_python_does() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Sequence'"):
+        _ = procession.Sequence  # type: ignore[attr-defined]  # what is to be refused
+
+
+def test_importing_it_loads_nothing_yet() -> None:
+    code = "import procession, sys; print(*sorted(name for name in sys.modules if name.startswith('procession.')))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == ""
