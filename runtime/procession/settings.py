@@ -140,7 +140,8 @@ class JournalSettings:
     )
     readers: int = _int(2, 1, 64, "Connections that read beside the writer.")
     wal_pages_max: int = _int(4_000, 100, 1_000_000, "The write-ahead log is folded back when it is longer.")
-    unclean_period_s: float = _float(600, 1, 86_400, "Two unclean ends within this make the next start a careful one.")
+    careful_after: int = _int(2, 2, 1_000_000, "So many unclean ends in a row make the next start a careful one.")
+    unclean_period_s: float = _float(600, 1, 86_400, "An unclean end counts if its last commit was no longer ago than this.")
 
 
 @attrs.frozen(kw_only=True)

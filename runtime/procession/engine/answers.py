@@ -12,6 +12,7 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
+from procession.engine.solo import MARKS_MAX, Solo
 from procession.engine.turns import Turns
 from procession.errors import InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandState
@@ -29,6 +30,7 @@ class Desk:
     router: Router
     table: FlowTable
     turns: Turns
+    solo: Solo
 
 
 @attrs.define(eq=False)
@@ -99,8 +101,27 @@ class Answers:
     def cancelled(self, handle: Handle, *, unknown: bool) -> None:
         """The flow was cancelled; where a call runs, whether it was done is not known."""
         if unknown:
-            handle.log.append({"n": handle.attempts, "at_us": 0, "found": "cancelled while it ran: outcome unknown"})
+            handle.log.append(
+                {"n": handle.attempts, "at_us": self._ids.now_us(), "found": "cancelled while it ran: outcome unknown"}
+            )
         self._end(Verdict(self, handle, "cancelled", (), self._forget))
+
+    async def mark(self, handle: Handle) -> bool:
+        """After the process died more than once: mark a command before it runs; False where it died of it too often."""
+        if self.desk is None or not self.desk.solo.active:
+            return True
+        marks = 0
+        for entry in reversed(handle.log):
+            if entry["found"] != _MARK:
+                break
+            marks += 1
+        if marks >= MARKS_MAX:
+            return False
+        handle.log.append({"n": handle.attempts, "at_us": self._ids.now_us(), "found": _MARK})
+        self.retry_later(handle, handle.row.due_us)
+        ledger = self.desk.ledger
+        await ledger.wait_durable(ledger.latest)
+        return True
 
     def retry_later(self, handle: Handle, due_us: int) -> None:
         """The retry state is durable with the next commit."""
@@ -130,7 +151,7 @@ class Answers:
 
     def _end(self, verdict: Verdict) -> None:
         verdict.handle.ended = verdict.state
-        if self.desk is None:
+        if self.desk is None or self.desk.solo.active:
             self.kept.append(verdict)
         else:
             self.write(verdict)
@@ -157,6 +178,9 @@ class Answers:
             self._counters.commands_given_up += 1
         else:
             self._counters.commands_cancelled += 1
+
+
+_MARK = "begun, alone, after the process had died"
 
 
 def _events(value: object) -> tuple[Event, ...]:

@@ -105,6 +105,10 @@ class Gateways:
         """No command is open."""
         return all(not host.window.known and not host.window.more for host in self)
 
+    def has_ready(self) -> bool:
+        """A command is there that may begin now."""
+        return any(handle.state == "ready" for host in self for handle in host.window.known.values())
+
     async def drive(self, name: str, ledger: Ledger) -> None:
         """One gateway's loop: read on where there is more, begin what may begin, sleep until something may."""
         host = self._hosts[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import trio
 
@@ -14,6 +15,7 @@ from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.gateway_host import GatewayHost
+from procession.engine.flow import Flow
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.life import Lasting, Life, assemble
@@ -21,7 +23,7 @@ from procession.engine.opening import Since, check_and_record
 from procession.engine.recovery import take_up
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch
-from procession.errors import CommitFailed, NotAccepted, RuntimeClosed
+from procession.errors import CommitFailed, CommitRejected, NotAccepted, RuntimeClosed
 from procession.journal.journal import Journal
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
@@ -29,6 +31,7 @@ from procession.settings import Settings
 from procession.telemetry import Counters
 
 logger = logging.getLogger("procession")
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
 class Engine:
@@ -80,6 +83,10 @@ class Engine:
             {name: fingerprint(definition) for name, definition in registry.processes.items()},
         )
         self._unsettled = Unsettled(journal)
+        self._ready = False
+        self._careful = ""
+        """Why things run alone at the next start; empty where they do not."""
+        self._rejections = 0
 
     async def run(
         self, since: Mapping[str, Since], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -94,6 +101,9 @@ class Engine:
         Cancellation: skips the grace; the last commit is shielded, bounded by `shutdown.last_commit_s`.
         """
         try:
+            owner = await self._journal.owner()
+            if owner is not None and owner.unclean_starts >= self.settings.journal.careful_after:
+                self._careful = f"the last {owner.unclean_starts} runs did not end in order"
             await check_and_record(self._journal, self.registry, since, self.clock.now_us())
             async with trio.open_nursery() as nursery:
                 with trio.CancelScope(shield=True) as shield:
@@ -196,17 +206,37 @@ class Engine:
     async def _lives(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
         while True:
-            failure: CommitFailed | None = None
+            failure: BaseExceptionGroup[CommitFailed] | None = None
+            rejection: BaseExceptionGroup[CommitRejected] | None = None
             try:
                 await self._live(attempts, task_status)
             except* CommitFailed as group:
-                failure = _first(group)
-            if failure is None:
+                failure = group
+            except* CommitRejected as group:
+                rejection = group
+            if failure is not None:
+                self._drop(first_of(failure))
+                self.counters.commits_failed += 1
+                if not await self._hold(first_of(failure)):
+                    return
+            elif rejection is not None:
+                self._rejected(first_of(rejection))
+            else:
                 return
-            self._drop(failure)
-            self.counters.commits_failed += 1
-            if not await self._hold(failure):
-                return
+
+    def _rejected(self, error: CommitRejected) -> None:
+        """Nothing was written. What the batch held runs again, each alone, until the guilty one is found."""
+        life = self.life
+        culprit = None if life is None else life.solo.culprit
+        alone = life is not None and life.solo.active
+        self._rejections += 1
+        logger.error("a commit was rejected: %s", error)
+        if self._rejections > _REJECTIONS_MAX or (alone and culprit is None):
+            raise error
+        if isinstance(culprit, Flow):
+            self.lasting.guilty[culprit.process, culprit.key] = error.found
+        self._drop(error, refuse=culprit if isinstance(culprit, Submission) else None)
+        self._careful = f"a commit was rejected: {error.found}"
 
     async def _hold(self, failure: CommitFailed) -> bool:
         """Probe until the journal can be written again; False where the runtime closes first."""
@@ -226,7 +256,7 @@ class Engine:
                 await self._closing.wait()
                 self._unsettled.give_up(self.held)
                 return False
-        await self._unsettled.resolve(failure.found)
+        await self._unsettled.resolve(failure)
         self.lasting.gateways.reset()
         self.held = ""
         logger.warning("the journal is well again")
@@ -238,6 +268,7 @@ class Engine:
         life = assemble(self.lasting, heads)
         self.watch.reset(heads.position)
         self._unsettled.begin(life)
+        life.solo.active, life.solo.why = bool(self._careful), self._careful
         async with trio.open_nursery() as outermost:
             outermost.start_soon(self._supervised, "journal writer", life.ledger.run)
             async with trio.open_nursery() as nursery:
@@ -252,6 +283,8 @@ class Engine:
                 nursery.start_soon(self._supervised, "timers", life.timers.run)
                 nursery.start_soon(self._supervised, "intake", life.intake.run)
                 nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
+                if life.solo.active:
+                    nursery.start_soon(self._leave_solo, life)
                 self.life = life
                 if not self._ready:
                     self._ready = True
@@ -262,8 +295,6 @@ class Engine:
             life.ledger.close()
         self.life = None
         self.lasting.answers.desk = None
-
-    _ready = False
 
     async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """A part that can't be restarted alone: it shares its memory with the others. Its failure ends the life."""
@@ -292,15 +323,35 @@ class Engine:
 
     async def _write_kept(self, life: Life) -> None:
         """Answers that came while the engine was held, or whose commit failed, are written first."""
-        answers = self.lasting.answers
-        while answers.kept:
-            verdict = answers.kept.pop(0)
-            stored = await self._journal.command(verdict.handle.row.id)
-            if stored is not None and stored.row.state == "open":
-                answers.write(verdict)
-            else:
-                verdict.durable()
+        while self.lasting.answers.kept:
+            await self._write_one(life)
         await life.ledger.wait_durable(life.ledger.latest)
+
+    async def _write_one(self, life: Life) -> None:
+        answers = self.lasting.answers
+        verdict = answers.kept.pop(0)
+        stored = await self._journal.command(verdict.handle.row.id)
+        if stored is not None and stored.row.state == "open":
+            answers.write(verdict)
+        else:
+            verdict.durable()
+
+    async def _leave_solo(self, life: Life) -> None:
+        """While things run alone, answers are written one by one; when all has come to rest, the hurry begins again."""
+        logger.warning("starting carefully, one thing at a time: %s", life.solo.why)
+        until = trio.current_time() + _SOLO_S_MAX
+        while trio.current_time() < until:
+            if self.lasting.answers.kept:
+                async with life.solo.alone():
+                    await self._write_one(life)
+            elif life.idle() and life.solo.command is None and not self.lasting.gateways.has_ready():
+                break
+            else:
+                await trio.sleep(_STIR_S)
+        self._careful = ""
+        life.solo.active = False
+        await self._write_kept(life)
+        self.lasting.gateways.resume()
 
     async def _shut_down(self, life: Life, attempts: trio.Nursery) -> None:
         """Intake closes, nothing new begins, what runs ends within the grace; the rest is cancelled and recorded."""
@@ -334,12 +385,12 @@ class Engine:
         logger.error("a gateway's loop failed and starts again", exc_info=error)
         self.counters.actors_restarted += 1
 
-    def _drop(self, error: Exception) -> None:
+    def _drop(self, error: Exception, refuse: Submission | None = None) -> None:
         """Nothing in memory is used again; who waits hears of it once the journal was read."""
         self.life = None
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
-        self._unsettled.collect(error)
+        self._unsettled.collect(error, refuse)
 
     def _end(self) -> None:
         self._closing.set()
@@ -352,12 +403,14 @@ class Engine:
         self.lasting.gateways.host(handle.row.gateway).window.forget(handle)
 
 
-def _first(group: BaseExceptionGroup[CommitFailed]) -> CommitFailed:
-    found: BaseException = group
+def first_of(group: BaseExceptionGroup[ErrorT]) -> ErrorT:
+    """One error of a group that was split by its type."""
+    found: ErrorT | BaseExceptionGroup[ErrorT] = group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    assert isinstance(found, CommitFailed), "the group was split by type"
     return found
 
 
+_REJECTIONS_MAX = 100
+_SOLO_S_MAX = 60.0
 _STIR_S = 0.02

@@ -27,6 +27,8 @@ class Delivery:
     """Name of the timer whose deadline this is."""
     stored: bool = False
     """A delivery row exists: the event is older than the batch that is being filled."""
+    marks: int = 0
+    """How often it was marked to run alone, after the process had died."""
     settled: bool = False
     """A step or an unhandled row answers it."""
 

@@ -12,6 +12,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.operator import Operator
 from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
+from procession.engine.solo import Solo
 from procession.engine.turn import TurnFailed
 from procession.engine.turns import Turns
 from procession.errors import ProcessionError
@@ -30,6 +31,7 @@ class FlowHost:
         quarantine: Quarantine,
         operator: Operator,
         *,
+        solo: Solo,
         slice_s: float,
         page: int,
     ) -> None:
@@ -39,6 +41,7 @@ class FlowHost:
         self._rehydrator = rehydrator
         self._quarantine = quarantine
         self._operator = operator
+        self._solo = solo
         self._slice_s = slice_s
         self._page = page
         self.recovering = True
@@ -61,7 +64,9 @@ class FlowHost:
                     elif flow.status == "quarantined":
                         flow.mailbox.clear()
                     elif flow.mailbox:
-                        if not self._drain(flow):
+                        if self._solo.active:
+                            await self._run_alone(flow)
+                        elif not self._drain(flow):
                             await trio.lowlevel.checkpoint()
                     else:
                         await self._read_on(flow)
@@ -84,6 +89,22 @@ class FlowHost:
             if trio.current_time() > until:
                 return False
         return True
+
+    async def _run_alone(self, flow: Flow) -> None:
+        """Handle one delivery, with nothing else in its commit."""
+        async with self._solo.alone(flow):
+            if not flow.mailbox:
+                return
+            delivery = flow.mailbox.take()
+            rejected = self._solo.guilty.pop((flow.process, flow.key), None)
+            if rejected is not None:
+                self._quarantine.set_aside(
+                    flow, delivery, "commit", f"what its turn leaves can't be written: {rejected}"
+                )
+            elif await self._solo.mark(delivery):
+                self._turns.handle(flow, delivery)
+            else:
+                self._quarantine.set_aside(flow, delivery, "crash", "the process died twice while this event ran alone")
 
     async def _load(self, flow: Flow) -> None:
         """Fold the flow from its steps; what a crash left undone of it stands before what is new."""
@@ -108,7 +129,10 @@ class FlowHost:
         last = page[-1].event.position if page else 0
         more = flow.mailbox.more
         kept = [delivery for delivery in flow.mailbox if delivery.event.position > last]
-        read = [Delivery(flow, found.event, None, timer=found.row.timer, stored=True) for found in page]
+        read = [
+            Delivery(flow, found.event, None, timer=found.row.timer, stored=True, marks=found.row.marked)
+            for found in page
+        ]
         if len(page) >= self._page:
             kept, more = [], True
         flow.mailbox.refill([*read, *kept], more=more)

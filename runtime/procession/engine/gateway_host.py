@@ -66,6 +66,8 @@ class GatewayHost:
         """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
         now, now_us = trio.current_time(), self.clock.now_us()
         while self.open and not self.paused and self.running < self.drive.concurrency:
+            if self._waits_alone():
+                return True
             if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
                 return False
             handle = self.window.next(now_us)
@@ -74,6 +76,8 @@ class GatewayHost:
             self.breaker.begun()
             self.rate.begun()
             handle.state = "running"
+            if self.answers.desk is not None and self.answers.desk.solo.active:
+                self.answers.desk.solo.command = handle
             handle.attempts += 1
             self.running += 1
             self.counters.attempts_started += 1
@@ -82,6 +86,11 @@ class GatewayHost:
             assert self._nursery is not None, "attempts begin after attach"
             self._nursery.start_soon(self._attempt, handle, name=f"{self.name}: {handle.process}/{handle.key}")
         return True
+
+    def _waits_alone(self) -> bool:
+        """After the process died, commands run one at a time."""
+        desk = self.answers.desk
+        return desk is not None and desk.solo.active and desk.solo.command is not None
 
     def next_wake(self, now: float, now_us: int) -> float:
         """On trio's clock, when something may begin that may not now; infinity where only an event can tell."""
@@ -107,8 +116,13 @@ class GatewayHost:
         attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
         arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
         result: Result[object] | None = None
+        doomed = False
         try:
-            with trio.CancelScope(deadline=trio.current_time() + self.drive.timeout_s) as handle.scope:
+            with trio.CancelScope() as handle.scope:
+                if not await self.answers.mark(handle):
+                    doomed = True
+                    return
+                handle.scope.deadline = trio.current_time() + self.drive.timeout_s
                 if handle.method.is_async:
                     result = await contained(lambda: method(*arguments))
                 else:
@@ -116,11 +130,19 @@ class GatewayHost:
         finally:
             handle.scope = None
             self.running -= 1
-            if result is None:
+            self._stands_aside(handle)
+            if doomed:
+                self.answers.gave_up(handle, "unknown", "the process died twice while this command ran alone")
+            elif result is None:
                 self._interrupted(handle)
             else:
                 self._finished(handle, result)
             self.wake.set()
+
+    def _stands_aside(self, handle: Handle) -> None:
+        desk = self.answers.desk
+        if desk is not None and desk.solo.command is handle:
+            desk.solo.command = None
 
     async def _in_thread(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> object:  # noqa: ANN401
         """A plain method in a worker thread; one that is cancelled goes on unseen, and its command waits for it."""

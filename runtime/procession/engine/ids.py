@@ -28,6 +28,10 @@ class Ids:
         self._ms = 0
         self._counter = 0
 
+    def now_us(self) -> int:
+        """The time that fresh ids are led by."""
+        return self._clock.now_us()
+
     def fresh(self) -> bytes:
         """A UUIDv7; strictly increasing within this runtime, also when the clock goes back."""
         ms = self._clock.now_us() // 1000

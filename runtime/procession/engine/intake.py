@@ -13,6 +13,7 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router, Target
+from procession.engine.solo import Solo
 from procession.errors import IdReused, Overloaded, ProcessionError, RuntimeClosed
 from procession.primitives.event import Event
 from procession.telemetry import Counters
@@ -83,6 +84,7 @@ class Intake:
         ids: Ids,
         counters: Counters,
         *,
+        solo: Solo,
         events_max: int,
         rows_max: int,
     ) -> None:
@@ -91,6 +93,7 @@ class Intake:
         self._table = table
         self._ids = ids
         self._counters = counters
+        self._solo = solo
         self._events_max = events_max
         self._rows_max = rows_max
         self._queue: deque[Submission] = deque()
@@ -123,6 +126,15 @@ class Intake:
         self._queue.append(submission)
         self._work.set()
 
+    def submit_again(self, submission: Submission) -> None:
+        """Take in what a commit that was rejected for something else held too; it comes before all others."""
+        submission.accepted.clear()
+        submission.ids.clear()
+        submission.unknown = None
+        self._waiting += len(submission.incoming)
+        self._queue.appendleft(submission)
+        self._work.set()
+
     def close(self) -> list[Submission]:
         """Take nothing more; returns what was not admitted. Call it when `run` has ended, or will not go on."""
         self._closed = True
@@ -145,8 +157,13 @@ class Intake:
                 flow.pins += 1
             try:
                 found = await self._look_up(batch, flows)
-                for submission in batch:
-                    self._admit(submission, found)
+                if self._solo.active:
+                    for submission in batch:
+                        async with self._solo.alone(submission):
+                            self._admit(submission, found)
+                else:
+                    for submission in batch:
+                        self._admit(submission, found)
             finally:
                 for flow in flows:
                     flow.pins -= 1

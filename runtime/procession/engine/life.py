@@ -19,6 +19,7 @@ from procession.engine.outbox import Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.router import Router
+from procession.engine.solo import Solo
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
 from procession.engine.watch import Watch
@@ -43,6 +44,8 @@ class Lasting:
     gateways: Gateways
     watch: Watch
     fingerprints: Mapping[str, str]
+    guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    """Flows whose commit was rejected while they ran alone."""
 
 
 @attrs.frozen
@@ -57,11 +60,12 @@ class Life:
     turns: Turns
     host: FlowHost
     intake: Intake
+    solo: Solo
 
     @property
     def desk(self) -> Desk:
         """What answers are written to."""
-        return Desk(self.ledger, self.router, self.table, self.turns)
+        return Desk(self.ledger, self.router, self.table, self.turns, self.solo)
 
     def idle(self) -> bool:
         """No turn runs, nothing waits for a commit."""
@@ -73,6 +77,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
     registry, flows = lasting.registry, settings.flows
     ledger = Ledger(lasting.journal, heads, clock, counters)
+    solo = Solo(ledger, lasting.guilty)
     table = FlowTable(
         counters,
         awake_max=flows.awake_max,
@@ -98,6 +103,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         ids,
         clock,
         counters,
+        solo=solo,
         loaded_max=settings.timers.loaded_max,
         check_interval_s=settings.timers.check_interval_s,
     )
@@ -127,6 +133,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         rehydrator,
         quarantine,
         operator,
+        solo=solo,
         slice_s=flows.turn_slice_ms / 1000,
         page=flows.mailbox_max,
     )
@@ -136,9 +143,10 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         table,
         ids,
         counters,
+        solo=solo,
         events_max=settings.intake.events_max,
         rows_max=settings.commit.rows_max,
     )
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable))
     host.on_idle = lasting.watch.stir
-    return Life(ledger, table, router, quarantine, timers, turns, host, intake)
+    return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)

@@ -14,6 +14,7 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
+from procession.engine.solo import Solo
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.telemetry import Counters
@@ -51,6 +52,7 @@ class Timers:
         clock: Clock,
         counters: Counters,
         *,
+        solo: Solo,
         loaded_max: int,
         check_interval_s: float,
     ) -> None:
@@ -61,6 +63,7 @@ class Timers:
         self._ids = ids
         self._clock = clock
         self._counters = counters
+        self._solo = solo
         self._loaded_max = loaded_max
         self._check_interval_s = check_interval_s
         self._heap: list[_Due] = []
@@ -135,8 +138,10 @@ class Timers:
                 if self._is_live(due):
                     self._fire(due.timer)
                     fired += 1
+                    if self._solo.active:
+                        break
             if self._heap and self._heap[0].due_us <= now_us:
-                await self._ledger.wait_durable(self._ledger.filling.number)
+                await self._ledger.wait_durable(self._ledger.latest)
             elif self._heap or self._horizon is None:
                 return
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procession.engine.intake import Submission
 from procession.engine.life import Life
-from procession.errors import NotAccepted, OutcomeUnknown
+from procession.errors import CommitRejected, NotAccepted, OutcomeUnknown
 from procession.journal.journal import Journal
 
 
@@ -15,32 +15,40 @@ class Unsettled:
         self._journal = journal
         self._life: Life | None = None
         self._submissions: list[Submission] = []
+        self._again: list[Submission] = []
 
     def begin(self, life: Life) -> None:
-        """A life begins: its failure is the next that counts."""
+        """A life begins: what a rejected commit held goes into it again; its failure is the next that counts."""
         self._life = life
+        again, self._again = self._again, []
+        for submission in reversed(again):
+            life.intake.submit_again(submission)
 
-    def collect(self, error: Exception) -> None:
-        """The life failed: keep who waits for it; what it never wrote is refused."""
+    def collect(self, error: Exception, refuse: Submission | None) -> None:
+        """The life failed: keep who waits for it; what it never wrote is refused, or taken in again."""
         life, self._life = self._life, None
         if life is None:
             return
-        unwritten = OutcomeUnknown((), str(error))
         for batch in life.ledger.unwritten():
             for waiter in batch.released:
-                if isinstance(waiter, Submission):
-                    self._submissions.append(waiter)
-                waiter.failed(unwritten)
+                if waiter is refuse:
+                    refuse.refuse(NotAccepted(str(error)))
+                elif isinstance(waiter, Submission):
+                    (self._again if isinstance(error, CommitRejected) else self._submissions).append(waiter)
+                waiter.failed(error)
             if batch.done is not None:
                 batch.done.set()
         for submission in life.intake.close():
-            submission.refuse(NotAccepted(str(error)))
+            if isinstance(error, CommitRejected):
+                self._again.append(submission)
+            else:
+                submission.refuse(NotAccepted(str(error)))
         for flow in life.table:
             for act in flow.acts:
                 act.refuse(NotAccepted(str(error)))
 
-    async def resolve(self, found: str) -> None:
-        """Decide about each by what the journal holds."""
+    async def resolve(self, error: Exception) -> None:
+        """Decide about each by what the journal holds, now that it can be read."""
         held, self._submissions = self._submissions, []
         for submission in held:
             if submission.done.is_set():
@@ -48,11 +56,12 @@ class Unsettled:
             if await self._is_durable(submission):
                 submission.durable()
             else:
-                submission.refuse(NotAccepted(found))
+                submission.refuse(NotAccepted(str(error)))
 
     def give_up(self, found: str) -> None:
         """The journal can't be read for too long: the outcome stays unknown."""
-        held, self._submissions = self._submissions, []
+        held, self._submissions = [*self._submissions, *self._again], []
+        self._again = []
         for submission in held:
             if not submission.done.is_set():
                 submission.refuse(OutcomeUnknown(_ids(submission), found))
