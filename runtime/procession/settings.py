@@ -209,7 +209,6 @@ class GatewaySettings:
     backoff_max_s: float = _float(60, 0.001, 86_400, "The longest wait between two attempts.")
     backoff_factor: float = _float(2, 1, 10, "Each wait is so much longer than the one before.")
     jitter: float = _float(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
-    give_up_after_s: float = _float(86_400, 0.001, 31_536_000, "A command is given up when it is this old.")
     breaker_failures: int = _int(10, 1, 10_000, "So many failures one after another stop all attempts.")
     breaker_cooldown_s: float = _float(30, 0.001, 86_400, "Then one attempt is made after this long.")
     commands_loaded_max: int = _int(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")
