@@ -296,7 +296,11 @@ class _UnfitError(TypeError):
 
 
 def _described(error: BaseException, kind: type | None) -> str:
-    return str(error) if isinstance(error, _UnfitError) else cattrs.v.format_exception(error, kind)
+    if isinstance(error, _UnfitError):
+        return str(error)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return f"expected {_annotated(kind)}"
+    return cattrs.v.format_exception(error, kind)
 
 
 def _strict(scalar: type) -> Callable[[Any, Any], Any]:
