@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+import trio
 
 IN_CI = os.environ.get("PROCESSION_CI") == "1"
 
@@ -33,6 +34,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.fail(f"{program} is not installed; {cure}", pytrace=False)
             item.config.stash[_MISSING][program] = cure
             pytest.skip(f"{program} is not installed; {cure}")
+
+
+def pytest_runtest_logfinish() -> None:
+    """Stop after a time limit that struck inside of trio's own loop: no other trio run can begin in this thread then."""
+    if trio.lowlevel.in_trio_run():
+        pytest.exit("a test ran into its time limit; trio can run nothing more after it", returncode=1)
 
 
 @pytest.hookimpl(wrapper=True)
