@@ -37,7 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """Stop after a time limit that struck inside of trio's own loop: no other trio run can begin in this thread then."""
+    """Stop after a time limit that struck inside of trio's own loop: nothing can run on trio in this thread then."""
     if trio.lowlevel.in_trio_run():
         pytest.exit("a test ran into its time limit; trio can run nothing more after it", returncode=1)
 
