@@ -7,6 +7,7 @@
 
 The counts are state, so whatever is counted is an ordinary event: a failure event can't move them. Items that the bank
 rejects are the bank's answer; items of which the bank says nothing are recorded as abandoned, for someone to look at.
+One turn may ask for `flows.effects_per_turn_max` things (1,000): larger batches are cut before they come here.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from procession import Command, CommandGivenUp, Event, ProcessManager, starts
 from procession.errors import DefinitionError, InvalidPayload
 from procession.primitives.codec import Codec, from_json, shape_of, to_json
+from procession.primitives.fields import field_names
 
 OrderId = NewType("OrderId", str)
 
@@ -130,7 +131,7 @@ anything = st.recursive(
 )
 
 
-@hypothesis.given(st.dictionaries(st.sampled_from([field.name for field in attrs.fields(Full)]), anything))
+@hypothesis.given(st.dictionaries(st.sampled_from(field_names(Full)), anything))
 def test_data_decodes_or_is_refused_and_what_decodes_can_be_encoded(data: dict[str, object]) -> None:
     try:
         event = CODEC.structure(Full, data)
@@ -243,7 +244,7 @@ def test_sets_are_written_in_one_order_whatever_the_hash_seed() -> None:
         "print(codec.encode(Tagged(frozenset('abcdefgh'))))"
     )
     written = {
-        subprocess.run(  # noqa: S603 - our own program
+        subprocess.run(
             [sys.executable, "-c", program],
             env=os.environ | {"PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)},
             check=True,

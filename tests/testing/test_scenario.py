@@ -411,6 +411,10 @@ def test_a_command_that_the_journal_could_not_hold_quarantines_the_flow() -> Non
     opened.when(Bent("front")).then_quarantined("drops is str 'three', expected int")
 
 
+def test_a_turn_that_asks_for_too_much_quarantines_the_flow() -> None:
+    given(Door, effects_max=1).when(Opened("front")).then_quarantined("asked for more than 1 effects")
+
+
 def test_a_broken_history_is_no_past() -> None:
     with pytest.raises(AssertionError, match="the given Broken"):
         given(Door, Opened("front"), Broken("front"))

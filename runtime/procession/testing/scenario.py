@@ -31,17 +31,22 @@ from procession.primitives.envelope import Envelope
 from procession.primitives.event import ACTS, CommandGivenUp, Event
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
+from procession.settings import Settings
 from procession.testing.sides import side_by_side
 
 Refusal = Literal["late", "missing", "already_started", "ignored", "waiting"]
 """What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
 listen any more, or lets it wait for its start."""
 START = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-EFFECTS_MAX = 10_000
+EFFECTS_MAX = Settings().flows.effects_per_turn_max
 
 
 def given(
-    process: type[ProcessManager], *events: Event, key: str | None = None, now: datetime.datetime = START
+    process: type[ProcessManager],
+    *events: Event,
+    key: str | None = None,
+    now: datetime.datetime = START,
+    effects_max: int = EFFECTS_MAX,
 ) -> Scenario:
     """A flow to which these events have happened, in this order; what it asked for by then is not compared.
 
@@ -50,12 +55,13 @@ def given(
         events: its history; the key of the first names the flow. None for a flow that has not started.
         key: names the flow, where the first event has no key or several.
         now: the virtual time at which the history happens.
+        effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
 
     Raises:
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(compile_definition(process), key, now)
+    flow = _Flow(compile_definition(process), key, now, effects_max)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
@@ -217,13 +223,14 @@ class _Timer:
 class _Flow:
     """One flow driven by hand, with the engine's own turns and routing."""
 
-    def __init__(self, definition: Definition, key: str | None, now: datetime.datetime) -> None:
+    def __init__(self, definition: Definition, key: str | None, now: datetime.datetime, effects_max: int) -> None:
         self.now = now
         self.seen = _Seen("given")
         self.life: Life = "unstarted"
         self.outcome: str | None = None
         self.broken: TurnFailed | None = None
         self._definition = definition
+        self._effects_max = effects_max
         self._key = key
         self._state = definition.cls()
         self.timers: dict[str, _Timer] = {}
@@ -304,7 +311,7 @@ class _Flow:
     def _turn(self, event: Event) -> None:
         try:
             self._writable(event)
-            turn = run_turn(self._definition, self._state, event, self.life, self._envelope(event), EFFECTS_MAX)
+            turn = run_turn(self._definition, self._state, event, self.life, self._envelope(event), self._effects_max)
             for effect in turn.effects:
                 self._writable(effect)
         except TurnFailed as failed:
