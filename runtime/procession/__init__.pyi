@@ -1,29 +1,54 @@
-"""The front door, as type checkers read it; `__init__.py` opens it lazily."""
+# The front door, as type checkers read it; `__init__.py` opens it lazily.
 
-from procession.errors import ProcessionError as ProcessionError, Refused as Refused
-from procession.facade import open_runtime as open_runtime, Runtime as Runtime
-from procession.flow_handle import FlowHandle as FlowHandle, FlowSummary as FlowSummary
+from procession.errors import ProcessionError as ProcessionError
+from procession.errors import Refused as Refused
+from procession.facade import Runtime as Runtime
+from procession.facade import open_runtime as open_runtime
+from procession.flow_handle import FlowHandle as FlowHandle
+from procession.flow_handle import FlowSummary as FlowSummary
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
-    after as after,
-    at as at,
-    cancel as cancel,
     Effects as Effects,
+)
+from procession.primitives.effects import (
+    after as after,
+)
+from procession.primitives.effects import (
+    at as at,
+)
+from procession.primitives.effects import (
+    cancel as cancel,
+)
+from procession.primitives.effects import (
     end as end,
+)
+from procession.primitives.effects import (
     record as record,
 )
-from procession.primitives.envelope import Envelope as Envelope, Recorded as Recorded
+from procession.primitives.envelope import Envelope as Envelope
+from procession.primitives.envelope import Recorded as Recorded
 from procession.primitives.event import (
     CancelRequested as CancelRequested,
+)
+from procession.primitives.event import (
     CommandGivenUp as CommandGivenUp,
+)
+from procession.primitives.event import (
     Event as Event,
+)
+from procession.primitives.event import (
     FailureEvent as FailureEvent,
 )
-from procession.primitives.gateway import Attempt as Attempt, Gateway as Gateway
-from procession.primitives.handlers import ends as ends, folds as folds, on as on, starts as starts
+from procession.primitives.gateway import Attempt as Attempt
+from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.handlers import ends as ends
+from procession.primitives.handlers import folds as folds
+from procession.primitives.handlers import on as on
+from procession.primitives.handlers import starts as starts
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
-from procession.publishing import Outside as Outside, Position as Position
+from procession.publishing import Outside as Outside
+from procession.publishing import Position as Position
 from procession.settings import Settings as Settings
 
 __all__ = [

@@ -1,36 +1,36 @@
 """Every error that procession raises on purpose.
 
-    ProcessionError
-    ├── DefinitionError          a class can't work as written
-    ├── WiringError              classes can't work together, or not with this journal
-    │   ├── SchemaChanged        a stored name has another shape than the journal knows
-    │   └── UnknownInJournal     the journal needs types that are not registered
-    ├── SettingsError            a setting is unknown, out of bounds or malformed
-    ├── PublishRefused           an event was not accepted; nothing of its batch was written
-    │   ├── UnknownType          no class has this stored name
-    │   ├── InvalidPayload       the data does not fit the class
-    │   ├── InvalidKey           a key can't be computed or is out of bounds
-    │   ├── TooLarge             a payload or batch is over its bound
-    │   ├── IdReused             the id was used before for other content
-    │   ├── Overloaded           the intake is full and the caller asked not to wait
-    │   └── NotAccepted          the commit failed; it is known that nothing was written
-    ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
-    ├── JournalError             the durable record can't be used
-    │   ├── JournalOwned         another process owns it
-    │   ├── NotAJournal          the file is something else
-    │   ├── JournalTooNew        written by a newer version
-    │   ├── JournalUnwritable    the folder or file refuses writing
-    │   ├── JournalDamaged       what is stored is not what was written
-    │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
-    │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
-    │   └── Fenced               another owner took the journal over
-    ├── RuntimeClosed            the runtime is closing or closed
-    ├── RuntimeFailed            infrastructure failed more often than its supervisor allows
-    ├── FlowQuarantined          a flow that was waited for is set aside
-    ├── NotFound                 no flow, command or gateway of this name
-    ├── ActRefused               an operator act does not fit the state it finds
-    ├── ImpureCall               the runtime was called from inside a turn
-    └── Refused                  raised by a gateway: the command can't succeed, do not retry
+ProcessionError
+├── DefinitionError          a class can't work as written
+├── WiringError              classes can't work together, or not with this journal
+│   ├── SchemaChanged        a stored name has another shape than the journal knows
+│   └── UnknownInJournal     the journal needs types that are not registered
+├── SettingsError            a setting is unknown, out of bounds or malformed
+├── PublishRefused           an event was not accepted; nothing of its batch was written
+│   ├── UnknownType          no class has this stored name
+│   ├── InvalidPayload       the data does not fit the class
+│   ├── InvalidKey           a key can't be computed or is out of bounds
+│   ├── TooLarge             a payload or batch is over its bound
+│   ├── IdReused             the id was used before for other content
+│   ├── Overloaded           the intake is full and the caller asked not to wait
+│   └── NotAccepted          the commit failed; it is known that nothing was written
+├── OutcomeUnknown           the commit failed; whether it was written is not known yet
+├── JournalError             the durable record can't be used
+│   ├── JournalOwned         another process owns it
+│   ├── NotAJournal          the file is something else
+│   ├── JournalTooNew        written by a newer version
+│   ├── JournalUnwritable    the folder or file refuses writing
+│   ├── JournalDamaged       what is stored is not what was written
+│   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
+│   ├── CommitRejected       the data of a commit was refused; nothing of it was written
+│   └── Fenced               another owner took the journal over
+├── RuntimeClosed            the runtime is closing or closed
+├── RuntimeFailed            infrastructure failed more often than its supervisor allows
+├── FlowQuarantined          a flow that was waited for is set aside
+├── NotFound                 no flow, command or gateway of this name
+├── ActRefused               an operator act does not fit the state it finds
+├── ImpureCall               the runtime was called from inside a turn
+└── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class TooLarge(PublishRefused):
     setting: str
 
     def __str__(self) -> str:
-        return f"{self.what} is {self.size}, at most {self.size_max} is allowed; make it smaller or raise {self.setting}"
+        return (
+            f"{self.what} is {self.size}, at most {self.size_max} is allowed; make it smaller or raise {self.setting}"
+        )
 
 
 @attrs.define

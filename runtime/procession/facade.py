@@ -54,7 +54,7 @@ class Runtime:
         self,
         events: Event | Sequence[Event | Outside],
         *,
-        id: str | None = None,  # noqa: A002 - CloudEvents calls it so
+        id: str | None = None,
         source: str | None = None,
         wait: bool = True,
     ) -> Position | list[Position]:

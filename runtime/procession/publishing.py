@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import attrs
 
@@ -39,7 +40,7 @@ class Position(int):
 
     duplicate: bool
 
-    def __new__(cls, position: int, *, duplicate: bool) -> Position:
+    def __new__(cls, position: int, *, duplicate: bool) -> Self:
         """An int that knows whether its event was accepted before, under the same source and id."""
         made = super().__new__(cls, position)
         made.duplicate = duplicate

@@ -14,92 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import attrs
 
 from procession.errors import SettingsError
-
-Value = bool | int | float | str | tuple[str, ...] | None
+from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
 NOT_SETTINGS = frozenset({"PROCESSION_CI", "PROCESSION_CONFIG"})
 """Variables with the prefix that other parts read: the tests, and the command line."""
-
-_KNOB = "procession.knob"
-_ITEMS_MAX = 1_000
-_KINDS: Mapping[type, str] = {bool: "true or false", str: "a text", tuple: "a list of texts"}
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
-
-_T = TypeVar("_T")
-
-
-@attrs.frozen
-class Knob:
-    """What one setting does, and which values it takes."""
-
-    kind: type
-    help: str
-    default: Value
-    low: float = 0
-    high: float = 0
-    choices: tuple[str, ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """The values it takes, in words: `1 to 64`."""
-        if self.choices:
-            return " or ".join(self.choices)
-        if self.kind in (int, float):
-            return f"{_shown(self.low)} to {_shown(self.high)}"
-        return _KINDS[self.kind]
-
-    def checked(self, path: str, value: object) -> Value:
-        """The value, if it is of the right kind and in bounds.
-
-        Raises:
-            SettingsError: it is not; names what was found and what is allowed.
-        """
-        if value is None and self.default is None:
-            return None
-        if isinstance(value, bool | str):
-            if type(value) is self.kind and value in (self.choices or (value,)) and value != "":
-                return value
-        elif isinstance(value, int | float) and self.low <= value <= self.high and self.kind in (float, type(value)):
-            return float(value) if self.kind is float else value
-        elif isinstance(value, list | tuple) and self.kind is tuple:
-            items = tuple(item for item in value if isinstance(item, str) and item)
-            if len(items) == len(value) <= _ITEMS_MAX:
-                return items
-        raise SettingsError(path, f"is {value!r}", f"give it {self._wanted()}")
-
-    def parsed(self, path: str, text: str) -> Value:
-        """The value that a text from the environment stands for; an empty text is None where None is the default.
-
-        Raises:
-            SettingsError: the text stands for no value that is allowed.
-        """
-        if not text and self.default is None:
-            return None
-        if self.kind is tuple:
-            return self.checked(path, [item.strip() for item in text.split(",") if item.strip()])
-        if self.kind is bool:
-            return self.checked(path, _SWITCH.get(text.lower(), text))
-        try:
-            return self.checked(path, text if self.kind is str else self.kind(text))
-        except ValueError:
-            raise SettingsError(path, f"is {text!r}", f"give it {self._wanted()}") from None
-
-    def _wanted(self) -> str:
-        return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
-
-
-def _shown(number: float) -> str:
-    return str(int(number)) if number == int(number) else str(number)
-
-
-def _check(group: object, field: attrs.Attribute[Any], value: object) -> None:
-    field.metadata[_KNOB].checked(f"{type(group).__name__}.{field.name}", value)
 
 
 def _check_backoff(group: str, initial_s: float, longest_s: float) -> None:
@@ -108,113 +32,100 @@ def _check_backoff(group: str, initial_s: float, longest_s: float) -> None:
         raise SettingsError(f"{group}.backoff_initial_s", found, "make it the smaller one")
 
 
-def _field(default: _T, knob: Knob) -> _T:
-    return attrs.field(default=default, validator=_check, metadata={_KNOB: knob})
-
-
-def _int(default: int, low: int, high: int, help_text: str) -> int:
-    return _field(default, Knob(int, help_text, default, low, high))
-
-
-def _float(default: float, low: float, high: float, help_text: str) -> float:
-    return _field(default, Knob(float, help_text, default, low, high))
-
-
-def _texts(help_text: str) -> tuple[str, ...]:
-    return _field((), Knob(tuple, help_text, ()))
-
-
-@attrs.frozen
-class _Group:
-    """Settings that stand under one heading."""
-
-
 @attrs.frozen(kw_only=True)
 class JournalSettings:
     """The durable record."""
 
-    path: str = _field("procession.db", Knob(str, "The journal's file, from the working directory.", "procession.db"))
-    synchronous: Literal["FULL", "NORMAL"] = _field(
+    path: str = knob_field(
+        "procession.db", Knob(str, "The journal's file, from the working directory.", "procession.db")
+    )
+    synchronous: Literal["FULL", "NORMAL"] = knob_field(
         "FULL",
         Knob(str, "NORMAL is faster and may lose the last commits at power loss.", "FULL", choices=("FULL", "NORMAL")),
     )
-    readers: int = _int(2, 1, 64, "Connections that read beside the writer.")
-    wal_pages_max: int = _int(4_000, 100, 1_000_000, "The write-ahead log is folded back when it is longer.")
-    careful_after: int = _int(2, 2, 1_000_000, "So many unclean ends in a row make the next start a careful one.")
-    unclean_period_s: float = _float(600, 1, 86_400, "An unclean end counts if its last commit was no longer ago than this.")
+    readers: int = int_knob(2, 1, 64, "Connections that read beside the writer.")
+    wal_pages_max: int = int_knob(4_000, 100, 1_000_000, "The write-ahead log is folded back when it is longer.")
+    careful_after: int = int_knob(2, 2, 1_000_000, "So many unclean ends in a row make the next start a careful one.")
+    unclean_period_s: float = float_knob(
+        600, 1, 86_400, "An unclean end counts if its last commit was no longer ago than this."
+    )
 
 
 @attrs.frozen(kw_only=True)
 class IntakeSettings:
     """What is accepted from outside."""
 
-    events_max: int = _int(10_000, 1, 1_000_000, "Events that wait for their commit; senders wait beyond it.")
-    publish_batch_max: int = _int(1_000, 1, 100_000, "Events in one publish; more is refused at once.")
-    payload_bytes_max: int = _int(1_048_576, 1_024, 67_108_864, "The data of one event, as JSON.")
-    keys_per_event_max: int = _int(100, 1, 10_000, "Flows of one process that one event may concern.")
-    key_bytes_max: int = _int(512, 1, 512, "The length of a key in UTF-8.")
+    events_max: int = int_knob(10_000, 1, 1_000_000, "Events that wait for their commit; senders wait beyond it.")
+    publish_batch_max: int = int_knob(1_000, 1, 100_000, "Events in one publish; more is refused at once.")
+    payload_bytes_max: int = int_knob(1_048_576, 1_024, 67_108_864, "The data of one event, as JSON.")
+    keys_per_event_max: int = int_knob(100, 1, 10_000, "Flows of one process that one event may concern.")
+    key_bytes_max: int = int_knob(512, 1, 512, "The length of a key in UTF-8.")
 
 
 @attrs.frozen(kw_only=True)
 class CommitSettings:
     """How the writer commits."""
 
-    rows_max: int = _int(5_000, 100, 100_000, "Rows in one commit; the rest waits for the next.")
-    outcome_wait_s: float = _float(30, 0.1, 3_600, "After a failed commit senders wait this long to hear its outcome.")
-    probe_interval_s: float = _float(1, 0.01, 60, "After a failed commit the journal is tried again this often.")
+    rows_max: int = int_knob(5_000, 100, 100_000, "Rows in one commit; the rest waits for the next.")
+    outcome_wait_s: float = float_knob(
+        30, 0.1, 3_600, "After a failed commit senders wait this long to hear its outcome."
+    )
+    probe_interval_s: float = float_knob(1, 0.01, 60, "After a failed commit the journal is tried again this often.")
 
 
 @attrs.frozen(kw_only=True)
 class FlowsSettings:
     """The flows in memory."""
 
-    awake_max: int = _int(2_000, 1, 100_000, "Flows that are at work at one time.")
-    cached_max: int = _int(4_096, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
-    mailbox_max: int = _int(256, 1, 100_000, "Deliveries in one mailbox; the rest is read from the journal.")
-    turn_slice_ms: int = _int(10, 1, 1_000, "A flow lets others run after this long.")
-    effects_per_turn_max: int = _int(1_000, 1, 100_000, "Effects that one reaction may yield.")
-    load_slice_steps: int = _int(256, 1, 100_000, "Steps folded before others may run, when a flow is loaded.")
-    snapshot_every_steps: int = _int(200, 1, 1_000_000, "A snapshot is taken each time a flow has so many more steps.")
-    waiting_events_max: int = _int(1_000, 1, 1_000_000, "Events that wait for the start of one flow.")
-    waiting_age_max_s: float = _float(86_400, 1, 31_536_000, "An event that waited this long for a start is shown.")
+    awake_max: int = int_knob(2_000, 1, 100_000, "Flows that are at work at one time.")
+    cached_max: int = int_knob(4_096, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
+    mailbox_max: int = int_knob(256, 1, 100_000, "Deliveries in one mailbox; the rest is read from the journal.")
+    turn_slice_ms: int = int_knob(10, 1, 1_000, "A flow lets others run after this long.")
+    effects_per_turn_max: int = int_knob(1_000, 1, 100_000, "Effects that one reaction may yield.")
+    load_slice_steps: int = int_knob(256, 1, 100_000, "Steps folded before others may run, when a flow is loaded.")
+    snapshot_every_steps: int = int_knob(
+        200, 1, 1_000_000, "A snapshot is taken each time a flow has so many more steps."
+    )
+    waiting_events_max: int = int_knob(1_000, 1, 1_000_000, "Events that wait for the start of one flow.")
+    waiting_age_max_s: float = float_knob(86_400, 1, 31_536_000, "An event that waited this long for a start is shown.")
 
 
 @attrs.frozen(kw_only=True)
 class ProcessesSettings:
     """When a whole process is paused, so that a bad deployment sets few flows aside."""
 
-    pause_failures_min: int = _int(20, 1, 1_000_000, "Flows that must fail at one handler before its process pauses.")
-    pause_share: float = _float(0.5, 0.01, 1, "And the share of the flows that came there.")
+    pause_failures_min: int = int_knob(
+        20, 1, 1_000_000, "Flows that must fail at one handler before its process pauses."
+    )
+    pause_share: float = float_knob(0.5, 0.01, 1, "And the share of the flows that came there.")
 
 
 @attrs.frozen(kw_only=True)
 class TimersSettings:
     """Deadlines."""
 
-    loaded_max: int = _int(10_000, 1, 1_000_000, "Next deadlines in memory; the rest is read when they are near.")
-    check_interval_s: float = _float(1, 0.01, 1, "Deadlines are compared with the wall clock at least this often.")
+    loaded_max: int = int_knob(10_000, 1, 1_000_000, "Next deadlines in memory; the rest is read when they are near.")
+    check_interval_s: float = float_knob(1, 0.01, 1, "Deadlines are compared with the wall clock at least this often.")
 
 
 @attrs.frozen(kw_only=True)
 class GatewaySettings:
     """How one gateway is driven."""
 
-    concurrency: int = _int(16, 1, 10_000, "Attempts at one time.")
-    rate_per_s: float | None = _field(
+    concurrency: int = int_knob(16, 1, 10_000, "Attempts at one time.")
+    rate_per_s: float | None = knob_field(
         None, Knob(float, "Attempts begun in a second; no limit if left out.", None, 0.001, 1_000_000)
     )
-    timeout_s: float = _float(30, 0.001, 86_400, "An attempt is cancelled after this; its outcome is unknown then.")
-    attempts_max: int = _int(10, 1, 1_000, "A command is given up after so many attempts.")
-    backoff_initial_s: float = _float(0.5, 0.001, 3_600, "The wait before the second attempt.")
-    backoff_max_s: float = _float(60, 0.001, 86_400, "The longest wait between two attempts.")
-    backoff_factor: float = _float(2, 1, 10, "Each wait is so much longer than the one before.")
-    jitter: float = _float(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
-    breaker_failures: int = _int(10, 1, 10_000, "So many failures one after another stop all attempts.")
-    breaker_cooldown_s: float = _float(30, 0.001, 86_400, "Then one attempt is made after this long.")
-    commands_loaded_max: int = _int(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")
-    paused: bool = _field(
-        default=False, knob=Knob(bool, "Commands wait, and use no attempts and no time.", default=False)
-    )
+    timeout_s: float = float_knob(30, 0.001, 86_400, "An attempt is cancelled after this; its outcome is unknown then.")
+    attempts_max: int = int_knob(10, 1, 1_000, "A command is given up after so many attempts.")
+    backoff_initial_s: float = float_knob(0.5, 0.001, 3_600, "The wait before the second attempt.")
+    backoff_max_s: float = float_knob(60, 0.001, 86_400, "The longest wait between two attempts.")
+    backoff_factor: float = float_knob(2, 1, 10, "Each wait is so much longer than the one before.")
+    jitter: float = float_knob(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
+    breaker_failures: int = int_knob(10, 1, 10_000, "So many failures one after another stop all attempts.")
+    breaker_cooldown_s: float = float_knob(30, 0.001, 86_400, "Then one attempt is made after this long.")
+    commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")
+    paused: bool = knob_field(default=False, knob=Knob(bool, "Commands wait, and use no attempts.", default=False))
 
     def __attrs_post_init__(self) -> None:
         """Hold what two knobs must hold together."""
@@ -275,10 +186,10 @@ class GatewaysSettings(GatewaySettings):
 class SupervisionSettings:
     """How often what fails is started again."""
 
-    restarts_max: int = _int(5, 0, 1_000, "Restarts within the period; one more and the supervisor gives up.")
-    period_s: float = _float(60, 0.1, 86_400, "The period in which restarts are counted.")
-    backoff_initial_s: float = _float(0.1, 0.001, 60, "The wait before the first restart; it doubles each time.")
-    backoff_max_s: float = _float(5, 0.001, 3_600, "The longest wait before a restart.")
+    restarts_max: int = int_knob(5, 0, 1_000, "Restarts within the period; one more and the supervisor gives up.")
+    period_s: float = float_knob(60, 0.1, 86_400, "The period in which restarts are counted.")
+    backoff_initial_s: float = float_knob(0.1, 0.001, 60, "The wait before the first restart; it doubles each time.")
+    backoff_max_s: float = float_knob(5, 0.001, 3_600, "The longest wait before a restart.")
 
     def __attrs_post_init__(self) -> None:
         """Hold what two knobs must hold together."""
@@ -289,16 +200,20 @@ class SupervisionSettings:
 class ShutdownSettings:
     """How the runtime ends."""
 
-    grace_s: float = _float(5, 0, 3_600, "Calls under way may take this long to answer.")
-    last_commit_s: float = _float(2, 0.1, 10, "The last commit may take this long when the host cancels the runtime.")
+    grace_s: float = float_knob(5, 0, 3_600, "Calls under way may take this long to answer.")
+    last_commit_s: float = float_knob(
+        2, 0.1, 10, "The last commit may take this long when the host cancels the runtime."
+    )
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
     """Every knob of one runtime."""
 
-    modules: tuple[str, ...] = _texts("The modules that hold the flows, by their full names.")
-    import_paths: tuple[str, ...] = _texts("Folders that modules are imported from; in a file, seen from its folder.")
+    modules: tuple[str, ...] = texts_knob("The modules that hold the flows, by their full names.")
+    import_paths: tuple[str, ...] = texts_knob(
+        "Folders that modules are imported from; in a file, seen from its folder."
+    )
     journal: JournalSettings = JournalSettings()
     intake: IntakeSettings = IntakeSettings()
     commit: CommitSettings = CommitSettings()
@@ -313,13 +228,13 @@ class Settings:
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
     """Every knob by its path, in the order of the file."""
     for field in attrs.fields(Settings):
-        if _KNOB in field.metadata:
-            yield (field.name,), field.metadata[_KNOB]
+        if knob := knob_of(field):
+            yield (field.name,), knob
         else:
             group: type[attrs.AttrsInstance] = type(getattr(Settings(), field.name))
             for inner in attrs.fields(group):
-                if _KNOB in inner.metadata:
-                    yield (field.name, inner.name), inner.metadata[_KNOB]
+                if knob := knob_of(inner):
+                    yield (field.name, inner.name), knob
 
 
 _KNOBS = dict(knobs())

@@ -105,6 +105,16 @@ class Gateways:
         """No command is open."""
         return all(not host.window.known and not host.window.more for host in self)
 
+    def running(self) -> bool:
+        """A call is under way."""
+        return any(host.running for host in self)
+
+    def cancel_running(self) -> None:
+        """Stop every call at its next checkpoint; outcomes are unknown."""
+        for host in self:
+            for handle in list(host.window.known.values()):
+                host.cancel(handle)
+
     def has_ready(self) -> bool:
         """A command is there that may begin now."""
         return any(handle.state == "ready" for host in self for handle in host.window.known.values())

@@ -14,13 +14,14 @@ from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
-from procession.engine.gateway_host import GatewayHost
 from procession.engine.flow import Flow
+from procession.engine.gateway_host import GatewayHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.life import Lasting, Life, assemble
 from procession.engine.opening import Since, check_and_record
 from procession.engine.recovery import take_up
+from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch
 from procession.errors import CommitFailed, CommitRejected, NotAccepted, RuntimeClosed
@@ -112,7 +113,7 @@ class Engine:
                         self.lasting.gateways.attach(attempts)
                         await supervise(
                             self._actor,
-                            lambda: self._lives(attempts, task_status),
+                            lambda: self._lives(task_status),
                             self._policy(),
                             jitter=self._random.random,
                             on_failure=self._failed,
@@ -203,13 +204,13 @@ class Engine:
                 shield.deadline = trio.current_time() + self.settings.shutdown.last_commit_s
                 self._closing.set()
 
-    async def _lives(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+    async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
         while True:
             failure: BaseExceptionGroup[CommitFailed] | None = None
             rejection: BaseExceptionGroup[CommitRejected] | None = None
             try:
-                await self._live(attempts, task_status)
+                await self._live(task_status)
             except* CommitFailed as group:
                 failure = group
             except* CommitRejected as group:
@@ -262,7 +263,7 @@ class Engine:
         logger.warning("the journal is well again")
         return True
 
-    async def _live(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(self, task_status: trio.TaskStatus[None]) -> None:
         """From reading the journal to the last commit."""
         heads = await self._journal.heads()
         life = assemble(self.lasting, heads)
@@ -290,7 +291,7 @@ class Engine:
                     self._ready = True
                     task_status.started()
                 await self._closing.wait()
-                await self._shut_down(life, attempts)
+                await shut_down(life, self.lasting.gateways, self.watch, self._grace_s)
                 nursery.cancel_scope.cancel()
             life.ledger.close()
         self.life = None
@@ -352,29 +353,6 @@ class Engine:
         life.solo.active = False
         await self._write_kept(life)
         self.lasting.gateways.resume()
-
-    async def _shut_down(self, life: Life, attempts: trio.Nursery) -> None:
-        """Intake closes, nothing new begins, what runs ends within the grace; the rest is cancelled and recorded."""
-        for submission in life.intake.close():
-            submission.refuse(RuntimeClosed())
-        gateways = self.lasting.gateways
-        gateways.hold()
-        with trio.move_on_after(self._grace_s):
-            while not life.idle() or any(host.running for host in gateways):
-                await self._stirred(life)
-        for host in gateways:
-            for handle in list(host.window.known.values()):
-                host.cancel(handle)
-        while any(host.running for host in gateways):
-            await self._stirred(life)
-        for flow in life.table:
-            for act in flow.acts:
-                act.refuse(RuntimeClosed())
-
-    async def _stirred(self, life: Life) -> None:
-        """Wait until something may have changed: a commit, the end of a turn or of a call."""
-        with trio.move_on_after(_STIR_S):
-            await self.watch.changed()
 
     def _failed(self, error: Exception) -> None:
         logger.error("the engine failed and starts again from the journal", exc_info=error)

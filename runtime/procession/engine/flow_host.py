@@ -17,6 +17,7 @@ from procession.engine.turn import TurnFailed
 from procession.engine.turns import Turns
 from procession.errors import ProcessionError
 from procession.journal.rows import DeliveryState
+from procession.settings import FlowsSettings
 
 
 class FlowHost:
@@ -32,8 +33,7 @@ class FlowHost:
         operator: Operator,
         *,
         solo: Solo,
-        slice_s: float,
-        page: int,
+        limits: FlowsSettings,
     ) -> None:
         self._table = table
         self._ledger = ledger
@@ -42,8 +42,8 @@ class FlowHost:
         self._quarantine = quarantine
         self._operator = operator
         self._solo = solo
-        self._slice_s = slice_s
-        self._page = page
+        self._slice_s = limits.turn_slice_ms / 1000
+        self._page = limits.mailbox_max
         self.recovering = True
         """Until every stored delivery was taken up, a flow that is loaded looks for its own."""
         self.on_idle: Callable[[], None] = _nothing

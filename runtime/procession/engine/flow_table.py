@@ -10,19 +10,18 @@ import trio
 from procession.actors.mailbox import Mailbox
 from procession.engine.flow import Delivery, Flow
 from procession.primitives.definition import Definition
+from procession.settings import FlowsSettings
 from procession.telemetry import Counters
 
 
 class FlowTable:
     """All flows that are resident. A flow leaves only when nothing of it is undone and all of it is durable."""
 
-    def __init__(
-        self, counters: Counters, *, awake_max: int, cached_max: int, mailbox_max: int, durable: Callable[[], int]
-    ) -> None:
+    def __init__(self, counters: Counters, limits: FlowsSettings, durable: Callable[[], int]) -> None:
         self._counters = counters
-        self._awake_max = awake_max
-        self._cached_max = cached_max
-        self._mailbox_max = mailbox_max
+        self._awake_max = limits.awake_max
+        self._cached_max = limits.cached_max
+        self._mailbox_max = limits.mailbox_max
         self._durable = durable
         self._flows: dict[tuple[str, str], Flow] = {}
         self._resting: OrderedDict[tuple[str, str], Flow] = OrderedDict()

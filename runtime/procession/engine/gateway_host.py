@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -100,9 +101,8 @@ class GatewayHost:
         due_us = self.window.next_due_us()
         if due_us is not None:
             candidates.append(now + max(0, due_us - now_us) / 1_000_000)
-        for at in (self.breaker.wakes_at(), self.rate.wakes_at(now)):
-            if at is not None:
-                candidates.append(at)
+        limits = (self.breaker.wakes_at(), self.rate.wakes_at(now))
+        candidates.extend(at for at in limits if at is not None)
         return min(candidates, default=float("inf"))
 
     def cancel(self, handle: Handle) -> None:
@@ -153,10 +153,8 @@ class GatewayHost:
             try:
                 return method(*arguments)
             finally:
-                try:
+                with contextlib.suppress(trio.RunFinishedError):  # gone: the command is still open in the journal
                     token.run_sync_soon(done)
-                except trio.RunFinishedError:
-                    pass  # the runtime is gone; the command is still open in the journal
 
         def done() -> None:
             nonlocal returned

@@ -75,38 +75,13 @@ class Life:
 def assemble(lasting: Lasting, heads: Heads) -> Life:
     """Build the parts and connect them."""
     settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
-    registry, flows = lasting.registry, settings.flows
-    ledger = Ledger(lasting.journal, heads, clock, counters)
+    registry, journal, flows, known = lasting.registry, lasting.journal, settings.flows, lasting.fingerprints
+    ledger = Ledger(journal, heads, clock, counters)
     solo = Solo(ledger, lasting.guilty)
-    table = FlowTable(
-        counters,
-        awake_max=flows.awake_max,
-        cached_max=flows.cached_max,
-        mailbox_max=flows.mailbox_max,
-        durable=lambda: ledger.durable_number,
-    )
+    table = FlowTable(counters, flows, lambda: ledger.durable_number)
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
-    quarantine = Quarantine(
-        ledger,
-        router,
-        ids,
-        counters,
-        pause=table.paused.add,
-        failures_min=settings.processes.pause_failures_min,
-        share=settings.processes.pause_share,
-    )
-    timers = Timers(
-        registry,
-        ledger,
-        router,
-        table,
-        ids,
-        clock,
-        counters,
-        solo=solo,
-        loaded_max=settings.timers.loaded_max,
-        check_interval_s=settings.timers.check_interval_s,
-    )
+    quarantine = Quarantine(ledger, router, ids, counters, pause=table.paused.add, limits=settings.processes)
+    timers = Timers(registry, ledger, router, table, ids, clock, counters, solo=solo, limits=settings.timers)
     turns = Turns(
         registry,
         ledger,
@@ -117,26 +92,12 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         send=lambda sent: lasting.gateways.send(ledger, sent),
         arm=timers.arm,
         disarm=timers.disarm,
-        fingerprints=lasting.fingerprints,
-        effects_max=flows.effects_per_turn_max,
-        waiting_max=flows.waiting_events_max,
-        snapshot_every=flows.snapshot_every_steps,
+        fingerprints=known,
+        limits=flows,
     )
-    rehydrator = Rehydrator(
-        registry, lasting.journal, counters, lasting.fingerprints, slice_steps=flows.load_slice_steps
-    )
+    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps)
     operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
-    host = FlowHost(
-        table,
-        ledger,
-        turns,
-        rehydrator,
-        quarantine,
-        operator,
-        solo=solo,
-        slice_s=flows.turn_slice_ms / 1000,
-        page=flows.mailbox_max,
-    )
+    host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(
         ledger,
         router,

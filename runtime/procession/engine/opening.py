@@ -76,9 +76,9 @@ def _difference(old: TypeRow, new: TypeRow) -> str:
     after = {field["name"]: field for field in from_json(new.shape)}
     parts = [f"field {name} is gone" for name in before if name not in after]
     parts += [f"field {name} is new" for name in after if name not in before]
-    for name in before:
-        if name in after and before[name] != after[name]:
-            parts.append(f"field {name} was {_field(before[name])} and is {_field(after[name])}")
+    for name, field in before.items():
+        if name in after and field != after[name]:
+            parts.append(f"field {name} was {_field(field)} and is {_field(after[name])}")
     return "; ".join(parts) or "its fields are in another order"
 
 

@@ -13,7 +13,7 @@ from procession.engine.router import Origin, Router
 from procession.engine.turn import TurnFailed
 from procession.engine.turns import Turns
 from procession.errors import ActRefused, OutcomeUnknown, ProcessionError
-from procession.journal.rows import CommandChange, DeliveryState, OpenCommand, StepRow
+from procession.journal.rows import CommandChange, DeliveryState, FlowStatus, OpenCommand, StepRow
 from procession.primitives.codec import Codec
 from procession.primitives.event import (
     CancelRequested,
@@ -103,30 +103,31 @@ class Operator:
         heads = await self._ledger.journal.deliveries(flow.id, 0, 2, states)
         if act.kind == "skip" and not heads:
             raise ActRefused(act.kind, flow.name, "no event of it waits; release it")
-        flow.status, flow.reason = ("active" if flow.started_us else "unstarted"), None
-        if flow.outcome is not None:
-            flow.status = "ended"
+        flow.status, flow.reason = _before_quarantine(flow), None
         if act.kind == "release" or not heads:
             self._record(flow, act, FlowReleased(act.by, act.why))
             self._release(flow)
             return
         head = Delivery(flow, heads[0].event, None, timer=heads[0].row.timer, stored=True)
         if act.kind == "skip":
-            self._record(flow, act, EventSkipped(head.event.position, act.by, act.why))
-            flow.version += 1
-            step = StepRow(flow.id, flow.version, head.event.position, "skipped", "skipped", None)
-            self._ledger.step(step, flow, head)
+            self._skip(flow, act, head)
         else:
             self._record(flow, act, FlowRetried(act.by, act.why))
-            if head.timer is not None:
-                flow.fired += 1
+            flow.fired += head.timer is not None
             self._turns.handle(flow, head)
-        if not flow.is_set_aside():
-            if len(heads) > 1:
-                flow.status, flow.reason = "quarantined", "its head is done; later events wait: release it"
-                self._ledger.touch(flow)
-            else:
-                self._release(flow)
+        if flow.is_set_aside():
+            return
+        if len(heads) == 1:
+            self._release(flow)
+        else:
+            flow.status, flow.reason = "quarantined", "its head is done; later events wait: release it"
+            self._ledger.touch(flow)
+
+    def _skip(self, flow: Flow, act: Act, head: Delivery) -> None:
+        """A step without effects, never folded, in the head's place."""
+        self._record(flow, act, EventSkipped(head.event.position, act.by, act.why))
+        flow.version += 1
+        self._ledger.step(StepRow(flow.id, flow.version, head.event.position, "skipped", "skipped", None), flow, head)
 
     def _release(self, flow: Flow) -> None:
         self._ledger.touch(flow)
@@ -218,6 +219,12 @@ class Operator:
         act.position = row.position
         flow.version += 1
         self._ledger.step(StepRow(flow.id, flow.version, row.position, "act", act.kind, None), flow, delivery)
+
+
+def _before_quarantine(flow: Flow) -> FlowStatus:
+    if flow.outcome is not None:
+        return "ended"
+    return "active" if flow.started_us else "unstarted"
 
 
 class Receipt:

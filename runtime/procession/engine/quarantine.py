@@ -14,6 +14,7 @@ from procession.engine.router import Origin, Router
 from procession.journal.rows import DeliveryRow, StepRow
 from procession.primitives.codec import to_json
 from procession.primitives.event import FlowSetAside, ProcessPaused
+from procession.settings import ProcessesSettings
 from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.quarantine")
@@ -39,16 +40,15 @@ class Quarantine:
         counters: Counters,
         *,
         pause: Callable[[str], None],
-        failures_min: int,
-        share: float,
+        limits: ProcessesSettings,
     ) -> None:
         self._ledger = ledger
         self._router = router
         self._ids = ids
         self._counters = counters
         self._pause = pause
-        self._failures_min = failures_min
-        self._share = share
+        self._failures_min = limits.pause_failures_min
+        self._share = limits.pause_share
         self._health: dict[tuple[str, str], _Health] = {}
 
     def handled(self, process: str, handler: str) -> None:

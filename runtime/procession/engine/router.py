@@ -146,7 +146,8 @@ class Router:
 
 def _keys_json(targets: tuple[Target, ...]) -> str:
     if len(targets) == 1:
-        return "{%s:[%s]}" % (to_json(targets[0][0].name).decode(), to_json(targets[0][1]).decode())
+        definition, key = targets[0]
+        return f"{{{to_json(definition.name).decode()}:[{to_json(key).decode()}]}}"
     keys: dict[str, list[str]] = {}
     for definition, key in targets:
         keys.setdefault(definition.name, []).append(key)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import attrs
 import trio
 
-from procession.engine.flow import Delivery, Flow
+from procession.engine.flow import Delivery
 from procession.engine.ledger import Ledger
 from procession.journal.rows import DeliveryRow
 

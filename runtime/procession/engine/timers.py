@@ -17,6 +17,7 @@ from procession.engine.router import Origin, Router
 from procession.engine.solo import Solo
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
+from procession.settings import TimersSettings
 from procession.telemetry import Counters
 
 _PAGE = 500
@@ -53,8 +54,7 @@ class Timers:
         counters: Counters,
         *,
         solo: Solo,
-        loaded_max: int,
-        check_interval_s: float,
+        limits: TimersSettings,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -64,8 +64,8 @@ class Timers:
         self._clock = clock
         self._counters = counters
         self._solo = solo
-        self._loaded_max = loaded_max
-        self._check_interval_s = check_interval_s
+        self._loaded_max = limits.loaded_max
+        self._check_interval_s = limits.check_interval_s
         self._heap: list[_Due] = []
         self._armed: dict[int, dict[str, bytes]] = {}
         """Loaded timers: flow -> name -> id. A heap entry with another id is stale."""

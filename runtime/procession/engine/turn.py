@@ -9,7 +9,6 @@ from typing import Literal
 import attrs
 
 from procession.errors import ImpureCall
-
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
@@ -55,7 +54,7 @@ class TurnFailed(Exception):  # noqa: N818 - it carries the user's error to the 
         self.found = found
 
 
-def place(life: Life, reaction: Reaction | None, event: Event) -> Place:
+def place(life: Life, reaction: Reaction | None, event: Event) -> Place:  # noqa: PLR0911 - a table, read downwards
     """What an event finds in a flow, before any of the user's code runs."""
     if reaction is None:
         return "given_up" if isinstance(event, CommandGivenUp) and life == "active" else "ignored"
@@ -112,22 +111,27 @@ def _fold_and_react(
     if handler is None:
         return Turn(folded, (), None, reaction.name)
     effects: list[Effect] = []
+    problem = ""
     outcome = handler.mark.outcome if handler.mark.kind == "end" else None
     try:
         yielded = handler.method(folded, event, envelope()) if handler.wants_envelope else handler.method(folded, event)
         if yielded is not None:
             for effect in yielded:
                 if not isinstance(effect, _EFFECTS):
-                    raise TurnFailed(handler.name, f"yielded {effect!r:.60}, which is no effect")
+                    problem = f"yielded {effect!r:.60}, which is no effect"
+                    break
                 if type(effect) is End:
                     outcome = effect.outcome
                 elif len(effects) >= effects_max:
-                    raise TurnFailed(handler.name, f"asked for more than {effects_max} effects")
+                    problem = f"asked for more than {effects_max} effects"
+                    break
                 effects.append(effect)
-    except (KeyboardInterrupt, TurnFailed):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a turn is synchronous: no cancellation can pass here
+    except BaseException as error:
         raise TurnFailed(handler.name, describe(error)) from error
+    if problem:
+        raise TurnFailed(handler.name, problem)
     return Turn(folded, tuple(effects), outcome, handler.name)
 
 
@@ -144,7 +148,7 @@ def fold(reaction: Reaction | None, state: ProcessManager, event: Event) -> Proc
         folded = reaction.fold.method(state, event)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - as above
+    except BaseException as error:
         raise TurnFailed(reaction.fold.name, describe(error)) from error
     if type(folded) is not type(state):
         raise TurnFailed(reaction.fold.name, f"returned {folded!r:.60}, expected a {type(state).__name__}")

@@ -19,6 +19,7 @@ from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
+from procession.settings import FlowsSettings
 from procession.telemetry import Counters
 
 _FACTS_DEPTH_MAX = 100
@@ -51,9 +52,7 @@ class Turns:
         arm: Callable[[Flow, TimerRow], None],
         disarm: Callable[[Flow, str], None],
         fingerprints: Mapping[str, str],
-        effects_max: int,
-        waiting_max: int,
-        snapshot_every: int,
+        limits: FlowsSettings,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -65,9 +64,9 @@ class Turns:
         self._arm = arm
         self._disarm = disarm
         self._fingerprints = fingerprints
-        self._effects_max = effects_max
-        self._waiting_max = waiting_max
-        self._snapshot_every = snapshot_every
+        self._effects_max = limits.effects_per_turn_max
+        self._waiting_max = limits.waiting_events_max
+        self._snapshot_every = limits.snapshot_every_steps
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -161,7 +160,7 @@ class Turns:
                 self._counters.turns_failed += 1
                 if last:
                     raise
-        raise AssertionError("a turn is tried twice")  # noqa: EM101 - can't be reached
+        raise AssertionError("a turn is tried twice")
 
     def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:
         commit = self._ledger.filling.commit

@@ -29,23 +29,27 @@ class Unsettled:
         life, self._life = self._life, None
         if life is None:
             return
+        if refuse is not None:
+            refuse.refuse(NotAccepted(str(error)))
+        rejected = isinstance(error, CommitRejected)
         for batch in life.ledger.unwritten():
+            held = [waiter for waiter in batch.released if isinstance(waiter, Submission) and waiter is not refuse]
+            (self._again if rejected else self._submissions).extend(held)
             for waiter in batch.released:
-                if waiter is refuse:
-                    refuse.refuse(NotAccepted(str(error)))
-                elif isinstance(waiter, Submission):
-                    (self._again if isinstance(error, CommitRejected) else self._submissions).append(waiter)
                 waiter.failed(error)
             if batch.done is not None:
                 batch.done.set()
+        self._refuse_the_rest(life, error, again=rejected)
+
+    def _refuse_the_rest(self, life: Life, error: Exception, *, again: bool) -> None:
+        """What was never put into a batch."""
         for submission in life.intake.close():
-            if isinstance(error, CommitRejected):
+            if again:
                 self._again.append(submission)
             else:
                 submission.refuse(NotAccepted(str(error)))
-        for flow in life.table:
-            for act in flow.acts:
-                act.refuse(NotAccepted(str(error)))
+        for act in [act for flow in life.table for act in flow.acts]:
+            act.refuse(NotAccepted(str(error)))
 
     async def resolve(self, error: Exception) -> None:
         """Decide about each by what the journal holds, now that it can be read."""

@@ -14,8 +14,11 @@ _DEPTH_MAX = 8
 
 
 def fingerprint(definition: Definition) -> str:
-    """Covers the state's fields, the events folded, the code of all folds, what they call in their own package,
-    and the interpreter's minor version."""
+    """What folding a process depends on, hashed.
+
+    Covers the state's fields, the events folded, the code of all folds and of what they call in their own package,
+    and the interpreter's minor version.
+    """
     hashed = hashlib.blake2b(digest_size=16)
     hashed.update(f"{sys.version_info[:2]}|{shape_of(definition.cls)}".encode())
     for trigger in sorted(definition.reactions, key=trigger_name):

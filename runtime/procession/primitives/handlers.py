@@ -212,7 +212,9 @@ def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: M
     try:
         return _read(cls, method, mark, key, local_names)
     except NameError:
-        return Handler(method, method.__name__, mark, function_site(method), (), False, local_names)
+        return Handler(
+            method, method.__name__, mark, function_site(method), (), wants_envelope=False, local_names=local_names
+        )
 
 
 def _read(

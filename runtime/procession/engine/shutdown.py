@@ -1,0 +1,37 @@
+"""Shutdown: the intake closes, nothing new begins, what runs ends within the grace; the rest is recorded."""
+
+from __future__ import annotations
+
+import trio
+
+from procession.engine.delivery import Gateways
+from procession.engine.life import Life
+from procession.engine.watch import Watch
+from procession.errors import RuntimeClosed
+
+_LOOK_AGAIN_S = 0.02
+
+
+async def shut_down(life: Life, gateways: Gateways, watch: Watch, grace_s: float) -> None:
+    """Bring a life to rest. Answers and their turns are written until the grace ends.
+
+    A call that does not end is cancelled, and recorded as "unknown, will retry under the same id".
+    """
+    for submission in life.intake.close():
+        submission.refuse(RuntimeClosed())
+    gateways.hold()
+    with trio.move_on_after(grace_s):
+        while not life.idle() or gateways.running():
+            await _stirred(watch)
+    gateways.cancel_running()
+    while gateways.running():
+        await _stirred(watch)
+    for flow in life.table:
+        for act in flow.acts:
+            act.refuse(RuntimeClosed())
+
+
+async def _stirred(watch: Watch) -> None:
+    """Wait until something may have changed: a commit, the end of a turn or of a call."""
+    with trio.move_on_after(_LOOK_AGAIN_S):
+        await watch.changed()
