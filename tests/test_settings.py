@@ -12,10 +12,10 @@ import hypothesis.strategies as st
 import pytest
 
 from procession.errors import SettingsError
+from procession.knob import Knob
 from procession.settings import (
     FlowsSettings,
     GatewaysSettings,
-    Knob,
     Settings,
     SupervisionSettings,
     knobs,
