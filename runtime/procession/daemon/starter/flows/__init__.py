@@ -1,0 +1,1 @@
+"""The flows of this project, one file each."""
