@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import attrs
 import trio
 
 from procession.engine.ledger import Batch
@@ -12,22 +13,34 @@ from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow
 
 
+@attrs.define(eq=False)
+class _Waiting:
+    """Those who wait for the end of one flow."""
+
+    woken: trio.Event = attrs.field(factory=trio.Event)
+    outcome: str | None = None
+    """Told with the wake-up, so that nobody needs to read what was just written."""
+    waiters: int = 0
+
+
 class Watch:
     """Lives as long as the runtime; sees durable steps only, and survives restarts of the engine."""
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
-        self._flows: dict[tuple[str, str], trio.Event] = {}
+        self._flows: dict[tuple[str, str], _Waiting] = {}
         self._changed = trio.Event()
         self._closed = False
         self._position = 0
 
     def on_durable(self, batch: Batch) -> None:
         """Wake those who wait for what this batch holds."""
-        for flow in batch.ended:
-            waiting = self._flows.pop((flow.process, flow.key), None)
-            if waiting is not None:
-                waiting.set()
+        if self._flows:
+            for flow in batch.ended:
+                waiting = self._flows.pop((flow.process, flow.key), None)
+                if waiting is not None:
+                    waiting.outcome = flow.outcome
+                    waiting.woken.set()
         self._position = max(self._position, batch.position)
         self.stir()
 
@@ -35,7 +48,7 @@ class Watch:
         """The engine starts anew from this durable position: everybody looks again."""
         self._position = position
         for waiting in self._flows.values():
-            waiting.set()
+            waiting.woken.set()
         self._flows.clear()
         self.stir()
 
@@ -63,19 +76,23 @@ class Watch:
         """
         name = (process, key)
         while True:
-            waiting = self._flows.setdefault(name, trio.Event())  # first subscribe, then look
+            waiting = self._flows.setdefault(name, _Waiting())  # first subscribe, then look
+            waiting.waiters += 1
             try:
                 row = (await self._journal.look_up((), (name,))).flows.get(name)
                 if row is not None and row.outcome is not None:
                     return row.outcome
-                if row is not None and row.status == "quarantined":
+                if row is not None and row.status == "quarantined" and not waiting.woken.is_set():
                     raise FlowQuarantined(f"{process}/{key}", row.reason or "")
                 if self._closed:
                     raise RuntimeClosed
-                await waiting.wait()
+                await waiting.woken.wait()
             finally:
-                if self._flows.get(name) is waiting and not waiting.statistics().tasks_waiting:
+                waiting.waiters -= 1
+                if not waiting.waiters and self._flows.get(name) is waiting:
                     del self._flows[name]
+            if waiting.outcome is not None:
+                return waiting.outcome
 
     async def follow(self, after_position: int, page: int) -> AsyncIterator[EventRow]:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
