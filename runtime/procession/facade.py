@@ -29,6 +29,7 @@ from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.publishing import Outside, Position, encode_all
 from procession.settings import Settings
+from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
 
@@ -83,8 +84,8 @@ class Runtime:
             if isinstance(events, Event)
             else [event if isinstance(event, Outside) else Outside(event) for event in events]
         )
-        life = self._engine.running()
-        incoming = encode_all(self._engine.registry, life.router, self._engine.settings.intake, outside)
+        self._engine.running()
+        incoming = encode_all(self._engine.registry, self._engine.settings.intake, outside)
         if not incoming:
             return []
         submission = Submission(incoming)
@@ -145,6 +146,10 @@ class Runtime:
     def counters(self) -> dict[str, int]:
         """Counts since this runtime was opened, by full name; `telemetry.counter_help()` says what each means."""
         return self._engine.counters.as_dict()
+
+    def observe(self, meter: Meter) -> None:
+        """Export the counters through an OpenTelemetry meter; they are read when it collects."""
+        observe(self._engine.counters, meter)
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""

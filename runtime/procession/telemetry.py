@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import attrs
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import Meter as Meter  # the type of what callers hand in
 
 PREFIX = "procession_"
 
@@ -65,3 +69,18 @@ class Counters:
 def counter_help() -> dict[str, str]:
     """What each counter means, by full name; documentation and exporters read it."""
     return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(Counters)}
+
+
+def observe(counters: Counters, meter: Meter) -> None:
+    """Export every counter through a meter, as observable counters: read when collected, free in between."""
+    for field in attrs.fields(Counters):
+        meter.create_observable_counter(
+            f"{PREFIX}{field.name}", [_reader(counters, field.name)], description=field.metadata["help"]
+        )
+
+
+def _reader(counters: Counters, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def read(_: CallbackOptions) -> Iterable[Observation]:
+        return (Observation(getattr(counters, name)),)
+
+    return read
