@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 
 from procession.engine.intake import Incoming
-from procession.engine.router import Router
+from procession.engine.router import targets_of
 from procession.errors import InvalidPayload, TooLarge, UnknownType
 from procession.primitives.codec import to_json
 from procession.primitives.event import OWN_EVENTS, Event
@@ -47,9 +47,7 @@ class Position(int):
         return made
 
 
-def encode_all(
-    registry: Registry, router: Router, limits: IntakeSettings, outside: Sequence[Outside]
-) -> tuple[Incoming, ...]:
+def encode_all(registry: Registry, limits: IntakeSettings, outside: Sequence[Outside]) -> tuple[Incoming, ...]:
     """Check and encode a batch; nothing of it is written yet.
 
     Raises:
@@ -57,10 +55,10 @@ def encode_all(
     """
     if len(outside) > limits.publish_batch_max:
         raise TooLarge("the batch", len(outside), limits.publish_batch_max, "intake.publish_batch_max")
-    return tuple(_encode(registry, router, limits, one) for one in outside)
+    return tuple(_encode(registry, limits, one) for one in outside)
 
 
-def _encode(registry: Registry, router: Router, limits: IntakeSettings, outside: Outside) -> Incoming:
+def _encode(registry: Registry, limits: IntakeSettings, outside: Outside) -> Incoming:
     event = outside.event
     if not isinstance(event, Event):
         raise InvalidPayload(type(event).__name__, "it is no event")
@@ -83,7 +81,8 @@ def _encode(registry: Registry, router: Router, limits: IntakeSettings, outside:
         digest = registry.codec.digest(stored.name, payload)
     if source is not None:
         _check_id(stored.name, "source", source)
-    return Incoming(event, payload.decode(), source, outside.id, digest, router.targets(event), outside.trace)
+    targets = targets_of(registry, event, limits.keys_per_event_max)
+    return Incoming(event, payload.decode(), source, outside.id, digest, targets, outside.trace)
 
 
 def _check_id(event: str, what: str, text: str) -> None:

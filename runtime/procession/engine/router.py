@@ -53,21 +53,6 @@ class Router:
         self._counters = counters
         self._keys_max = keys_per_event_max
 
-    def targets(self, event: Event) -> tuple[Target, ...]:
-        """The flows that an outside event concerns.
-
-        Raises:
-            InvalidKey: a key can't be computed, or is none.
-            TooLarge: it has more keys than the settings allow.
-        """
-        found: list[Target] = []
-        for definition in self._registry.concerned.get(type(event), ()):
-            found.extend((definition, key) for key in definition.keys(event))
-        if len(found) > self._keys_max:
-            name = stored_of(type(event)).name
-            raise TooLarge(f"the number of keys of {name!r}", len(found), self._keys_max, "intake.keys_per_event_max")
-        return tuple(found)
-
     def accept(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
         """Append an outside event and hand it to its flows."""
         row = self._append(event, payload, origin, targets)
@@ -142,6 +127,22 @@ class Router:
     def _hand(self, delivery: Delivery) -> None:
         self._ledger.expect(delivery)
         self._table.post(delivery)
+
+
+def targets_of(registry: Registry, event: Event, keys_max: int) -> tuple[Target, ...]:
+    """The flows that an outside event concerns.
+
+    Raises:
+        InvalidKey: a key can't be computed, or is none.
+        TooLarge: it has more keys than the settings allow.
+    """
+    found: list[Target] = []
+    for definition in registry.concerned.get(type(event), ()):
+        found.extend((definition, key) for key in definition.keys(event))
+    if len(found) > keys_max:
+        name = stored_of(type(event)).name
+        raise TooLarge(f"the number of keys of {name!r}", len(found), keys_max, "intake.keys_per_event_max")
+    return tuple(found)
 
 
 def _keys_json(targets: tuple[Target, ...]) -> str:
