@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.metrics import Meter as Meter  # the type of what callers hand in
+from opentelemetry.metrics import Meter as Meter  # noqa: PLC0414 - exported: the type of what callers hand in
 
 PREFIX = "procession_"
 
