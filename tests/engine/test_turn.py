@@ -22,7 +22,7 @@ from procession import (
     on,
     starts,
 )
-from procession.engine.turn import Life, Place, Turn, TurnFailed, describe, fold, place, run_turn
+from procession.engine.turn import Life, Place, Turn, TurnFailed, describe, fold, place, refuse_in_turn, run_turn
 from procession.primitives.definition import compile_definition
 
 
@@ -260,6 +260,20 @@ LOST: CommandGivenUp[Told] = CommandGivenUp(Told(1), "c1", "unknown", 1, "")
 )
 def test_an_event_finds_its_place(life: Life, event: Event, expected: Place) -> None:
     assert place(life, DEFINITION.reaction(event), event) == expected
+
+
+def test_a_turn_calls_nothing_of_the_runtime() -> None:
+    class Curious(ProcessManager, name="curious", key="key"):
+        @starts
+        def opened(self, opened: Opened) -> None:
+            refuse_in_turn("flows")
+
+    with pytest.raises(TurnFailed, match="flows was called from inside a turn"):
+        run_turn(compile_definition(Curious), Curious(), Opened("a"), "unstarted", lambda: ENVELOPE, 5)
+
+
+def test_outside_of_a_turn_anything_may_be_called() -> None:
+    refuse_in_turn("flows")
 
 
 def test_an_error_is_told_in_one_line() -> None:

@@ -55,6 +55,7 @@ class Full(Event, name="test.full"):
     weight: Annotated[int, "grams"] = 0
     mode: Literal["fast", "slow"] = "fast"
     maybe: int | str | None = None
+    choice: Literal["a", "b"] | None = None
     point: Point | None = None
     points: tuple[Point, ...] = ()
     pair: tuple[str, int] = ("", 0)
@@ -220,6 +221,7 @@ def test_unknown_fields_are_ignored_where_the_type_allows_it(codec: Codec) -> No
         ({"points": (Point("1"),)}, "points is"),  # type: ignore[arg-type]  # refused on purpose
         ({"colour": "red"}, "colour is 'red', expected Colour('red', 'blue')"),
         ({"mode": "never"}, "mode is 'never', expected Literal['fast', 'slow']"),
+        ({"choice": "c"}, "choice is 'c', expected Optional[Literal['a', 'b']]"),
         ({"maybe": 1.5}, "maybe is float 1.5, expected int | str | None"),
         ({"amount": decimal.Decimal("NaN")}, "amount is Decimal('NaN')"),
         ({"pair": ("a", "b")}, "pair is ('a', 'b'), expected tuple[str, int]"),

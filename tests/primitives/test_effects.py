@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from procession import Event, after, at, cancel, end, record
+from procession.errors import DefinitionError
 from procession.primitives.effects import After, At, Cancel, End, Record
 
 
@@ -53,6 +54,11 @@ def test_a_delay_is_not_in_the_past() -> None:
 def test_an_absolute_time_has_a_time_zone() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         at(NEW_YEAR.replace(tzinfo=None), Overdue("421"))
+
+
+def test_a_class_without_a_stored_name_is_no_timer() -> None:
+    with pytest.raises(DefinitionError, match="Event has no stored name"):
+        cancel(Event)
 
 
 @pytest.mark.parametrize("outcome", ["", "a\nb", "a" * 101], ids=["empty", "unprintable", "too long"])

@@ -61,20 +61,15 @@ def parts(annotation: object) -> Iterator[object]:
     if origin in (typing.Union, types.UnionType):
         for member in typing.get_args(annotation):
             yield from parts(member)
-        return
-    if origin is typing.Literal:
+    elif origin is typing.Literal:
         yield from (type(value) for value in typing.get_args(annotation))
-        return
-    if annotation in (tuple, frozenset):
-        yield OfAnything
-        return
-    if origin in (tuple, frozenset):
+    elif origin in (tuple, frozenset):
         yield origin
         for member in typing.get_args(annotation):
             if member is not Ellipsis:
                 yield from parts(member)
-        return
-    yield annotation
+    else:
+        yield OfAnything if annotation in (tuple, frozenset) else annotation
 
 
 def resolved_fields(cls: type) -> dict[str, object]:

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
 import hashlib
+import inspect
 import sys
+from collections.abc import Iterator
 from types import CodeType, FunctionType
 
 from procession.primitives.codec import shape_of
 from procession.primitives.definition import Definition
+from procession.primitives.fields import field_names
 from procession.primitives.handlers import trigger_name
 
-_DEPTH_MAX = 8
+_NAMED_MAX = 10_000
+"""Functions and classes looked into; no fold of a sane size comes near."""
+_CONSTANTS = (
+    str,
+    int,
+    float,
+    bool,
+    bytes,
+    tuple,
+    frozenset,
+    decimal.Decimal,
+    datetime.timedelta,
+    datetime.date,
+    enum.Enum,
+)
 
 
 def fingerprint(definition: Definition) -> str:
@@ -20,29 +40,54 @@ def fingerprint(definition: Definition) -> str:
     and the interpreter's minor version.
     """
     hashed = hashlib.blake2b(digest_size=16)
-    hashed.update(f"{sys.version_info[:2]}|{shape_of(definition.cls)}".encode())
+    first = definition.cls()
+    defaults = _stable(tuple(getattr(first, name) for name in field_names(definition.cls)))
+    hashed.update(f"{sys.version_info[:2]}|{shape_of(definition.cls)}|{defaults}".encode())
     for trigger in sorted(definition.reactions, key=trigger_name):
         fold = definition.reactions[trigger].fold
         if fold is not None and not isinstance(trigger, tuple):
             hashed.update(f"|{trigger_name(trigger)}|{shape_of(trigger)}|".encode())
-            _function(fold.method, hashed, set(), 0)  # type: ignore[arg-type]  # a method of a class is a function
+            _function(fold.method, definition.cls, hashed, set())  # type: ignore[arg-type]  # a method is a function
     return hashed.hexdigest()
 
 
-def _function(function: FunctionType, hashed: hashlib.blake2b, seen: set[CodeType], depth: int) -> None:
-    code = function.__code__
-    if code in seen or depth > _DEPTH_MAX:
+def _function(function: FunctionType, cls: type, hashed: hashlib.blake2b, seen: set[object]) -> None:
+    """Hash a function, and all that its code names: globals, and methods of the class that it may call by `self`."""
+    if function in seen or len(seen) > _NAMED_MAX:
         return
-    seen.add(code)
-    _code(code, hashed)
-    hashed.update(repr(function.__defaults__).encode())
+    seen.add(function)
+    _code(function.__code__, hashed)
+    hashed.update(_stable((function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))).encode())
+    for name in _names_in(function.__code__):
+        for value in (function.__globals__.get(name), inspect.getattr_static(cls, name, None)):
+            _value(name, value, function, cls, hashed, seen)
+
+
+def _value(
+    name: str, value: object, function: FunctionType, cls: type, hashed: hashlib.blake2b, seen: set[object]
+) -> None:
     package = function.__module__.split(".", maxsplit=1)[0]
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, FunctionType) and value.__module__.split(".", maxsplit=1)[0] == package:
-            _function(value, hashed, seen, depth + 1)
-        elif isinstance(value, str | int | float | bool | bytes | tuple):
-            hashed.update(f"{name}={value!r}".encode())
+    if isinstance(value, staticmethod | classmethod | property):
+        value = value.fget if isinstance(value, property) else value.__func__
+    if isinstance(value, (*_CONSTANTS, enum.Enum)):
+        hashed.update(f"{name}={_stable(value)}".encode())
+    elif str(getattr(value, "__module__", "")).split(".", maxsplit=1)[0] != package:
+        return
+    elif isinstance(value, FunctionType):
+        _function(value, cls, hashed, seen)
+    elif isinstance(value, type) and value not in seen:
+        seen.add(value)
+        for inner in vars(value).values():
+            # What attrs generates holds a hash of the class's name, which is another in every run.
+            if isinstance(inner, FunctionType) and not inner.__code__.co_filename.startswith("<attrs generated"):
+                _function(inner, value, hashed, seen)
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
 
 
 def _code(code: CodeType, hashed: hashlib.blake2b) -> None:
@@ -51,7 +96,16 @@ def _code(code: CodeType, hashed: hashlib.blake2b) -> None:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _code(constant, hashed)
-        elif isinstance(constant, frozenset):
-            hashed.update(repr(sorted(map(repr, constant))).encode())
         else:
-            hashed.update(repr(constant).encode())
+            hashed.update(_stable(constant).encode())
+
+
+def _stable(value: object) -> str:
+    """A text that is the same in every run: no address, no order of a set."""
+    if isinstance(value, frozenset):
+        return str(sorted(map(_stable, value)))
+    if isinstance(value, tuple):
+        return str(tuple(map(_stable, value)))
+    if value is None or value is Ellipsis or isinstance(value, (*_CONSTANTS, complex, enum.Enum)):
+        return repr(value)
+    return type(value).__qualname__

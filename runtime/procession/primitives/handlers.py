@@ -16,7 +16,7 @@ from procession.primitives.effects import OUTCOME_CHARS_MAX
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, Event, FailureEvent
 from procession.primitives.fields import field_names
-from procession.primitives.site import defining_locals, function_site
+from procession.primitives.site import class_site, defining_locals, function_site
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 KeySpec = str | Callable[[Any], str | int | Iterable[str | int]]
@@ -101,6 +101,10 @@ def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT]
 
 
 def _mark(method: MethodT, mark: Mark) -> MethodT:
+    if not inspect.isfunction(method):
+        raise DefinitionError(
+            class_site(), f"@{mark.kind}", f"marks {method!r:.60}, which is no plain method", "mark a def of the class"
+        )
     if isinstance(getattr(method, "__procession_mark__", None), Mark):
         raise DefinitionError(
             function_site(method), method.__qualname__, "is marked twice", "give each mark a method of its own"

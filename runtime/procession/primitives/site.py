@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
 
@@ -17,9 +17,7 @@ def class_site() -> str:
 
 def function_site(function: Callable[..., object]) -> str:
     """File and line where a function is defined."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return "unknown:0"
+    code: CodeType = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
@@ -36,4 +34,4 @@ def _defining_frame() -> FrameType | None:
         if name.split(".", maxsplit=1)[0] not in (_PACKAGE, "attr", "attrs"):
             return frame
         frame = frame.f_back
-    return None
+    return None  # pragma: no cover - whatever defines a class has a frame outside of this package
