@@ -107,6 +107,7 @@ class Timers:
             self._ledger.filling.commit.timers_ended.add(flow.id)
         for other in flow.armed:
             timers.pop((flow.id, other), None)
+            self._drop(flow.id, other)
         for other in list(self._armed.get(flow.id, ())):
             self._drop(flow.id, other)
         if self._reading is not None:
@@ -119,8 +120,10 @@ class Timers:
         while True:
             self._changed = trio.Event()
             await self.fire_due()
-            now_us = self._clock.now_us()
-            wait_s = max(0.0, (self._next_us() - now_us) / 1_000_000)
+            next_us = self._next_us()
+            if not self._heap and self._horizon is not None:
+                continue  # all that was loaded is disarmed: read on
+            wait_s = max(0.0, (next_us - self._clock.now_us()) / 1_000_000)
             if self._clock.drifts:
                 wait_s = min(wait_s, self._check_interval_s)
             with trio.move_on_after(wait_s):
@@ -157,9 +160,10 @@ class Timers:
 
     async def _refill(self) -> None:
         while self._horizon is not None and self._loaded < max(1, self._loaded_max // 2):
-            await self._ledger.wait_durable(self._ledger.latest)
+            # From here on, not only while it reads: what is armed while it waits is in no commit yet that it could see.
             meanwhile = self._reading = _Meanwhile()
             try:
+                await self._ledger.wait_durable(self._ledger.latest)
                 page = await self._ledger.journal.timers(self._horizon, _PAGE)
             finally:
                 self._reading = None
@@ -175,7 +179,7 @@ class Timers:
     def _shrink(self) -> None:
         """Leave the later half to the journal."""
         live = sorted(due for due in self._heap if self._is_live(due))
-        self._heap = live[: self._loaded_max // 2]
+        self._heap = live[: max(1, self._loaded_max // 2)]
         for due in live[len(self._heap) :]:
             self._drop(due.flow, due.name)
         last = self._heap[-1]

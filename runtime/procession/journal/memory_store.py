@@ -98,7 +98,7 @@ class Store:
                 found += [
                     UnhandledRow(delivery.position, row.process, row.key, "withdrawn")
                     for delivery in self.deliveries.get(flow, {}).values()
-                    if delivery.timer == timer
+                    if delivery.timer == timer and commit.deliveries.get((flow, delivery.position), True)
                 ]
         return found
 

@@ -186,7 +186,8 @@ class Commit:
     """By (flow, position): inserted or replaced; None deletes."""
     withdrawn: list[tuple[int, str]] = attrs.field(factory=list)
     """(flow, timer name): fired deadlines that are stored and not handled; each delivery row of that flow and
-    timer is deleted and recorded as unhandled (`withdrawn`). Applied before `deliveries`."""
+    timer is deleted and recorded as unhandled (`withdrawn`), except those that `deliveries` deletes: they are answered
+    otherwise. Applied before the other `deliveries`."""
     commands: list[CommandRow] = attrs.field(factory=list)
     command_changes: list[CommandChange] = attrs.field(factory=list)
     timers: dict[tuple[int, str], TimerRow | None] = attrs.field(factory=dict)

@@ -219,12 +219,12 @@ def _write_names(connection: sqlite3.Connection, commit: Commit) -> None:
 def _write_deliveries(connection: sqlite3.Connection, commit: Commit) -> None:
     if commit.resumed:
         connection.executemany(_RESUME, [(flow,) for flow in commit.resumed])
-    if commit.withdrawn:
-        connection.executemany(_WITHDRAW, commit.withdrawn)
-        connection.executemany("delete from delivery where flow = ? and timer = ?", commit.withdrawn)
     gone = [key for key, row in commit.deliveries.items() if row is None]
     if gone:
         connection.executemany("delete from delivery where flow = ? and position = ?", gone)
+    if commit.withdrawn:
+        connection.executemany(_WITHDRAW, commit.withdrawn)
+        connection.executemany("delete from delivery where flow = ? and timer = ?", commit.withdrawn)
     if len(gone) < len(commit.deliveries):
         connection.executemany(_UPSERT_DELIVERY, [row for row in commit.deliveries.values() if row is not None])
 

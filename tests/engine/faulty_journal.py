@@ -1,0 +1,95 @@
+"""A journal in memory whose commits fail, hang or are slow when they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import trio
+
+from procession.errors import CommitFailed, CommitRejected
+from procession.journal.memory import MemoryJournal
+from procession.journal.rows import ArmedTimer, Commit, LookUp, OpenCommand
+
+Fault = Literal["fail", "written", "reject"]
+"""`fail`: I/O failed and nothing was written; `written`: it failed and comes back; `reject`: the data was refused."""
+
+
+class FaultyJournal(MemoryJournal):
+    """Commits are counted from 1, from the moment that the journal was made or `count_anew` was called."""
+
+    def __init__(self, faults: dict[int, Fault] | None = None, *, commit_s: float = 0, read_s: float = 0) -> None:
+        super().__init__()
+        self.faults = dict(faults or {})
+        self.commit_s = commit_s
+        """How long each commit takes."""
+        self.read_s = read_s
+        """How long reading takes what the intake, the timers and the gateways read on."""
+        self.commits = 0
+        self.reopens_failing = 0
+        """So many times `reopen` fails."""
+        self.reopens = 0
+        self.dead = False
+        self.written: list[Commit] = []
+
+    def count_anew(self, faults: dict[int, Fault]) -> None:
+        """The next commit is number 1."""
+        self.commits, self.faults = 0, dict(faults)
+
+    def kill(self) -> None:
+        """From now on nothing is written: to whoever opens it again, the process died here."""
+        self.dead = True
+
+    async def commit(self, commit: Commit) -> None:
+        if self.dead:
+            await trio.sleep_forever()
+        self.commits += 1
+        fault = self.faults.pop(self.commits, None)
+        if self.commit_s:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(self.commit_s)
+        if fault == "fail":
+            await trio.lowlevel.checkpoint()
+            raise CommitFailed("the disk is on fire")
+        if fault == "reject":
+            await trio.lowlevel.checkpoint()
+            raise CommitRejected("the data smells")
+        await super().commit(commit)
+        self.written.append(commit)
+        if fault == "written":
+            raise CommitFailed("the disk is on fire, and the rows are there")
+
+    async def reopen(self) -> None:
+        self.reopens += 1
+        if self.reopens_failing:
+            self.reopens_failing -= 1
+            await trio.lowlevel.checkpoint()
+            raise CommitFailed("the disk is still on fire")
+        await super().reopen()
+
+    async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
+        found = await super().look_up(ids, flows)
+        await self._read()
+        return found
+
+    async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
+        found = await super().timers(after, limit)
+        await self._read()
+        return found
+
+    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+        found = await super().open_commands(gateway, due_us_max, limit)
+        await self._read()
+        return found
+
+    async def close_clean(self) -> None:
+        await (super().close() if self.dead else super().close_clean())
+
+    async def _read(self) -> None:
+        if self.read_s:
+            await trio.sleep(self.read_s)
+
+
+def faults_at(numbers: Iterable[int], fault: Fault) -> dict[int, Fault]:
+    """The same fault at several commits."""
+    return dict.fromkeys(numbers, fault)
