@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, Literal, TypeVar
 
 import attrs
@@ -70,6 +70,7 @@ async def supervise(
     *,
     jitter: Callable[[], float],
     on_failure: Callable[[Exception], None],
+    fatal: tuple[type[Exception], ...] = (),
 ) -> None:
     """Run an actor until it ends of itself; start it again when it raises.
 
@@ -78,6 +79,7 @@ async def supervise(
         start: one life of the actor.
         jitter: a number between 0 and 1, drawn at each restart.
         on_failure: told of each failure, before the back-off.
+        fatal: errors after which no start can help, also inside of groups: they are raised at once, as they are.
 
     Raises:
         RuntimeFailed: it failed more often than the policy allows.
@@ -90,6 +92,10 @@ async def supervise(
         try:
             await start()
         except Exception as error:
+            for leaf in leaves(error):
+                if isinstance(leaf, fatal):
+                    actor.state, actor.last_error = "failed", str(leaf)
+                    raise leaf from error
             on_failure(error)
             actor.last_error = f"{type(error).__name__}: {error}"
             now = trio.current_time()
@@ -105,6 +111,15 @@ async def supervise(
         else:
             actor.state = "ended"
             return
+
+
+def leaves(error: Exception) -> Iterator[Exception]:
+    """The errors of a group, however deeply they are nested; one that is no group is its own leaf."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 async def contained(call: Callable[[], Awaitable[T]]) -> Result[T]:

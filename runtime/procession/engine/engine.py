@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
 
 import trio
 
-from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, supervise
+from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, leaves, supervise
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
@@ -24,7 +23,7 @@ from procession.engine.recovery import take_up
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch
-from procession.errors import CommitFailed, CommitRejected, NotAccepted, RuntimeClosed
+from procession.errors import CommitFailed, CommitRejected, Fenced, JournalDamaged, NotAccepted, RuntimeClosed
 from procession.journal.journal import Journal
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
@@ -32,7 +31,6 @@ from procession.settings import Settings
 from procession.telemetry import Counters
 
 logger = logging.getLogger("procession")
-ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
 class Engine:
@@ -117,13 +115,15 @@ class Engine:
                             self._policy(),
                             jitter=self._random.random,
                             on_failure=self._failed,
+                            fatal=(Fenced, JournalDamaged),
                         )
                         attempts.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
         finally:
             self._end()
             with trio.CancelScope(shield=True):
-                await (self._journal.close_clean() if self._actor.state == "ended" else self._journal.close())
+                clean = self._actor.state in ("starting", "ended")
+                await (self._journal.close_clean() if clean else self._journal.close())
 
     async def close(self) -> None:
         """Close the outer intake, let running turns and calls end within the grace, and wait for the last commit."""
@@ -142,7 +142,12 @@ class Engine:
             raise RuntimeClosed
         if self.life is None:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
-        await self.life.intake.submit(submission, wait=wait)
+        try:
+            await self.life.intake.submit(submission, wait=wait)
+        except RuntimeClosed:
+            if self._closing.is_set():
+                raise
+            raise NotAccepted(f"the journal is held ({self.held})") from None
         await submission.done.wait()
         if submission.error is not None:
             raise submission.error
@@ -207,21 +212,21 @@ class Engine:
     async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
         while True:
-            failure: BaseExceptionGroup[CommitFailed] | None = None
-            rejection: BaseExceptionGroup[CommitRejected] | None = None
+            failure: CommitFailed | None = None
+            rejection: CommitRejected | None = None
             try:
                 await self._live(task_status)
             except* CommitFailed as group:
-                failure = group
+                failure = next(error for error in leaves(group) if isinstance(error, CommitFailed))
             except* CommitRejected as group:
-                rejection = group
+                rejection = next(error for error in leaves(group) if isinstance(error, CommitRejected))
             if failure is not None:
-                self._drop(first_of(failure))
+                self._drop(failure)
                 self.counters.commits_failed += 1
-                if not await self._hold(first_of(failure)):
+                if not await self._hold(failure):
                     return
             elif rejection is not None:
-                self._rejected(first_of(rejection))
+                self._rejected(rejection)
             else:
                 return
 
@@ -379,14 +384,6 @@ class Engine:
 
     def _forget(self, handle: Handle) -> None:
         self.lasting.gateways.host(handle.row.gateway).window.forget(handle)
-
-
-def first_of(group: BaseExceptionGroup[ErrorT]) -> ErrorT:
-    """One error of a group that was split by its type."""
-    found: ErrorT | BaseExceptionGroup[ErrorT] = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 _REJECTIONS_MAX = 100
