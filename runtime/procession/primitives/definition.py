@@ -133,12 +133,27 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
 def commands_named(cls: type[ProcessManager]) -> dict[type[Command], Handler]:
     """The command classes that handlers name in their code, or in what they call of it, with a handler that does."""
     found: dict[type[Command], Handler] = {}
+    for value, handler in _classes_named(cls):
+        if issubclass(value, Command) and value is not Command:
+            found.setdefault(value, handler)
+    return found
+
+
+def events_named(cls: type[ProcessManager]) -> frozenset[type[Event]]:
+    """The event classes that handlers name in their code, or in what they call of it: deadlines, and what is recorded.
+
+    What a handler only takes as its argument is not among them.
+    """
+    named = (value for value, _ in _classes_named(cls) if issubclass(value, Event))
+    return frozenset(value for value in named if "__procession__" in vars(value))
+
+
+def _classes_named(cls: type[ProcessManager]) -> Iterator[tuple[type, Handler]]:
     for with_helpers in (False, True):
         for handler in cls.__handlers__:
             for value in _named(cls, handler.method, with_helpers=with_helpers):
-                if isinstance(value, type) and issubclass(value, Command) and value is not Command:
-                    found.setdefault(value, handler)
-    return found
+                if isinstance(value, type):
+                    yield value, handler
 
 
 def _named(cls: type, method: Callable[..., Any], *, with_helpers: bool) -> Iterator[object]:

@@ -9,7 +9,7 @@ import attrs
 from procession.errors import DefinitionError, UnknownType, WiringError
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, commands_named, compile_definition
+from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.process import ProcessManager
@@ -113,6 +113,8 @@ def build_registry(
                 registry.add_event(trigger)
         for event in sorted(definition.concerned, key=lambda cls: stored_of(cls).name):
             concerned.setdefault(event, []).append(definition)
+        for named in sorted(events_named(process), key=lambda cls: stored_of(cls).name):
+            registry.add_event(named)
         _check_receivers(registry, process)
     for event in events:
         registry.add_event(event)
