@@ -1,0 +1,171 @@
+"""The verbs and their options. Nothing but argparse is imported here, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+VERBS: dict[str, str] = {
+    "demo": "procession.daemon.verb_demo",
+    "publish": "procession.daemon.verb_publish",
+    "ls": "procession.daemon.verb_list",
+    "show": "procession.daemon.verb_show",
+    "retry": "procession.daemon.verb_repair",
+    "skip": "procession.daemon.verb_repair",
+    "release": "procession.daemon.verb_repair",
+    "cancel": "procession.daemon.verb_repair",
+    "backup": "procession.daemon.verb_backup",
+    "doctor": "procession.daemon.verb_doctor",
+    "new": "procession.daemon.verb_new",
+}
+"""Which module does which verb; it is imported when the verb is used."""
+
+_STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
+_USAGE = 2
+_INVALID = re.compile(r"invalid choice: '(?P<given>[^']*)'")
+_UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<given>--[\w-]+)")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what was found and what was perhaps meant, in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        sentence = f"{message}{self._meant(message)}; `{self.prog} --help` shows what there is"
+        if "--json" in sys.argv[1:]:
+            sys.stdout.write(json.dumps({"error": sentence, "kind": "UsageRefused", "exit_code": _USAGE}) + "\n")
+        else:
+            sys.stderr.write(f"procession: {sentence}\n")
+        sys.exit(_USAGE)
+
+    def _meant(self, message: str) -> str:
+        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES]), (_UNRECOGNIZED, self.known_options())):
+            found = pattern.search(message)
+            near = difflib.get_close_matches(found["given"], known, n=1) if found else []
+            if near:
+                return f"; did you mean {near[0]}?"
+        return ""
+
+    def known_options(self) -> list[str]:
+        """Every option of this command and of its verbs."""
+        found = [text for action in self._actions for text in action.option_strings]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - the only way to what was added
+                found += [text for parser in action.choices.values() for text in parser.known_options()]
+        return found
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line as options; ends the process where it can't be read, or asks for help only."""
+    options = _parser().parse_args(arguments)
+    for name, default in (("config", None), ("journal", None), ("json", False), ("color", "auto")):
+        if not hasattr(options, name):
+            setattr(options, name, default)
+    return options
+
+
+def _parser() -> Parser:
+    everywhere = _everywhere()
+    parser = Parser(
+        prog="procession",
+        description="Process managers that survive: durable flows on one journal file.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused by state, 5 unreachable, 6 timeout,"
+        " 7 unauthorised, 8 journal owned by another process, 9 schema or version refused.",
+        parents=[everywhere],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+
+    def verb(name: str, help_text: str) -> Parser:
+        return verbs.add_parser(name, help=help_text, description=help_text, parents=[everywhere], allow_abbrev=False)
+
+    _add_running(verb)
+    _add_reading(verb)
+    _add_acts(verb)
+    return parser
+
+
+def _everywhere() -> Parser:
+    """Options that may stand before or after the verb."""
+    options = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = options.add_argument_group("everywhere")
+    group.add_argument(
+        "--config", metavar="FILE", help="the configuration; default: PROCESSION_CONFIG, or config/procession.toml"
+    )
+    group.add_argument("--journal", metavar="PATH", help="the journal's file; default: as the configuration says")
+    group.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    group.add_argument("--color", choices=("auto", "always", "never"), help="default: auto; NO_COLOR is heeded")
+    return options
+
+
+def _add_running(verb: Callable[[str, str], Parser]) -> None:
+    demo = verb("demo", "Run generated traffic through the configured flows, with failures, and show what came of it.")
+    demo.add_argument("--flows", type=_count, default=1000, metavar="N", help="flows to start; default: 1000")
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed, the same traffic; default: 1")
+    demo.add_argument("--fast", action="store_true", help="gateways answer at once")
+    publish = verb("publish", "Publish CloudEvents, one JSON object a line; publishing a file again accepts nothing.")
+    publish.add_argument("file", metavar="FILE", help="the events, plain or gzip; - for standard input")
+    publish.add_argument("--no-wait", action="store_true", help="do not wait for the flows' commands")
+    _since(publish)
+    new = verb("new", "Make a starter project: one flow, its test, its configuration.")
+    new.add_argument("dir", metavar="DIR", help="a folder that is not there yet, or empty")
+
+
+def _add_reading(verb: Callable[[str, str], Parser]) -> None:
+    ls = verb("ls", "List flows; works beside a running owner.")
+    ls.add_argument("--process", metavar="NAME", help="only flows of this process")
+    ls.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
+    ls.add_argument("--outcome", metavar="NAME", help="only flows that ended like this")
+    ls.add_argument("--key", metavar="KEY", help="only flows with this key")
+    ls.add_argument("--prefix", metavar="TEXT", help="only flows whose key begins like this")
+    ls.add_argument("--older-than", metavar="AGE", help="only flows that started longer ago: 90s, 15m, 2h, 3d, 1w")
+    ls.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many; 0 for all; default: 100")
+    show = verb("show", "Show one flow: its events, steps, commands and timers, in order, with causes.")
+    show.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
+    backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
+    verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")
+
+
+def _add_acts(verb: Callable[[str, str], Parser]) -> None:
+    for name, help_text in (
+        ("retry", "Run the event that a quarantined flow failed at again, or send one of its commands again."),
+        ("skip", "Have a quarantined flow skip the event that it failed at."),
+        ("release", "Have a quarantined flow run all its waiting events again, in order."),
+        ("cancel", "Ask a flow to compensate and end; where it does not know how, it ends as cancelled."),
+    ):
+        act = verb(name, help_text)
+        act.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+        act.add_argument("--reason", required=True, metavar="TEXT", help="why; stays in the journal")
+        act.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
+        if name == "retry":
+            act.add_argument("--command", metavar="ID", help="send this command of the flow again, under its id")
+        if name == "cancel":
+            act.add_argument("--force", action="store_true", help="end it as cancelled, without compensation")
+        act.add_argument(
+            "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
+        )
+        _since(act)
+
+
+def _since(verb: Parser) -> None:
+    verb.add_argument(
+        "--since",
+        action="append",
+        metavar="PROCESS=WHERE",
+        help="for a process that is new to a journal with history: now, or a position (0: from the first event)",
+    )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number

@@ -1,0 +1,76 @@
+"""What the command's exit code says, and which error leads to which."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from procession import errors
+
+
+class ExitCode(enum.IntEnum):
+    """0 to 9 as written in docs/cli.md; a signal ends it with 128 + its number."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+    UNREACHABLE = 5
+    TIMEOUT = 6
+    UNAUTHORISED = 7
+    OWNED = 8
+    SCHEMA = 9
+
+
+@attrs.define
+class UsageRefused(errors.ProcessionError):
+    """The command line, or what it names, can't be used as written; nothing was done."""
+
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.cure}"
+
+
+@attrs.define
+class NoSuchFile(errors.ProcessionError):
+    """A file that the command line names is not there; nothing was done."""
+
+    path: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"there is no file {self.path}; {self.cure}"
+
+
+_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
+    (errors.JournalOwned, ExitCode.OWNED),
+    (errors.Fenced, ExitCode.OWNED),
+    (errors.JournalTooNew, ExitCode.SCHEMA),
+    (errors.SchemaChanged, ExitCode.SCHEMA),
+    (errors.UnknownInJournal, ExitCode.SCHEMA),
+    (errors.NotAJournal, ExitCode.USAGE),
+    (errors.JournalUnwritable, ExitCode.UNREACHABLE),
+    (errors.NotFound, ExitCode.NOT_FOUND),
+    (NoSuchFile, ExitCode.NOT_FOUND),
+    (errors.ActRefused, ExitCode.REFUSED),
+    (errors.FlowQuarantined, ExitCode.REFUSED),
+    (errors.IdReused, ExitCode.REFUSED),
+    (errors.Overloaded, ExitCode.UNREACHABLE),
+    (errors.NotAccepted, ExitCode.UNREACHABLE),
+    (errors.PublishRefused, ExitCode.USAGE),
+    (errors.DefinitionError, ExitCode.USAGE),
+    (errors.WiringError, ExitCode.USAGE),
+    (errors.SettingsError, ExitCode.USAGE),
+    (UsageRefused, ExitCode.USAGE),
+    (TimeoutError, ExitCode.TIMEOUT),
+)
+"""The first class that fits decides; what is not named here is a failure."""
+
+
+def code_of(error: BaseException) -> ExitCode:
+    """The exit code for an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

@@ -1,0 +1,144 @@
+"""What happened to one flow, in order, with causes: read from a journal, for `show`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from procession.errors import NotFound
+from procession.journal.journal import JournalReader
+from procession.journal.rows import Delivered, EventRow, FlowRow, OpenCommand, StepRow, TimerRow
+from procession.primitives.codec import from_json
+
+_PAGE = 500
+
+
+@attrs.frozen
+class Entry:
+    """One event that concerned the flow, and what the flow did with it."""
+
+    event: EventRow
+    step: StepRow | None
+    """None: no turn handled it (yet)."""
+    fate: str
+    """`handled`, `skipped`, `act`; else why no turn handled it, or `pending`, `waiting`, `quarantined`."""
+    cause: str
+    """Where it came from, in words."""
+
+
+@attrs.frozen
+class Timeline:
+    """One flow as a whole."""
+
+    flow: FlowRow
+    entries: tuple[Entry, ...]
+    """In order of position."""
+    commands: dict[str, OpenCommand]
+    """By id in hex, in the order yielded."""
+    timers: tuple[TimerRow, ...]
+    """Those that are armed."""
+
+
+async def read_timeline(reader: JournalReader, process: str, key: str) -> Timeline:
+    """Everything about a flow.
+
+    Raises:
+        NotFound: the journal has never heard of it.
+    """
+    flow = (await reader.load(process, key, 0)).row
+    unhandled = await _unhandled(reader, process, key)
+    if flow is None:
+        if not unhandled:
+            raise NotFound("flow", f"{process}/{key}")
+        # It never was a flow: events that found none were recorded, nothing else.
+        first = unhandled[0][0].recorded_us
+        flow = FlowRow(0, process, key, 0, "unstarted", None, None, 0, first)
+    steps = await _steps(reader, flow.id)
+    commands = {command.row.id.hex(): command for command in await _commands(reader, flow.id)}
+    deliveries = await _deliveries(reader, flow.id)
+    unhandled_events = [event for event, _ in unhandled] + [found.event for found in deliveries]
+    names = _Names(steps, commands, unhandled_events)
+    entries = [Entry(event, step, step.outcome, names.cause_of(event)) for step, event in steps]
+    entries += [Entry(found.event, None, found.row.state, names.cause_of(found.event)) for found in deliveries]
+    entries += [Entry(event, None, reason, names.cause_of(event)) for event, reason in unhandled]
+    entries.sort(key=lambda entry: (entry.event.position, entry.step is None))
+    timers = await reader.timers_of(flow.id)
+    return Timeline(flow, tuple(entries), commands, tuple(timers))
+
+
+def effects_of(step: StepRow | None) -> list[dict[str, Any]]:
+    """What a step asked for."""
+    if step is None or step.effects is None:
+        return []
+    found: list[dict[str, Any]] = from_json(step.effects)
+    return found
+
+
+class _Names:
+    """Causes in words: an id says nothing to people."""
+
+    def __init__(
+        self, steps: list[tuple[StepRow, EventRow]], commands: dict[str, OpenCommand], others: list[EventRow]
+    ) -> None:
+        self._named = {identity: f"answer to {command.row.type}" for identity, command in commands.items()}
+        for event in (*(event for _, event in steps), *others):
+            self._named.setdefault(event.id.hex(), f"{event.type} at {event.position}")
+        for step, event in steps:
+            for effect in effects_of(step):
+                if "timer" in effect:
+                    self._named[effect["id"]] = f"deadline set at {event.position}"
+                elif "record" in effect:
+                    self._named[f"fact {effect['id']}"] = f"recorded at {event.position}"
+
+    def cause_of(self, event: EventRow) -> str:
+        """Where an event came from."""
+        if event.source_id is not None:
+            return f"outside: {event.source} {event.source_id}"
+        if recorded := self._named.get(f"fact {event.id.hex()}"):
+            return recorded
+        if event.caused_by is not None:
+            return self._named.get(event.caused_by.hex(), f"caused by {event.caused_by.hex()}")
+        if event.type.startswith("procession."):
+            return "operator"
+        return f"outside: {event.source or 'no id'}"
+
+
+async def _steps(reader: JournalReader, flow: int) -> list[tuple[StepRow, EventRow]]:
+    found: list[tuple[StepRow, EventRow]] = []
+    while True:
+        page = await reader.steps(flow, found[-1][0].version if found else 0, _PAGE)
+        found += [(stepped.step, stepped.event) for stepped in page]
+        if len(page) < _PAGE:
+            return found
+
+
+async def _commands(reader: JournalReader, flow: int) -> list[OpenCommand]:
+    found: list[OpenCommand] = []
+    while True:
+        page = await reader.commands(flow, found[-1].row.seq if found else 0, _PAGE)
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+async def _deliveries(reader: JournalReader, flow: int) -> list[Delivered]:
+    found: list[Delivered] = []
+    while True:
+        after = found[-1].row.position if found else 0
+        page = await reader.deliveries(flow, after, _PAGE, ("pending", "waiting", "quarantined"))
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+async def _unhandled(reader: JournalReader, process: str, key: str) -> list[tuple[EventRow, str]]:
+    found: list[tuple[EventRow, str]] = []
+    after = 0
+    while True:
+        page = await reader.unhandled(process, key, after, _PAGE)
+        for row in page:
+            found += [(event, row.reason) for event in await reader.events(row.position - 1, 1)]
+        if len(page) < _PAGE:
+            return found
+        after = page[-1].position

@@ -1,0 +1,88 @@
+"""`procession ls`: the flows of a journal, beside a running owner or with none."""
+
+from __future__ import annotations
+
+import argparse
+
+import trio
+
+from procession.daemon.configuration import configured
+from procession.daemon.durations import human, iso, now_us, parse_age
+from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.output import Output
+from procession.journal.rows import FlowQuery, FlowRow
+from procession.journal.sqlite_reader import read_sqlite
+
+_PAGE = 1000
+_US = 1_000_000
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """List flows, the oldest first."""
+    asked_us = now_us()
+    if options.limit < 0:
+        raise UsageRefused(f"--limit {options.limit} is less than 0", "give it a number, 0 for all")
+    before_us = None if options.older_than is None else asked_us - int(parse_age(options.older_than) * _US)
+    query = FlowQuery(
+        process=options.process,
+        status=tuple(options.status or ()),
+        outcome=options.outcome,
+        key=options.key,
+        key_prefix=options.prefix,
+        started_before_us=before_us,
+    )
+    rows, more = trio.run(_read, configured(options).existing_journal(), query, options.limit)
+    if output.as_json:
+        output.json({"flows": [flow_json(row, asked_us) for row in rows], "more": more})
+        return 0
+    output.table(
+        ("FLOW", "STATUS", "OUTCOME", "STEPS", "AGE", "LAST STEP", "REASON"),
+        [_cells(row, asked_us) for row in rows],
+        status_column=1,
+    )
+    if more:
+        output.say(f"the oldest {len(rows)} are shown; --limit 0 shows all, --help names the filters")
+    elif not rows:
+        output.say("no flow matches")
+    return 0
+
+
+async def _read(journal: str, query: FlowQuery, limit: int) -> tuple[list[FlowRow], bool]:
+    """At most `limit` flows, and whether there are more."""
+    reader = await read_sqlite(journal)
+    try:
+        rows: list[FlowRow] = []
+        while True:
+            wanted = _PAGE if limit == 0 else min(_PAGE, limit + 1 - len(rows))
+            page = await reader.flows(query, rows[-1].id if rows else 0, wanted)
+            rows.extend(page)
+            if len(page) < wanted:
+                return rows, False
+            if limit and len(rows) > limit:
+                return rows[:limit], True
+    finally:
+        await reader.close()
+
+
+def flow_json(row: FlowRow, asked_us: int) -> dict[str, object]:
+    """A flow as JSON: exact times, and ages in seconds."""
+    started = row.started_us or None
+    return {
+        "flow": f"{row.process}/{row.key}",
+        "process": row.process,
+        "key": row.key,
+        "status": row.status,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "version": row.version,
+        "started_at": None if started is None else iso(started),
+        "updated_at": iso(row.updated_us),
+        "age_s": None if started is None else (asked_us - started) / _US,
+        "idle_s": (asked_us - row.updated_us) / _US,
+    }
+
+
+def _cells(row: FlowRow, asked_us: int) -> tuple[str, ...]:
+    age = human((asked_us - row.started_us) / _US) if row.started_us else "-"
+    idle = human((asked_us - row.updated_us) / _US)
+    return (f"{row.process}/{row.key}", row.status, row.outcome or "-", str(row.version), age, idle, row.reason or "-")

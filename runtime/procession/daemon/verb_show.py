@@ -1,0 +1,192 @@
+"""`procession show`: one flow in order, with causes; beside a running owner or with none."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import trio
+
+from procession.daemon.configuration import configured
+from procession.daemon.durations import human, iso, now_us
+from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.output import Output
+from procession.daemon.timeline import Entry, Timeline, effects_of, read_timeline
+from procession.daemon.verb_list import flow_json
+from procession.journal.rows import OpenCommand, TimerRow
+from procession.journal.sqlite_reader import read_sqlite
+from procession.primitives.codec import from_json, to_json
+
+_US = 1_000_000
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Show one flow."""
+    process, key = flow_name(options.flow)
+    timeline = trio.run(_read, configured(options).existing_journal(), process, key)
+    asked_us = now_us()
+    if output.as_json:
+        output.json(_json(timeline, asked_us))
+    else:
+        _Printed(output, timeline, asked_us).print()
+    return 0
+
+
+def flow_name(text: str) -> tuple[str, str]:
+    """Process and key of `order/421`; a key may hold slashes.
+
+    Raises:
+        UsageRefused: it names no flow.
+    """
+    process, slash, key = text.partition("/")
+    if not (process and slash and key):
+        raise UsageRefused(f"{text!r} names no flow", "write PROCESS/KEY, as `procession ls` shows it")
+    return process, key
+
+
+async def _read(journal: str, process: str, key: str) -> Timeline:
+    reader = await read_sqlite(journal)
+    try:
+        return await read_timeline(reader, process, key)
+    finally:
+        await reader.close()
+
+
+def _json(timeline: Timeline, asked_us: int) -> dict[str, object]:
+    return {
+        **flow_json(timeline.flow, asked_us),
+        "timeline": [_entry_json(entry, timeline) for entry in timeline.entries],
+        "commands": [_command_json(command) for command in timeline.commands.values()],
+        "timers": [_timer_json(timer, asked_us) for timer in timeline.timers],
+    }
+
+
+def _entry_json(entry: Entry, timeline: Timeline) -> dict[str, object]:
+    event, step = entry.event, entry.step
+    started = timeline.flow.started_us or event.recorded_us
+    return {
+        "position": event.position,
+        "event_id": event.id.hex(),
+        "type": event.type,
+        "version": event.version,
+        "recorded_at": iso(event.recorded_us),
+        "after_s": (event.recorded_us - started) / _US,
+        "source": event.source,
+        "source_id": event.source_id,
+        "cause": entry.cause,
+        "caused_by": None if event.caused_by is None else event.caused_by.hex(),
+        "data": from_json(event.payload),
+        "fate": entry.fate,
+        "step": None if step is None else {"version": step.version, "handler": step.name},
+        "effects": effects_of(step),
+    }
+
+
+def _command_json(command: OpenCommand) -> dict[str, object]:
+    row = command.row
+    return {
+        "id": row.id.hex(),
+        "type": row.type,
+        "gateway": row.gateway,
+        "state": row.state,
+        "attempts": row.attempts,
+        "due_at": iso(row.due_us),
+        "position": row.position,
+        "data": from_json(command.effects)[row.idx].get("data"),
+        "failures": [
+            {**failure, "at": iso(failure["at_us"])} if "at_us" in failure else failure for failure in _log(command)
+        ],
+    }
+
+
+def _timer_json(timer: TimerRow, asked_us: int) -> dict[str, object]:
+    return {
+        "name": timer.name,
+        "type": timer.type,
+        "due_at": iso(timer.due_us),
+        "due_in_s": (timer.due_us - asked_us) / _US,
+        "data": from_json(timer.payload),
+    }
+
+
+def _log(command: OpenCommand) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = from_json(command.row.log) if command.row.log else []
+    return found
+
+
+class _Printed:
+    """A timeline for people: an event a line, what followed from it indented below."""
+
+    def __init__(self, output: Output, timeline: Timeline, asked_us: int) -> None:
+        self._output = output
+        self._timeline = timeline
+        self._asked_us = asked_us
+        self._began_us = timeline.flow.started_us or (
+            timeline.entries[0].event.recorded_us if timeline.entries else asked_us
+        )
+
+    def print(self) -> None:
+        """Print all of it."""
+        self._head()
+        for entry in self._timeline.entries:
+            self._entry(entry)
+        for timer in self._timeline.timers:
+            due = human((timer.due_us - self._asked_us) / _US)
+            self._output.line(f"\narmed: {timer.name}, due in {due}, at {iso(timer.due_us)}")
+
+    def _head(self) -> None:
+        flow, output = self._timeline.flow, self._output
+        output.line(output.styled(output.cell(f"{flow.process}/{flow.key}"), "bold"))
+        ended = f" ({flow.outcome})" if flow.outcome else ""
+        output.line(f"{output.status(flow.status)}{ended}, {flow.version} steps")
+        if flow.reason:
+            output.line(output.styled(output.cell(f"because {flow.reason}"), "red"))
+        if flow.started_us:
+            idle = human((self._asked_us - flow.updated_us) / _US)
+            output.line(f"started {iso(flow.started_us)}, last step {idle} ago")
+
+    def _entry(self, entry: Entry) -> None:
+        output, event = self._output, entry.event
+        after = human(max(0, event.recorded_us - self._began_us) / _US)
+        place = output.styled(f"{event.position:>6}  +{after:<8}", "dim")
+        output.line(f"\n{place} {output.styled(event.type, 'cyan')}  {output.styled(output.cell(entry.cause), 'dim')}")
+        output.line(f"        {output.cell(event.payload)}")
+        if entry.step is None:
+            fate = entry.fate.replace("_", " ")
+            output.line(f"        {output.styled(f'no turn: {fate}', 'yellow')}")
+            return
+        how = "" if entry.fate == "handled" else f" ({entry.fate})"
+        output.line(f"        → {entry.step.name}{how}, step {entry.step.version}")
+        for effect in effects_of(entry.step):
+            self._effect(effect)
+
+    def _effect(self, effect: dict[str, Any]) -> None:
+        output = self._output
+        if "command" in effect:
+            self._command(effect)
+        elif "timer" in effect:
+            output.line(f"          deadline {effect['event']}, due {iso(effect['due_us'])}")
+        elif "cancel" in effect:
+            output.line(f"          cancels {effect['cancel']}")
+        elif "record" in effect:
+            output.line(f"          records {effect['record']}")
+        elif "end" in effect:
+            output.line(f"          ends: {output.cell(str(effect['end']))}")
+
+    def _command(self, effect: dict[str, Any]) -> None:
+        output = self._output
+        command = self._timeline.commands.get(effect["id"])
+        data = output.cell(to_json(effect["data"]).decode())
+        if command is None:
+            output.line(f"          command {effect['command']} {data}")
+            return
+        row = command.row
+        state = output.styled(row.state.replace("_", " "), {"given_up": "red", "answered": "green"}.get(row.state, ""))
+        tries = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
+        output.line(f"          command {row.type} → {row.gateway}: {state}, {tries}, id {effect['id']}")
+        output.line(f"            {data}")
+        for failure in _log(command):
+            found = f"attempt {failure.get('n', '?')} failed: {output.cell(str(failure.get('found', '')))}"
+            output.line(f"            {output.styled(found, 'yellow')}")
+        if row.state == "open" and row.due_us > self._asked_us:
+            output.line(f"            next attempt in {human((row.due_us - self._asked_us) / _US)}")
