@@ -149,7 +149,11 @@ class CommandWindow:
     def _place(self, handle: Handle, now_us: int) -> None:
         if handle.row.due_us <= now_us:
             handle.state = "ready"
-            self._ready.setdefault(handle.flow, deque()).append(handle)
+            queue = self._ready.setdefault(handle.flow, deque())
+            queue.append(handle)
+            if self._ordered and len(queue) > 1 and queue[-2].row.seq > handle.row.seq:
+                # One that failed and is due again stands before those that wait for it, else all wait for ever.
+                self._ready[handle.flow] = deque(sorted(queue, key=lambda one: one.row.seq))
         else:
             handle.state = "resting"
             heapq.heappush(self._resting, (handle.row.due_us, handle.row.seq, handle))
