@@ -121,7 +121,8 @@ class FlowHost:
 
     async def _read_on(self, flow: Flow) -> None:
         """Read what the mailbox did not keep, once it is durable."""
-        await self._ledger.wait_durable(flow.written_in)
+        while flow.written_in > self._ledger.durable_number:
+            await self._ledger.wait_durable(flow.written_in)  # what came while it waited is in a later batch
         flow.mailbox.more = False
         states: tuple[DeliveryState, ...] = ("pending", "waiting") if flow.life == "unstarted" else ("pending",)
         seen = max(flow.waiting, default=0) if flow.life == "unstarted" else 0
