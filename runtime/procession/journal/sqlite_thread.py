@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import aiosqlite
@@ -25,25 +25,24 @@ T = TypeVar("T")
 
 
 class StagedConnection(sqlite3.Connection):
-    """A connection whose `commit` runs the next staged function.
+    """A connection whose `commit` runs what is staged, for as long as the connection is open.
 
-    aiosqlite runs `commit` in the connection's thread, so a whole transaction is one hop, by public API alone.
+    aiosqlite runs `commit` in the connection's thread, so each staged function is one hop from whatever thread staged
+    it, by public API alone; and no hop goes through the asyncio loop, which would be a third thread to wake.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.staged: deque[Callable[[], None]] = deque()
+        self.staged: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def commit(self) -> None:
-        """Run what was staged first; with nothing staged, commit."""
-        if self.staged:
-            self.staged.popleft()()
-        else:
-            super().commit()
+        """Run staged functions, in order, until None is staged."""
+        while (work := self.staged.get()) is not None:
+            work()
 
 
 class Lane:
-    """One aiosqlite connection. All its methods but `waiting` belong to the loop's thread."""
+    """One aiosqlite connection, and the functions that run in its thread."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -51,12 +50,17 @@ class Lane:
         self._made: list[StagedConnection] = []
         self._threads: list[threading.Thread] = []
         self._connection: aiosqlite.Connection | None = None
+        self._serving: asyncio.Future[None] | None = None
+        self._gate = threading.Lock()
+        self._open = False
 
     async def connect(self, uri: str, busy_s: float) -> None:
-        """Open the file; autocommit, so that transactions begin and end where the code says."""
+        """Open the file; autocommit, so that transactions begin and end where the code says. In the loop's thread."""
         self._connection = await aiosqlite.connect(
             uri, uri=True, factory=self._make, isolation_level=None, timeout=busy_s, cached_statements=256
         )
+        self._serving = asyncio.ensure_future(self._connection.commit())
+        self._open = True
 
     def _make(self, *args: Any, **kwargs: Any) -> StagedConnection:
         self._threads.append(threading.current_thread())
@@ -64,27 +68,61 @@ class Lane:
         self._made.append(connection)
         return connection
 
+    def stage(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Have a function run in the connection's thread, after those staged before; from any thread.
+
+        Raises:
+            ProgrammingError: the connection is closed.
+        """
+        # Without the gate a function could be staged behind the end, and nobody would ever answer it.
+        with self._gate:
+            if not self._open:
+                raise sqlite3.ProgrammingError("the connection is closed")
+            raw = self._made[-1]
+            raw.staged.put(lambda: work(raw))
+
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function in the connection's thread."""
-        if self._connection is None:
-            raise sqlite3.ProgrammingError("the connection is closed")
-        raw = self._made[-1]
-        result: list[T] = []
-        # aiosqlite queues `commit` before its first suspension: staging and queueing keep one order.
-        raw.staged.append(lambda: result.append(work(raw)))
-        await self._connection.commit()
-        return result[0]
+        """Run a function in the connection's thread, and await it in the loop's."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[T] = loop.create_future()
+
+        def answering(connection: sqlite3.Connection) -> None:
+            try:
+                result = work(connection)
+            except Exception as error:  # carried over, and raised to the caller
+                loop.call_soon_threadsafe(_settle, answered, None, error)
+            else:
+                loop.call_soon_threadsafe(_settle, answered, result, None)
+
+        self.stage(answering)
+        return await answered
 
     async def close(self) -> None:
-        """Close the connection and wait for the end of its thread."""
+        """Close the connection and wait for the end of its thread. In the loop's thread."""
+        with self._gate:
+            if self._open:
+                self._made[-1].staged.put(None)
+            self._open = False
         connection, self._connection = self._connection, None
         try:
+            if self._serving is not None:
+                await self._serving
             if connection is not None:
                 await connection.close()
         finally:
+            self._serving = None
             self._made.clear()
             while self._threads:
                 self._threads.pop().join()
+
+
+def _settle(answered: asyncio.Future[Any], result: object, error: Exception | None) -> None:
+    if answered.cancelled():
+        return
+    if error is None:
+        answered.set_result(result)
+    else:
+        answered.set_exception(error)
 
 
 class _Call(Generic[T]):
@@ -187,7 +225,7 @@ class LoopThread:
     async def hop(
         self, lane: Lane, work: Callable[[sqlite3.Connection], T], done: Callable[[], None] | None = None
     ) -> T:
-        """Run a function in the connection's thread, which answers trio itself: the way back skips the loop.
+        """Run a function in the connection's thread, which answers trio itself: there and back past the loop.
 
         Cancellation: as for `call`.
         """
@@ -201,13 +239,10 @@ class LoopThread:
             except Exception as error:  # carried over, and raised to the caller
                 call.fail(error)
 
-        async def run() -> None:
-            try:
-                await lane.run(answering)
-            except (Exception, asyncio.CancelledError) as error:  # it did not come to the function
-                call.fail(error)
-
-        self._loop.call_soon_threadsafe(self._begin, run())
+        try:
+            lane.stage(answering)
+        except sqlite3.ProgrammingError as error:
+            call.fail(error)
         return await call.wait()
 
     def start(self, work: Callable[[], Awaitable[object]]) -> None:
