@@ -59,6 +59,11 @@ class CommandWindow:
         return len(self.known)
 
     @property
+    def reading(self) -> bool:
+        """Somebody reads open commands, which may be here soon."""
+        return self._readers > 0
+
+    @property
     def room(self) -> int:
         """How many more fit."""
         return self._size_max - len(self.known)

@@ -103,7 +103,7 @@ class Gateways:
 
     def idle(self) -> bool:
         """No command is open."""
-        return all(not host.window.known and not host.window.more for host in self)
+        return not any(host.window.known or host.window.more or host.window.reading for host in self)
 
     def running(self) -> bool:
         """A call is under way."""
