@@ -122,6 +122,9 @@ class Turns:
             self._quarantine.set_aside(flow, delivery, error.handler, str(error))
             return
         self._quarantine.handled(flow.process, turn.name)
+        reaction = flow.definition.reaction(event)
+        if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
+            self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
         self._counters.turns_handled += 1
         started = flow.started_us == 0
         if started:
