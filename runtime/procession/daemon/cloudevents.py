@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import attrs
 
-from procession.errors import ProcessionError
+from procession.daemon.exit_codes import InputRefused
 from procession.primitives.codec import from_json
 
 _REQUIRED = ("specversion", "id", "source", "type")
@@ -23,7 +24,7 @@ _SHOWN_CHARS_MAX = 60
 
 
 @attrs.define
-class CloudEventError(ProcessionError):
+class CloudEventError(InputRefused):
     """A line is no CloudEvent; says what was found in it, and the cure."""
 
     found: str
@@ -114,7 +115,8 @@ def _no_json(line: bytes, error: ValueError) -> CloudEventError:
         line.decode()
     except UnicodeDecodeError as wrong:
         return CloudEventError(f"byte {wrong.start + 1} of the line is no UTF-8", "save the file as UTF-8")
-    return CloudEventError(f"it is no JSON ({error})", "write one JSON object in each line")
+    where = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+    return CloudEventError(f"it is no JSON ({where})", "write one JSON object in each line")
 
 
 def _article(name: str) -> str:

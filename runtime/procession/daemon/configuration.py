@@ -10,6 +10,9 @@ from typing import Literal
 import attrs
 
 from procession.daemon.exit_codes import NoSuchFile, UsageRefused
+from procession.errors import JournalOwned
+from procession.journal.ownership import holder_of
+from procession.journal.sqlite_schema import check_header, check_place
 from procession.settings import Settings, load_settings
 
 DEFAULT_FILE = Path("config/procession.toml")
@@ -40,6 +43,20 @@ class Configuration:
             cure = "name the journal by --journal PATH, or publish something first"
             raise NoSuchFile(self.journal, cure)
         return self.journal
+
+
+def refuse_early(journal: str) -> None:
+    """Refuse a journal that can't be opened before anything long is begun; opening it looks again.
+
+    Raises:
+        JournalOwned, NotAJournal, JournalTooNew, JournalUnwritable: as they say.
+    """
+    name = os.path.realpath(journal)
+    check_place(name)
+    check_header(name)
+    holder = holder_of(name)
+    if holder is not None and holder.running:
+        raise JournalOwned(name, holder.pid, holder.host, holder.started_at)
 
 
 def configuration_file(options: argparse.Namespace) -> Path | None:

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import attrs
 
-from procession.daemon.exit_codes import NoSuchFile, UsageRefused
-from procession.errors import ProcessionError
+from procession.daemon.exit_codes import InputRefused, NoSuchFile, UsageRefused
 
 STDIN = "-"
 _CHUNK_BYTES = 1 << 16
@@ -23,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @attrs.define
-class BadLineError(ProcessionError):
+class BadLineError(InputRefused):
     """A line of the input can't be published; nothing of its batch was written."""
 
     file: str

@@ -46,6 +46,10 @@ class NoSuchFile(errors.ProcessionError):
         return f"there is no file {self.path}; {self.cure}"
 
 
+class InputRefused(errors.ProcessionError):
+    """What was to be published can't be; its `__cause__`, if any, says what the journal found."""
+
+
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.JournalOwned, ExitCode.OWNED),
     (errors.Fenced, ExitCode.OWNED),
@@ -66,6 +70,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.WiringError, ExitCode.USAGE),
     (errors.SettingsError, ExitCode.USAGE),
     (UsageRefused, ExitCode.USAGE),
+    (InputRefused, ExitCode.USAGE),
     (TimeoutError, ExitCode.TIMEOUT),
 )
 """The first class that fits decides; what is not named here is a failure."""
@@ -73,4 +78,6 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 
 def code_of(error: BaseException) -> ExitCode:
     """The exit code for an error."""
+    if isinstance(error, InputRefused) and error.__cause__ is not None:
+        return code_of(error.__cause__)
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

@@ -66,7 +66,8 @@ async def _until_stopped(work: Callable[[Stop], Awaitable[T]]) -> T:
                 found.append(await work(stop))
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _one_of(group) from None
+            found_one = _one_of(group)
+            raise found_one from found_one.__cause__
     if not found:
         raise KeyboardInterrupt
     return found[0]

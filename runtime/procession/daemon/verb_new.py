@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 from procession.daemon.exit_codes import UsageRefused
@@ -27,6 +28,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         )
     files = _copy(target)
     commands = [f"cd {shlex.quote(str(target))}", *_NEXT]
+    if find_spec("pytest") is None:
+        commands.insert(1, "pip install 'procession[testing]'")
     if output.as_json:
         output.json({"dir": str(target), "files": files, "next": commands})
         return 0

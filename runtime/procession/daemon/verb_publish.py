@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from procession.daemon.cloudevents import CloudEventError, parse
-from procession.daemon.configuration import Configuration, configured, since_of
+from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
 from procession.daemon.durations import human
 from procession.daemon.event_lines import STDIN, BadLineError, EventLines, Line, open_lines, size_of
 from procession.daemon.figures import figures_json, late, print_figures, remarks
@@ -76,6 +76,7 @@ class _Publish:
     async def run(self) -> int:
         """Look through the whole of a file first, so that a bad one changes nothing; then publish it."""
         if self._size is not None:
+            refuse_early(self._configuration.journal)
             await self._check()
         progress = Progress("publish", "events", self._output.stderr, self._size)
         lines = self._open()
@@ -111,10 +112,7 @@ class _Publish:
     async def _publish(self, runtime: Runtime, lines: EventLines, progress: Progress) -> None:
         async with trio.open_nursery() as ticking:
             ticking.start_soon(self._tick, lines, progress)
-            try:
-                await self._send_all(runtime, lines)
-            except BadLineError as error:
-                self._tally.failure = self._tally.failure or error
+            await self._send_all(runtime, lines)
             if not self._stop.asked.is_set() and self._tally.failure is None and not self._options.no_wait:
                 self._tally.note = "waiting for commands; Ctrl-C leaves, they go on at the next start"
                 await self._stop.race(runtime.drain)
@@ -133,7 +131,10 @@ class _Publish:
                 fetched: list[Batch | None] = []
 
                 async def fetch(into: list[Batch | None] = fetched) -> None:
-                    into.append(await _next(batches))
+                    try:
+                        into.append(await _next(batches))
+                    except BadLineError as error:  # what is on its way must end, whatever the next line holds
+                        self._tally.failure = self._tally.failure or error
 
                 await self._stop.race(fetch)
                 if not fetched or fetched[0] is None:
@@ -150,7 +151,9 @@ class _Publish:
             if isinstance(error, IdReused):
                 said = zip(batch.numbers, batch.events, strict=True)
                 number = next((line for line, one in said if (one.source, one.id) == (error.source, error.id)), number)
-            tally.failure = tally.failure or _RefusedError(self._file, number, error)
+            refused = BadLineError("standard input" if self._file == STDIN else self._file, number, str(error))
+            refused.__cause__ = error
+            tally.failure = tally.failure or refused
         except ProcessionError as error:
             tally.failure = tally.failure or error
         else:
@@ -244,14 +247,6 @@ class _Publish:
         ]
         output.pairs(lines)
         output.say(f"next: procession ls --journal {shlex.quote(journal)}")
-
-
-class _RefusedError(BadLineError):
-    """The journal refused a batch, for something that only it knows."""
-
-    def __init__(self, file: str, number: int, error: PublishRefused) -> None:
-        super().__init__("standard input" if file == STDIN else file, number, str(error))
-        self.cause = error
 
 
 async def _next(batches: Iterator[Batch]) -> Batch | None:
