@@ -1,0 +1,121 @@
+"""The measurements: each in interleaved rounds, as JSON lines of every round and a table of medians at the end.
+
+python -m tests.bench.run                      all of them
+python -m tests.bench.run saga --flows 2000    one of them, smaller
+"""
+
+# A script prints.
+# ruff: noqa: T201
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import floor, isolation, memory, saga
+from tests.bench.figures import Figures, medians, table
+
+STEPS_PER_FLOW = 4
+_GROUP = 256
+
+
+def run_saga(rounds: int, flows: int | None) -> str:
+    """The saga beside the floor: the same rows by raw sqlite3, one commit a step and 256 steps a commit."""
+    flows = flows or 5000
+    found = _rounds("saga", rounds, lambda folder: _saga_and_floor(folder, flows, min(300, flows)))
+    goal_ms = STEPS_PER_FLOW * found["raw_commit_ms_p50"] + 2
+    return table(
+        f"saga: {flows} flows, medians of {rounds} rounds",
+        [
+            ("flows/s", found["flows_per_s"], "goal: 2,000 or more"),
+            ("raw, 256 steps a commit, flows/s", found["raw_256_flows_per_s"], ""),
+            ("raw, one step a commit, flows/s", found["raw_1_flows_per_s"], ""),
+            ("ratio to raw at 256", found["flows_per_s"] / found["raw_256_flows_per_s"], ""),
+            ("idle p50, ms", found["idle_ms_p50"], f"goal: under {goal_ms:.2f}, four raw commits and 2 ms"),
+            ("idle p95, ms", found["idle_ms_p95"], ""),
+            ("idle p99, ms", found["idle_ms_p99"], ""),
+            ("raw commit of one step p50, ms", found["raw_commit_ms_p50"], ""),
+            ("idle p50 to four raw commits", found["idle_ms_p50"] / (STEPS_PER_FLOW * found["raw_commit_ms_p50"]), ""),
+        ],
+    )
+
+
+def _saga_and_floor(folder: Path, flows: int, idle_flows: int) -> Figures:
+    figures = saga.measure(folder, flows=flows, idle_flows=idle_flows)
+    product = folder / "load.db"
+    steps = floor.read_back(product)
+    one_by_one = floor.write(folder / "raw_1.db", product, steps)
+    together = floor.write(folder / "raw_256.db", product, floor.grouped(steps, _GROUP))
+    for raw in ("raw_1.db", "raw_256.db"):
+        counts = floor.assert_same(folder / raw, product)
+    assert counts["event"] == counts["step"] == STEPS_PER_FLOW * flows, counts
+    return {
+        **figures,
+        "raw_1_flows_per_s": flows / sum(one_by_one),
+        "raw_256_flows_per_s": flows / sum(together),
+        "raw_commit_ms_p50": 1000 * sorted(one_by_one)[len(one_by_one) // 2],
+    }
+
+
+def run_memory(rounds: int, flows: int | None) -> str:
+    """Flows that wait, each with a timer."""
+    found = _rounds("memory", min(rounds, 1), lambda folder: memory.measure(folder, flows=flows or 100_000))
+    return table(
+        f"memory: {found['flows']:,.0f} flows that wait, each with a timer",
+        [
+            ("empty runtime, MB", found["empty_mb"], ""),
+            ("more after publishing them, MB", found["after_publishing_mb"], "goal: under 20"),
+            ("more after opening their journal, MB", found["after_reopening_mb"], "goal: under 20"),
+        ],
+    )
+
+
+def run_isolation(rounds: int, flows: int | None) -> str:
+    """The latency of harmless flows beside poisonous ones."""
+    flows = flows or 10_000
+    found = _rounds(
+        "isolation", rounds, lambda folder: isolation.measure(folder, flows=flows, poisonous=max(1, flows // 100))
+    )
+    return table(
+        f"isolation: {flows} flows, one of 100 poisonous, medians of {rounds} pairs",
+        [
+            ("p50 without poison, ms", found["calm_ms_p50"], ""),
+            ("p50 with poison, ms", found["poisoned_ms_p50"], ""),
+            ("p99 without poison, ms", found["calm_ms_p99"], ""),
+            ("p99 with poison, ms", found["poisoned_ms_p99"], ""),
+            ("ratio of the p99", found["p99_ratio"], "goal: 1.05 or less"),
+        ],
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
+    "saga": run_saga,
+    "memory": run_memory,
+    "isolation": run_isolation,
+}
+
+
+def _rounds(name: str, rounds: int, measure: Callable[[Path], Figures]) -> Figures:
+    found = []
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="procession-bench-") as folder:
+            found.append(measure(Path(folder)))
+        print(json.dumps({"bench": name, "round": number, **found[-1]}), flush=True)
+    return medians(found)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Measure, and print JSON lines and tables.")
+    parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, []], help="which; all if none is named")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flows", type=int, help="how many; as the goals are stated if left out")
+    given = parser.parse_args(arguments)
+    tables = [MEASUREMENTS[name](given.rounds, given.flows) for name in given.names or MEASUREMENTS]
+    print("\n" + "\n\n".join(tables))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The order saga: four events in, three commands to gateways that answer at once, one timer set and cancelled.
+
+Every step is durable before the next begins: one flow alone costs four commits, one after another.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import trio
+
+from procession import (
+    Command,
+    Effects,
+    Event,
+    Gateway,
+    Outside,
+    ProcessManager,
+    Runtime,
+    after,
+    cancel,
+    ends,
+    folds,
+    on,
+    open_runtime,
+    starts,
+)
+from tests.bench.figures import Figures, percentiles
+
+_SENDERS = 8
+_BATCH = 64
+
+
+class OrderPlaced(Event, name="order.placed"):
+    order_id: str
+    article: str
+    amount_cents: int
+
+
+class StockReserved(Event, name="stock.reserved"):
+    order_id: str
+    article: str
+
+
+class PaymentCaptured(Event, name="payment.captured"):
+    order_id: str
+    amount_cents: int
+
+
+class ParcelShipped(Event, name="parcel.shipped"):
+    order_id: str
+
+
+class PaymentWindowClosed(Event, name="payment.window_closed"):
+    order_id: str
+
+
+class ReserveStock(Command, name="stock.reserve"):
+    order_id: str
+    article: str
+
+
+class ChargeCard(Command, name="card.charge"):
+    order_id: str
+    amount_cents: int
+
+
+class ShipParcel(Command, name="parcel.ship"):
+    order_id: str
+
+
+class Order(ProcessManager, name="order", key="order_id"):
+    amount_cents: int = 0
+    paid: bool = False
+
+    @folds
+    def remember(self, placed: OrderPlaced) -> Order:
+        return self.evolve(amount_cents=placed.amount_cents)
+
+    @starts
+    def reserve(self, placed: OrderPlaced) -> Effects:
+        yield ReserveStock(placed.order_id, placed.article)
+        yield after(timedelta(minutes=30), PaymentWindowClosed(placed.order_id))
+
+    @on
+    def charge(self, reserved: StockReserved) -> Effects:
+        yield ChargeCard(reserved.order_id, self.amount_cents)
+
+    @folds
+    def captured(self, captured: PaymentCaptured) -> Order:
+        return self.evolve(paid=True)
+
+    @on
+    def ship(self, captured: PaymentCaptured) -> Effects:
+        yield cancel(PaymentWindowClosed)
+        yield ShipParcel(captured.order_id)
+
+    @ends(outcome="shipped")
+    def shipped(self, shipped: ParcelShipped) -> None:
+        """The parcel is on its way."""
+
+    @ends(outcome="unpaid")
+    def unpaid(self, closed: PaymentWindowClosed) -> None:
+        """Nobody paid."""
+
+
+class Warehouse(Gateway, name="warehouse", concurrency=64):
+    async def reserve(self, command: ReserveStock) -> StockReserved:
+        return StockReserved(command.order_id, command.article)
+
+
+class Payments(Gateway, name="payments", concurrency=64):
+    async def charge(self, command: ChargeCard) -> PaymentCaptured:
+        return PaymentCaptured(command.order_id, command.amount_cents)
+
+
+class Carrier(Gateway, name="carrier", concurrency=64):
+    async def ship(self, command: ShipParcel) -> ParcelShipped:
+        return ParcelShipped(command.order_id)
+
+
+def placed(number: int) -> Outside:
+    """The event that begins a saga."""
+    key = f"{number:06}"
+    return Outside(OrderPlaced(key, f"article-{number % 97}", 100 + number % 9900), f"{key}/placed", "shop")
+
+
+async def throughput(path: Path, flows: int) -> float:
+    """Flows a second, from the first publish to the last end."""
+    async with open_runtime(path, processes=[Order], gateways=[Warehouse(), Payments(), Carrier()]) as runtime:
+        batches = [[placed(number) for number in range(at, min(at + _BATCH, flows))] for at in range(0, flows, _BATCH)]
+        began = time.perf_counter()
+        async with trio.open_nursery() as nursery:
+            for sender in range(_SENDERS):
+                nursery.start_soon(_send, runtime, batches[sender::_SENDERS])
+        await runtime.drain()
+        took_s = time.perf_counter() - began
+        ended = runtime.counters()["procession_flows_ended"]
+        assert ended == flows, f"{ended} of {flows} flows ended"
+    return flows / took_s
+
+
+async def _send(runtime: Runtime, batches: list[list[Outside]]) -> None:
+    for batch in batches:
+        await runtime.publish(batch)
+
+
+async def one_after_another(path: Path, flows: int) -> list[float]:
+    """Milliseconds from each flow's publish to its end, while nothing else happens."""
+    async with open_runtime(path, processes=[Order], gateways=[Warehouse(), Payments(), Carrier()]) as runtime:
+        latencies_ms = []
+        for number in range(flows):
+            event = placed(number)
+            began = time.perf_counter()
+            await runtime.publish([event])
+            await runtime.flow(Order, f"{number:06}").wait_ended(10)
+            latencies_ms.append(1000 * (time.perf_counter() - began))
+    return latencies_ms
+
+
+def measure(folder: Path, *, flows: int = 5000, idle_flows: int = 300) -> Figures:
+    """One round of both."""
+    idle_ms = trio.run(one_after_another, folder / "idle.db", idle_flows)
+    flows_per_s = trio.run(throughput, folder / "load.db", flows)
+    p50, p95, p99 = percentiles(idle_ms)
+    return {"flows_per_s": flows_per_s, "idle_ms_p50": p50, "idle_ms_p95": p95, "idle_ms_p99": p99}
