@@ -78,13 +78,18 @@ class _Publish:
         if self._size is not None:
             refuse_early(self._configuration.journal)
             await self._check()
+        if self._stop.signal is not None:
+            self._output.say(f"procession: stopped by {self._stop.signal.name}; nothing was written")
+            return self._stop.exit_code or 0
         progress = Progress("publish", "events", self._output.stderr, self._size)
         lines = self._open()
         settings = self._configuration.settings
-        async with open_wired(self._wiring, settings, since=self._since) as runtime:
-            await self._publish(runtime, lines, progress)
-            counts = await runtime.journal.counts()
-        progress.clear()
+        try:
+            async with open_wired(self._wiring, settings, since=self._since) as runtime:
+                await self._publish(runtime, lines, progress)
+                counts = await runtime.journal.counts()
+        finally:
+            progress.clear()
         if self._tally.failure is not None:
             raise self._with_what_stays(self._tally.failure)
         self._report(counts, progress.elapsed_s)
@@ -102,11 +107,13 @@ class _Publish:
         progress = Progress("check", "events", self._output.stderr, self._size)
         lines, count = self._open(), 0
         batches = self._batches(lines, checked=False)
-        while (batch := await _next(batches)) is not None and not self._stop.asked.is_set():
-            count += len(batch.events)
-            progress.show(lines.bytes_read, count)
-        lines.close()
-        progress.clear()
+        try:
+            while (batch := await _next(batches)) is not None and not self._stop.asked.is_set():
+                count += len(batch.events)
+                progress.show(lines.bytes_read, count)
+        finally:
+            lines.close()
+            progress.clear()
         self._tally.check_s = progress.elapsed_s
 
     async def _publish(self, runtime: Runtime, lines: EventLines, progress: Progress) -> None:
