@@ -251,7 +251,7 @@ class Desk(Gateway, name="desk", jitter=0):
         return [command.number for command, _ in self.calls]
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> Settings:  # noqa: ANN401 - each group checks its own
     """Settings with short waits, and changes by group: `settings(flows={"cached_max": 1})`."""
     groups: dict[str, Any] = {
         "flows": FlowsSettings,

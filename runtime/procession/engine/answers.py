@@ -48,6 +48,12 @@ class Verdict:
         if self.handle.state != "stuck":
             self.forget(self.handle)
 
+    def withdraw(self) -> None:
+        """It never was: the command is open. One whose call has ended is read from the journal again."""
+        self.handle.ended = "open"
+        if self.handle.scope is None and self.handle.state != "stuck":
+            self.forget(self.handle)
+
     def failed(self, error: Exception) -> None:
         """Whether it is written is not known: it is kept, and written first when the journal is well."""
         self.answers.kept.append(self)
@@ -56,7 +62,16 @@ class Verdict:
 class Answers:
     """Lives as long as the runtime. While the engine is held, verdicts are kept: at most as many as calls run."""
 
-    def __init__(self, registry: Registry, ids: Ids, counters: Counters, forget: Callable[[Handle], None]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        ids: Ids,
+        counters: Counters,
+        forget: Callable[[Handle], None],
+        *,
+        payload_bytes_max: int,
+    ) -> None:
+        self._payload_bytes_max = payload_bytes_max
         self._registry = registry
         self._codec = registry.codec
         self._ids = ids
@@ -75,7 +90,9 @@ class Answers:
         definition = self._registry.processes.get(handle.process)
         for event in _events(value):
             try:
-                self._codec.encode(event)
+                size, size_max = len(self._codec.encode(event)), self._payload_bytes_max
+                if size > size_max:
+                    return f"{type(event).__name__} has {size} bytes, at most {size_max} (payload_bytes_max)"
                 concerned = definition is not None and type(event) in definition.concerned
                 keys = definition.keys(event) if concerned and definition is not None else (handle.key,)
             except (InvalidPayload, InvalidKey) as error:
@@ -143,7 +160,7 @@ class Answers:
         for index, event in enumerate(verdict.events):
             payload = self._codec.encode(event).decode()
             if verdict.state == "given_up":
-                event_id = self._ids.given_up(handle.row.id, handle.attempts)
+                event_id = self._ids.given_up(handle.row.id, handle.sent_again)
             else:
                 event_id = self._ids.answer(handle.row.id, index)
             origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace)

@@ -33,6 +33,14 @@ class Handle:
     attempts: int = 0
     log: list[dict[str, object]] = attrs.field(factory=list)
     scope: trio.CancelScope | None = None
+    timed_out: bool = False
+    """Its last attempt ran until its deadline."""
+
+    @property
+    def sent_again(self) -> int:
+        """How often an operator had it sent again."""
+        found = self.log[0].get("sent_again", 0) if self.log else 0
+        return found if isinstance(found, int) else 0
 
     @property
     def flow(self) -> int:
@@ -70,13 +78,18 @@ class CommandWindow:
 
     def add(self, handle: Handle, now_us: int) -> None:
         """Take a command in, where there is room; else it stays in the journal."""
-        if handle.row.seq in self.known or handle.row.seq in self._forgotten:
-            return
-        if len(self.known) >= self._size_max:
+        if self.knows(handle.row.seq) or len(self.known) >= self._size_max:
             self.more = True
             return
         self.known[handle.row.seq] = handle
         self._place(handle, now_us)
+
+    def knows(self, seq: int) -> bool:
+        """Whether a command is here, or was here when somebody began to read."""
+        known = self.known.get(seq)
+        if known is not None and known.state == "stuck" and known.ended != "open":
+            self.more = True  # opened again: it is read when the thread of its old attempt has returned
+        return known is not None or seq in self._forgotten
 
     def rest(self, handle: Handle, due_us: int, now_us: int) -> None:
         """A command waits until it is due again."""
@@ -88,6 +101,11 @@ class CommandWindow:
         handle.state = "done"
         if self.known.pop(handle.row.seq, None) is not None and self._readers:
             self._forgotten.add(handle.row.seq)
+
+    def hold_back(self, handle: Handle) -> None:
+        """A command that does not run was cancelled: it begins no more, also where somebody reads it as open."""
+        handle.state = "done"
+        self.known[handle.row.seq] = handle
 
     def has_ended(self, seq: int) -> bool:
         """Whether a command that somebody read as open (between `begin_read` and `end_read`) has ended since."""

@@ -146,6 +146,8 @@ class Gateways:
             return False
         handle = host.window.known.get(command.row.seq) or self._handle(command)
         running = handle.state in ("running", "stuck")
+        if not running:
+            host.window.hold_back(handle)
         self._answers.cancelled(handle, unknown=running)
         if running:
             host.cancel(handle)
@@ -200,7 +202,7 @@ class Gateways:
 
     def _take(self, host: GatewayHost, page: list[OpenCommand]) -> None:
         for command in page:
-            if command.row.seq not in host.window.known:
+            if not host.window.knows(command.row.seq):
                 self._take_one(host, command)
 
     def _take_one(self, host: GatewayHost, command: OpenCommand) -> None:

@@ -10,6 +10,7 @@ import trio
 
 from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, leaves, supervise
 from procession.engine.answers import Answers
+from procession.engine.careful import run_alone, write_kept
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
@@ -23,7 +24,15 @@ from procession.engine.recovery import take_up
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch
-from procession.errors import CommitFailed, CommitRejected, Fenced, JournalDamaged, NotAccepted, RuntimeClosed
+from procession.errors import (
+    CommitFailed,
+    CommitRejected,
+    Fenced,
+    JournalDamaged,
+    NotAccepted,
+    RuntimeClosed,
+    RuntimeFailed,
+)
 from procession.journal.journal import Journal
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
@@ -54,7 +63,9 @@ class Engine:
         self._actor = Supervised("runtime")
         self._infrastructure = {name: Supervised(name) for name in ("journal writer", "intake", "timers", "recovery")}
         ids = Ids(clock, journal.id)
-        answers = Answers(registry, ids, self.counters, self._forget)
+        answers = Answers(
+            registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
+        )
         settings.gateways.check_names(registry.gateways)
         hosts = {
             name: GatewayHost(
@@ -142,13 +153,18 @@ class Engine:
             raise RuntimeClosed
         if self.life is None:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
+        intake = self.life.intake
         try:
-            await self.life.intake.submit(submission, wait=wait)
+            await intake.submit(submission, wait=wait)
         except RuntimeClosed:
             if self._closing.is_set():
                 raise
             raise NotAccepted(f"the journal is held ({self.held})") from None
-        await submission.done.wait()
+        try:
+            await submission.done.wait()
+        finally:
+            if not submission.done.is_set():
+                intake.withdraw(submission)
         if submission.error is not None:
             raise submission.error
 
@@ -187,7 +203,7 @@ class Engine:
     async def take_up_process(self, process: str) -> None:
         """A paused process goes on: its pending deliveries are taken up from the journal."""
         life = self.running()
-        life.host.recovering = True
+        life.host.recoveries += 1
         life.table.paused.discard(process)
         life.quarantine.forget(process)
         for flow in life.table:
@@ -204,13 +220,15 @@ class Engine:
         try:
             await trio.sleep_forever()
         finally:
-            if not self._closing.is_set():
-                self._grace_s = 0.0
-                shield.deadline = trio.current_time() + self.settings.shutdown.last_commit_s
-                self._closing.set()
+            # Also where the block of the host was quicker and asked us to close: it was cancelled, as we are.
+            self._grace_s = 0.0
+            shield.deadline = trio.current_time() + self.settings.shutdown.last_commit_s
+            self._closing.set()
 
     async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
+        await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
+        self.lasting.gateways.reset()
         while True:
             failure: CommitFailed | None = None
             rejection: CommitRejected | None = None
@@ -280,7 +298,7 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 life.host.attach(nursery)
                 self.lasting.answers.desk = life.desk
-                await self._write_kept(life)
+                await write_kept(self.lasting, life)
                 await life.timers.load()
                 await life.timers.fire_due()
                 self.lasting.gateways.resume()
@@ -327,37 +345,9 @@ class Engine:
         await take_up(self._journal, self.registry, life.table, life.host)
         self.watch.stir()
 
-    async def _write_kept(self, life: Life) -> None:
-        """Answers that came while the engine was held, or whose commit failed, are written first."""
-        while self.lasting.answers.kept:
-            await self._write_one(life)
-        await life.ledger.wait_durable(life.ledger.latest)
-
-    async def _write_one(self, life: Life) -> None:
-        answers = self.lasting.answers
-        verdict = answers.kept.pop(0)
-        stored = await self._journal.command(verdict.handle.row.id)
-        if stored is not None and stored.row.state == "open":
-            answers.write(verdict)
-        else:
-            verdict.durable()
-
     async def _leave_solo(self, life: Life) -> None:
-        """While things run alone, answers are written one by one; when all has come to rest, the hurry begins again."""
-        logger.warning("starting carefully, one thing at a time: %s", life.solo.why)
-        until = trio.current_time() + _SOLO_S_MAX
-        while trio.current_time() < until:
-            if self.lasting.answers.kept:
-                async with life.solo.alone():
-                    await self._write_one(life)
-            elif life.idle() and life.solo.command is None and not self.lasting.gateways.has_ready():
-                break
-            else:
-                await trio.sleep(_STIR_S)
+        await run_alone(self.lasting, life)
         self._careful = ""
-        life.solo.active = False
-        await self._write_kept(life)
-        self.lasting.gateways.resume()
 
     def _failed(self, error: Exception) -> None:
         logger.error("the engine failed and starts again from the journal", exc_info=error)
@@ -383,9 +373,7 @@ class Engine:
         self._ended.set()
 
     def _forget(self, handle: Handle) -> None:
-        self.lasting.gateways.host(handle.row.gateway).window.forget(handle)
+        self.lasting.gateways.host(handle.row.gateway).forget(handle)
 
 
 _REJECTIONS_MAX = 100
-_SOLO_S_MAX = 60.0
-_STIR_S = 0.02

@@ -44,9 +44,15 @@ class FlowHost:
         self._solo = solo
         self._slice_s = limits.turn_slice_ms / 1000
         self._page = limits.mailbox_max
-        self.recovering = True
-        """Until every stored delivery was taken up, a flow that is loaded looks for its own."""
+        self.recoveries = 1
+        """Walks through the stored deliveries that have not ended. While there are any, a flow that is loaded looks for
+        its own."""
         self.on_idle: Callable[[], None] = _nothing
+
+    @property
+    def recovering(self) -> bool:
+        """Whether stored deliveries are still being taken up."""
+        return self.recoveries > 0
 
     def attach(self, nursery: trio.Nursery) -> None:
         """Start flows' tasks in this nursery from now on."""

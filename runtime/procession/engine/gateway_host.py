@@ -15,7 +15,7 @@ from procession.engine.answers import Answers
 from procession.engine.breaker import Breaker, RateLimit
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
-from procession.engine.turn import describe
+from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, Gateway
 from procession.settings import GatewaySettings
@@ -24,6 +24,7 @@ from procession.telemetry import Counters
 logger = logging.getLogger("procession.gateways")
 _LOG_MAX = 20
 _FOUND_CHARS_MAX = 300
+_LOOK_AGAIN_S = 0.02
 
 
 @attrs.define(eq=False)
@@ -95,15 +96,16 @@ class GatewayHost:
 
     def next_wake(self, now: float, now_us: int) -> float:
         """On trio's clock, when something may begin that may not now; infinity where only an event can tell."""
-        if not self.open or self.paused or self.running >= self.drive.concurrency:
+        if not self.open or self.paused or self.running >= self.drive.concurrency or self.breaker.probing:
             return float("inf")
-        candidates: list[float] = []
-        due_us = self.window.next_due_us()
-        if due_us is not None:
-            candidates.append(now + max(0, due_us - now_us) / 1_000_000)
+        if self._waits_alone():
+            return now + _LOOK_AGAIN_S
         limits = (self.breaker.wakes_at(), self.rate.wakes_at(now))
-        candidates.extend(at for at in limits if at is not None)
-        return min(candidates, default=float("inf"))
+        held_until = max((at for at in limits if at is not None), default=now)
+        if held_until > now:
+            return held_until  # whatever is due: before that it may not begin
+        due_us = self.window.next_due_us()
+        return float("inf") if due_us is None else now + max(0, due_us - now_us) / 1_000_000
 
     def cancel(self, handle: Handle) -> None:
         """Stop an attempt at its next checkpoint; its outcome is not known."""
@@ -118,16 +120,18 @@ class GatewayHost:
         result: Result[object] | None = None
         doomed = False
         try:
-            with trio.CancelScope() as handle.scope:
+            with trio.CancelScope() as scope:
+                handle.scope = scope
                 if not await self.answers.mark(handle):
                     doomed = True
                     return
-                handle.scope.deadline = trio.current_time() + self.drive.timeout_s
+                scope.deadline = trio.current_time() + self.drive.timeout_s
                 if handle.method.is_async:
                     result = await contained(lambda: method(*arguments))
                 else:
                     result = await contained(lambda: self._in_thread(handle, method, arguments))
         finally:
+            handle.timed_out = trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
             self._stands_aside(handle)
@@ -143,6 +147,12 @@ class GatewayHost:
         desk = self.answers.desk
         if desk is not None and desk.solo.command is handle:
             desk.solo.command = None
+
+    def forget(self, handle: Handle) -> None:
+        """A command is done for good: there is room for one that is in the journal."""
+        self.window.forget(handle)
+        if self.window.more:
+            self.wake.set()
 
     async def _in_thread(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> object:  # noqa: ANN401
         """A plain method in a worker thread; one that is cancelled goes on unseen, and its command waits for it."""
@@ -164,7 +174,7 @@ class GatewayHost:
             if handle.ended == "open":
                 self.window.rest(handle, handle.row.due_us, self.clock.now_us())
             else:
-                self.window.forget(handle)
+                self.forget(handle)
             self.wake.set()
 
         try:
@@ -183,7 +193,7 @@ class GatewayHost:
                 self._failed(handle, wrong, refused=False)
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
-            self._failed(handle, str(result.error), refused=True)
+            self._failed(handle, shown(result.error), refused=True)
         else:
             self._failed(handle, describe(result.error), refused=False)
 
@@ -192,7 +202,7 @@ class GatewayHost:
         if handle.ended != "open":
             self.breaker.abandoned()
             self.counters.attempts_cancelled += 1
-        elif self.open:
+        elif handle.timed_out:
             self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
         else:
             self.breaker.abandoned()
@@ -202,6 +212,8 @@ class GatewayHost:
                 handle, handle.attempts + 1, "cancelled at shutdown: outcome unknown, will retry under the same id"
             )
             self.answers.retry_later(handle, handle.row.due_us)
+            if handle.state != "stuck":
+                self.window.rest(handle, handle.row.due_us, self.clock.now_us())
 
     def _failed(self, handle: Handle, found: str, *, refused: bool) -> None:
         self.counters.attempts_failed += 1

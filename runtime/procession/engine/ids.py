@@ -64,9 +64,9 @@ class Ids:
         """Id of the event with which a command was answered."""
         return self._derived(command_id, b"a", "", "", index)
 
-    def given_up(self, command_id: bytes, attempts: int) -> bytes:
-        """Id of the event that says that a command was given up after so many attempts."""
-        return self._derived(command_id, b"g", "", "", attempts)
+    def given_up(self, command_id: bytes, times: int) -> bytes:
+        """Id of the event that says that a command was given up, after it was sent again so many times."""
+        return self._derived(command_id, b"g", "", "", times)
 
     def deadline(self, timer_id: bytes) -> bytes:
         """Id of the event that a timer becomes."""

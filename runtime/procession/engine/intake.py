@@ -126,6 +126,11 @@ class Intake:
         self._queue.append(submission)
         self._work.set()
 
+    def withdraw(self, submission: Submission) -> None:
+        """Its sender left: where nothing of it is accepted yet, nothing of it will be."""
+        if not submission.accepted:
+            submission.done.set()
+
     def submit_again(self, submission: Submission) -> None:
         """Take in what a commit that was rejected for something else held too; it comes before all others."""
         submission.accepted.clear()
@@ -136,7 +141,7 @@ class Intake:
         self._work.set()
 
     def close(self) -> list[Submission]:
-        """Take nothing more; returns what was not admitted. Call it when `run` has ended, or will not go on."""
+        """Take nothing more; returns what was not admitted. It must be refused now, or taken in by another intake."""
         self._closed = True
         left = [held for held in self._admitting if not held.accepted and not held.done.is_set()]
         left.extend(self._queue)
@@ -222,6 +227,8 @@ class Intake:
 
     def _admit(self, submission: Submission, found: dict[tuple[str, str], tuple[int, bytes]]) -> None:
         """All of it or none, in one stretch without a checkpoint."""
+        if submission.done.is_set():
+            return  # refused while its ids were looked up: the intake closed, or its sender left
         fresh: dict[tuple[str, str], bytes] = {}
         for incoming in submission.incoming:
             if incoming.source is None or incoming.source_id is None or incoming.digest is None:

@@ -77,6 +77,7 @@ class Ledger:
         """Called with each batch that has become durable, in order."""
         self._work = trio.Event()
         self._closing = False
+        self._abandoned = False
 
     @property
     def position(self) -> int:
@@ -168,8 +169,8 @@ class Ledger:
         self.wake()
 
     async def wait_durable(self, number: int) -> None:
-        """Wait until a batch, and all before it, are durable."""
-        while number > self.durable_number:
+        """Wait until a batch, and all before it, are durable, or `run` has raised: `durable_number` tells."""
+        while number > self.durable_number and not self._abandoned:
             batch = (
                 self.committing if self.committing is not None and self.committing.number >= number else self.filling
             )
@@ -215,8 +216,12 @@ class Ledger:
                 await self.journal.commit(batch.commit)
             self._finish(batch)
 
-    def unwritten(self) -> list[Batch]:
-        """The batches whose outcome is not known, after `run` has raised."""
+    def abandon(self) -> list[Batch]:
+        """After `run` has raised: nobody waits here any more; returns the batches whose outcome is not known."""
+        self._abandoned = True
+        for batch in (self.committing, self.filling):
+            if batch is not None and batch.done is not None:
+                batch.done.set()
         return [batch for batch in (self.committing, self.filling) if batch is not None and batch]
 
     async def _find_rows(self) -> None:

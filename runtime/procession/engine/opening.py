@@ -90,13 +90,14 @@ async def _check_in_use(journal: Journal, registry: Registry) -> None:
     missing = []
     for used in await journal.types_in_use():
         if used.kind == "command":
-            known = used.name in registry.commands and registry.commands[used.name] in registry.receivers
+            cls = registry.commands.get(used.name)
+            known = cls in registry.receivers and stored_of(cls).version == used.version
         elif used.kind == "flow":
             known = used.name in registry.processes
         else:
             known = (used.name, used.version) in registry.events
         if not known:
-            version = "" if used.kind in ("flow", "command") else f" version {used.version}"
+            version = "" if used.kind == "flow" else f" version {used.version}"
             missing.append(f"{used.count} open {_USES[used.kind]} {used.name!r}{version}")
     if missing:
         shown = ", ".join(missing[:_SHOWN_MAX]) + (", …" if len(missing) > _SHOWN_MAX else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from procession.engine.acts import Act
 from procession.engine.flow import Delivery, Flow
@@ -14,7 +14,7 @@ from procession.engine.turn import TurnFailed
 from procession.engine.turns import Turns
 from procession.errors import ActRefused, OutcomeUnknown, ProcessionError
 from procession.journal.rows import CommandChange, DeliveryState, FlowStatus, OpenCommand, StepRow
-from procession.primitives.codec import Codec
+from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.event import (
     CancelRequested,
     CommandRetried,
@@ -75,6 +75,7 @@ class Operator:
         """Do the first act that waits for this flow; its caller hears of it once it is durable."""
         act = flow.acts[0]
         try:
+            self._codec.encode(CancelRequested(act.by, act.why, act.force))  # before anything is changed
             await self._ledger.wait_durable(flow.written_in)
             if not flow.known or (flow.id == 0 and flow.version == 0):
                 raise ActRefused(act.kind, flow.name, "there is no such flow")
@@ -203,10 +204,10 @@ class Operator:
         for found in given_up:
             delivery = Delivery(flow, found.event, None, stored=True)
             self._turns.unhandled(delivery, "withdrawn")
-        row = command.row
-        change = CommandChange(
-            row.seq, "given_up", "open", 0, self._ledger.filling.commit.events[-1].recorded_us, row.log
-        )
+        row = command.row._replace(log=_counted_again(command.row.log))
+        command = command._replace(row=row)
+        now_us = self._ledger.filling.commit.events[-1].recorded_us
+        change = CommandChange(row.seq, "given_up", "open", 0, now_us, row.log)
         self._ledger.filling.commit.command_changes.append(change)
         self._commands.send_again(self._ledger, command)
         flow.status, flow.reason = "active", None
@@ -219,6 +220,13 @@ class Operator:
         act.position = row.position
         flow.version += 1
         self._ledger.step(StepRow(flow.id, flow.version, row.position, "act", act.kind, None), flow, delivery)
+
+
+def _counted_again(log: str | None) -> str:
+    """A command's log, whose first entry, which always stays, counts how often the command was sent again."""
+    entries: list[dict[str, Any]] = from_json(log) if log else [{"n": 0, "at_us": 0, "found": "no attempt was made"}]
+    entries[0]["sent_again"] = entries[0].get("sent_again", 0) + 1
+    return to_json(entries).decode()
 
 
 def _before_quarantine(flow: Flow) -> FlowStatus:

@@ -10,7 +10,7 @@ import attrs
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery
 from procession.engine.ids import Ids
-from procession.engine.turn import Turn, TurnFailed
+from procession.engine.turn import Turn, TurnFailed, shown
 from procession.errors import InvalidPayload, WiringError
 from procession.journal.rows import TimerRow
 from procession.primitives.codec import from_json, to_json
@@ -96,6 +96,8 @@ class Outbox:
                     parts.append(b'{"end":%s}' % to_json(effect.outcome))
             except (InvalidPayload, WiringError) as error:
                 raise TurnFailed(turn.name, str(error)) from error
+            except (TypeError, ValueError) as error:  # a name of a timer that is no text, for example
+                raise TurnFailed(turn.name, f"what it asked for can't be written: {shown(error)}") from error
         return Orders((b"[%s]" % b",".join(parts)).decode(), tuple(commands), tuple(timers), tuple(facts))
 
     def _command(self, delivery: Delivery, index: int, command: Command, commands: list[NewCommand]) -> bytes:

@@ -29,4 +29,4 @@ async def take_up(journal: Journal, registry: Registry, table: FlowTable, host: 
         if len(page) < _PAGE:
             break
         after = page[-1].id
-    host.recovering = False
+    host.recoveries -= 1

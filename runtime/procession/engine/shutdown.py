@@ -20,6 +20,7 @@ async def shut_down(life: Life, gateways: Gateways, watch: Watch, grace_s: float
     for submission in life.intake.close():
         submission.refuse(RuntimeClosed())
     gateways.hold()
+    life.timers.close()
     with trio.move_on_after(grace_s):
         while not life.idle() or gateways.running():
             await _stirred(watch)

@@ -74,6 +74,7 @@ class Timers:
         """Every stored timer up to here is loaded; None: all of them are."""
         self._reading: _Meanwhile | None = None
         self._changed = trio.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         return self._loaded
@@ -116,8 +117,8 @@ class Timers:
         flow.timers_stored = False
 
     async def run(self) -> None:
-        """Fire what is due, for ever."""
-        while True:
+        """Fire what is due, until closed."""
+        while not self._closed:
             self._changed = trio.Event()
             await self.fire_due()
             next_us = self._next_us()
@@ -131,12 +132,12 @@ class Timers:
 
     async def fire_due(self) -> None:
         """Append the events of all timers that are due, in order of their deadlines, page by page."""
-        while True:
+        while not self._closed:
             if not self._heap and self._horizon is not None:
                 await self._refill()
             now_us = self._clock.now_us()
             fired = 0
-            while self._heap and self._heap[0].due_us <= now_us and fired < _PAGE:
+            while self._heap and self._heap[0].due_us <= now_us and fired < _PAGE and not self._closed:
                 due = heapq.heappop(self._heap)
                 if self._is_live(due):
                     self._fire(due.timer)
@@ -147,6 +148,11 @@ class Timers:
                 await self._ledger.wait_durable(self._ledger.latest)
             elif self._heap or self._horizon is None:
                 return
+
+    def close(self) -> None:
+        """Fire no more: the runtime closes."""
+        self._closed = True
+        self._changed.set()
 
     async def load(self) -> None:
         """Load the timers that are due next; what is left stays in the journal."""

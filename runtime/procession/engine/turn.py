@@ -164,8 +164,17 @@ def describe(error: BaseException) -> str:
     if frame is not None:
         code = frame.tb_frame.f_code
         place = f" at {code.co_filename.rsplit('/', maxsplit=1)[-1]}:{frame.tb_lineno}"
-    text = " ".join(str(error).split())
+    text = shown(error)
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def shown(value: object) -> str:
+    """What foreign code calls itself, in one line that can be written down; it may fail even at that."""
+    try:
+        text = " ".join(str(value).split())
+    except Exception as error:  # noqa: BLE001 - as above
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
+    return text.encode("utf-8", "replace").decode()
 
 
 _EFFECTS = (Command, After, At, Cancel, End, Record)

@@ -14,7 +14,7 @@ from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
 from procession.errors import ProcessionError
-from procession.journal.rows import CommandRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
+from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.registry import Registry
@@ -113,6 +113,9 @@ class Turns:
             return
         self._ledger.touch(flow)
         flow.waiting[delivery.event.position] = delivery
+        if delivery.stored:  # it came as one of many that are pending
+            row = DeliveryRow(flow.id, delivery.event.position, "waiting", delivery.timer, delivery.marks)
+            self._ledger.filling.commit.deliveries[flow.id, delivery.event.position] = row
 
     def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"

@@ -32,13 +32,11 @@ class Unsettled:
         if refuse is not None:
             refuse.refuse(NotAccepted(str(error)))
         rejected = isinstance(error, CommitRejected)
-        for batch in life.ledger.unwritten():
+        for batch in life.ledger.abandon():
             held = [waiter for waiter in batch.released if isinstance(waiter, Submission) and waiter is not refuse]
             (self._again if rejected else self._submissions).extend(held)
             for waiter in batch.released:
                 waiter.failed(error)
-            if batch.done is not None:
-                batch.done.set()
         self._refuse_the_rest(life, error, again=rejected)
 
     def _refuse_the_rest(self, life: Life, error: Exception, *, again: bool) -> None:
@@ -53,14 +51,15 @@ class Unsettled:
 
     async def resolve(self, error: Exception) -> None:
         """Decide about each by what the journal holds, now that it can be read."""
-        held, self._submissions = self._submissions, []
-        for submission in held:
-            if submission.done.is_set():
-                continue
-            if await self._is_durable(submission):
-                submission.durable()
-            else:
-                submission.refuse(NotAccepted(str(error)))
+        while self._submissions:
+            submission = self._submissions[0]
+            if not submission.done.is_set():
+                durable = await self._is_durable(submission)
+                if durable:
+                    submission.durable()
+                else:
+                    submission.refuse(NotAccepted(str(error)))
+            self._submissions.remove(submission)
 
     def give_up(self, found: str) -> None:
         """The journal can't be read for too long: the outcome stays unknown."""

@@ -1,0 +1,49 @@
+"""Answers that could not be written yet; and the careful time, in which things run one by one until all rests."""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from procession.engine.life import Lasting, Life
+
+logger = logging.getLogger("procession")
+_CAREFUL_S_MAX = 60.0
+_LOOK_AGAIN_S = 0.02
+
+
+async def write_kept(lasting: Lasting, life: Life) -> None:
+    """Answers that came while the engine was held, or whose commit failed, are written first."""
+    while lasting.answers.kept:
+        await _write_one(lasting)
+    await life.ledger.wait_durable(life.ledger.latest)
+
+
+async def run_alone(lasting: Lasting, life: Life) -> None:
+    """While things run alone, answers are written one by one; when all has come to rest, the hurry begins again."""
+    logger.warning("starting carefully, one thing at a time: %s", life.solo.why)
+    until = trio.current_time() + _CAREFUL_S_MAX
+    while trio.current_time() < until:
+        if lasting.answers.kept:
+            async with life.solo.alone():
+                await _write_one(lasting)
+        elif life.idle() and life.solo.command is None and not lasting.gateways.has_ready():
+            break
+        else:
+            await trio.sleep(_LOOK_AGAIN_S)
+    life.solo.active = False
+    await write_kept(lasting, life)
+    lasting.gateways.resume()
+
+
+async def _write_one(lasting: Lasting) -> None:
+    verdict = lasting.answers.kept[0]
+    stored = await lasting.journal.command(verdict.handle.row.id)
+    lasting.answers.kept.remove(verdict)
+    if stored is None or stored.row.state != "open":
+        verdict.durable()
+    elif verdict.state == "cancelled":
+        verdict.withdraw()  # its flow is not cancelled: that stood in the same commit
+    else:
+        lasting.answers.write(verdict)
