@@ -123,16 +123,22 @@ def grouped(steps: Sequence[Group], size: int) -> list[Group]:
     return found
 
 
-def write(path: Path, product: Path, groups: Sequence[Group]) -> list[float]:
-    """Write them into a new file of the same schema; the seconds that each commit took."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.executescript(files("procession.journal").joinpath("sqlite.sql").read_text("utf-8"))
-        connection.execute("attach ? as product", (str(product),))
+class Floor:
+    """A new file of the same schema, to write groups into."""
+
+    def __init__(self, path: Path, product: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = full")
+        self._connection.executescript(files("procession.journal").joinpath("sqlite.sql").read_text("utf-8"))
+        self._connection.execute("attach ? as product", (str(product),))
         for table in _GIVEN:
-            connection.execute(f"insert into main.{table} select * from product.{table}")
-        connection.execute("detach product")
+            self._connection.execute(f"insert into main.{table} select * from product.{table}")
+        self._connection.execute("detach product")
+
+    def write(self, groups: Sequence[Group]) -> list[float]:
+        """One commit each; the seconds that each took."""
+        connection = self._connection
         took_s = []
         for group in groups:
             began = time.perf_counter()
@@ -143,6 +149,17 @@ def write(path: Path, product: Path, groups: Sequence[Group]) -> list[float]:
                     connection.executemany(statement, rows)
             connection.execute("commit")
             took_s.append(time.perf_counter() - began)
+        return took_s
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def write(path: Path, product: Path, groups: Sequence[Group]) -> list[float]:
+    """Write them into a new file; the seconds that each commit took. The file then holds what the product wrote."""
+    with closing(Floor(path, product)) as floor:
+        took_s = floor.write(groups)
+    assert_same(path, product)
     return took_s
 
 

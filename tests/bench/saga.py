@@ -6,6 +6,7 @@ Every step is durable before the next begins: one flow alone costs four commits,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from procession import (
     open_runtime,
     starts,
 )
-from tests.bench.figures import Figures, percentiles
 
+PAUSE_EVERY = 10
 _SENDERS = 8
 _BATCH = 64
 
@@ -147,22 +148,16 @@ async def _send(runtime: Runtime, batches: list[list[Outside]]) -> None:
         await runtime.publish(batch)
 
 
-async def one_after_another(path: Path, flows: int) -> list[float]:
-    """Milliseconds from each flow's publish to its end, while nothing else happens."""
+async def one_after_another(path: Path, flows: int, pause: Callable[[], None]) -> list[float]:
+    """Milliseconds from each flow's publish to its end, while nothing else happens; with pauses, not counted."""
     async with open_runtime(path, processes=[Order], gateways=[Warehouse(), Payments(), Carrier()]) as runtime:
         latencies_ms = []
         for number in range(flows):
             event = placed(number)
             began = time.perf_counter()
             await runtime.publish([event])
-            await runtime.flow(Order, f"{number:06}").wait_ended(10)
+            await runtime.flow(Order, f"{number:06}").wait_ended(60)
             latencies_ms.append(1000 * (time.perf_counter() - began))
+            if number % PAUSE_EVERY == PAUSE_EVERY - 1:
+                pause()
     return latencies_ms
-
-
-def measure(folder: Path, *, flows: int = 5000, idle_flows: int = 300) -> Figures:
-    """One round of both."""
-    idle_ms = trio.run(one_after_another, folder / "idle.db", idle_flows)
-    flows_per_s = trio.run(throughput, folder / "load.db", flows)
-    p50, p95, p99 = percentiles(idle_ms)
-    return {"flows_per_s": flows_per_s, "idle_ms_p50": p50, "idle_ms_p95": p95, "idle_ms_p99": p99}
