@@ -78,7 +78,7 @@ class FlowsSettings:
     """The flows in memory."""
 
     awake_max: int = int_knob(2_000, 1, 100_000, "Flows that are at work at one time.")
-    cached_max: int = int_knob(4_096, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
+    cached_max: int = int_knob(3_072, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
     mailbox_max: int = int_knob(256, 1, 100_000, "Deliveries in one mailbox; the rest is read from the journal.")
     turn_slice_ms: int = int_knob(10, 1, 1_000, "A flow lets others run after this long.")
     effects_per_turn_max: int = int_knob(1_000, 1, 100_000, "Effects that one reaction may yield.")
@@ -104,7 +104,7 @@ class ProcessesSettings:
 class TimersSettings:
     """Deadlines."""
 
-    loaded_max: int = int_knob(10_000, 1, 1_000_000, "Next deadlines in memory; the rest is read when they are near.")
+    loaded_max: int = int_knob(2_000, 1, 1_000_000, "Next deadlines in memory; the rest is read when they are near.")
     check_interval_s: float = float_knob(1, 0.01, 1, "Deadlines are compared with the wall clock at least this often.")
 
 
