@@ -101,6 +101,7 @@ class Intake:
         self._recent: dict[tuple[str, str], _Recent] = {}
         self._work = trio.Event()
         self._room = trio.Event()
+        self._line = trio.StrictFIFOLock()
         self._closed = False
         self._admitting: list[Submission] = []
 
@@ -109,22 +110,27 @@ class Intake:
         return not self._queue and not self._admitting
 
     async def submit(self, submission: Submission, *, wait: bool) -> None:
-        """Queue a submission, waiting for room.
+        """Queue a submission, waiting for room; those who wait get in in the order they came.
 
         Raises:
             Overloaded: there is no room and the caller asked not to wait.
             RuntimeClosed: the intake is closed.
         """
         size = len(submission.incoming)
-        while not self._closed and self._waiting and self._waiting + size > self._events_max:
-            if not wait:
-                raise Overloaded(retry_after_s=_RETRY_AFTER_S)
-            await self._room.wait()
-        if self._closed:
-            raise RuntimeClosed
-        self._waiting += size
-        self._queue.append(submission)
-        self._work.set()
+        if not wait and (self._line.locked() or self._is_full(size)):
+            raise Overloaded(retry_after_s=_RETRY_AFTER_S)
+        async with self._line:
+            while self._is_full(size):
+                await self._room.wait()
+            if self._closed:
+                raise RuntimeClosed
+            self._waiting += size
+            self._queue.append(submission)
+            self._work.set()
+
+    def _is_full(self, size: int) -> bool:
+        """One that is larger than the intake gets in when it is empty."""
+        return not self._closed and self._waiting > 0 and self._waiting + size > self._events_max
 
     def withdraw(self, submission: Submission) -> None:
         """Its sender left: where nothing of it is accepted yet, nothing of it will be."""
