@@ -152,7 +152,7 @@ class CommandWindow:
     def drop_far(self, horizon_us: int) -> None:
         """Leave to the journal what rests beyond the horizon, where others wait for room."""
         far = [handle for due_us, _, handle in self._resting if due_us > horizon_us and handle.state == "resting"]
-        if far and self.room < self._size_max // 2:
+        if far and not self._ordered and self.room < self._size_max // 2:
             for handle in far:
                 self.known.pop(handle.row.seq, None)
             dropped = set(map(id, far))

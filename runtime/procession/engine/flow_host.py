@@ -67,8 +67,8 @@ class FlowHost:
                 while flow.has_work() and self._may_run(flow):
                     if flow.acts:
                         await self._operator.apply(flow)
-                    elif flow.status == "quarantined":
-                        flow.mailbox.clear()
+                    elif flow.is_set_aside():
+                        await self._keep_back(flow)
                     elif flow.mailbox:
                         if self._solo.active:
                             await self._run_alone(flow)
@@ -96,6 +96,13 @@ class FlowHost:
                 return False
         return True
 
+    async def _keep_back(self, flow: Flow) -> None:
+        """What came for a flow in quarantine waits with its other events, in order."""
+        if not flow.mailbox:
+            await self._read_on(flow)
+        if flow.is_set_aside():
+            self._quarantine.keep_back(flow)
+
     async def _run_alone(self, flow: Flow) -> None:
         """Handle one delivery, with nothing else in its commit."""
         async with self._solo.alone(flow):
@@ -110,7 +117,9 @@ class FlowHost:
             elif await self._solo.mark(delivery):
                 self._turns.handle(flow, delivery)
             else:
-                self._quarantine.set_aside(flow, delivery, "crash", "the process died twice while this event ran alone")
+                self._quarantine.set_aside(
+                    flow, delivery, "crash", f"the process died {delivery.marks} times while this event ran alone"
+                )
 
     async def _load(self, flow: Flow) -> None:
         """Fold the flow from its steps; what a crash left undone of it stands before what is new."""

@@ -136,7 +136,7 @@ class GatewayHost:
             self.running -= 1
             self._stands_aside(handle)
             if doomed:
-                self.answers.gave_up(handle, "unknown", "the process died twice while this command ran alone")
+                self.answers.gave_up(handle, "unknown", "the process died again and again while this command ran alone")
             elif result is None:
                 self._interrupted(handle)
             else:

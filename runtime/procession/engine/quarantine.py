@@ -19,6 +19,8 @@ from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.quarantine")
 _REASON_CHARS_MAX = 500
+_NO_HANDLERS = frozenset({"given_up", "decode", "policy", "crash", "commit", "record"})
+"""Reasons to set a flow aside that are not the fault of a handler."""
 
 
 @attrs.define
@@ -67,16 +69,9 @@ class Quarantine:
         """Put a flow into quarantine with its unhandled events in order; `head` is the one that failed."""
         reason = reason[:_REASON_CHARS_MAX]
         self._mark(flow, reason)
-        filling = self._ledger.filling
-        for delivery in [] if head is None else [head, *flow.mailbox]:
-            if delivery.stored and not delivery.settled:
-                position = delivery.event.position
-                filling.commit.deliveries[flow.id, position] = DeliveryRow(
-                    flow.id, position, "quarantined", delivery.timer, 0
-                )
-        flow.mailbox.clear()
-        flow.waiting.clear()
-        flow.fired = 0
+        if head is not None:
+            flow.mailbox.put_first([head])
+        self.keep_back(flow)
         event = FlowSetAside(0 if head is None else head.event.position, reason)
         payload = to_json({"position": event.position, "reason": event.reason}).decode()
         cause = head.event if head is not None else None
@@ -94,10 +89,22 @@ class Quarantine:
     def set_aside_unread(self, flow: Flow, reason: str) -> None:
         """A flow that can't be folded is set aside at its version; its past can't be skipped."""
         self._mark(flow, reason[:_REASON_CHARS_MAX])
-        flow.mailbox.clear()
+        self.keep_back(flow)
+        logger.warning("flow %s can't be loaded: %s", flow.name, reason)
+
+    def keep_back(self, flow: Flow) -> None:
+        """The deliveries in the mailbox of a flow in quarantine wait in the journal, with its others."""
+        for delivery in flow.mailbox:
+            if delivery.stored and not delivery.settled:
+                position = delivery.event.position
+                self._ledger.filling.commit.deliveries[flow.id, position] = DeliveryRow(
+                    flow.id, position, "quarantined", delivery.timer, 0
+                )
+                flow.written_in = self._ledger.filling.number
+                self._ledger.wake()
+        flow.mailbox.refill((), more=flow.mailbox.more)
         flow.waiting.clear()
         flow.fired = 0
-        logger.warning("flow %s can't be loaded: %s", flow.name, reason)
 
     def _mark(self, flow: Flow, reason: str) -> None:
         flow.status, flow.reason = "quarantined", reason
@@ -106,6 +113,8 @@ class Quarantine:
         self._counters.flows_quarantined += 1
 
     def _count(self, flow: Flow, handler: str) -> None:
+        if handler in _NO_HANDLERS:
+            return  # no code of the process ran: an outage is not a bad deployment
         health = self._health.setdefault((flow.process, handler), _Health())
         health.failed += 1
         turns = health.failed + health.handled

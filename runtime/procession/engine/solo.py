@@ -1,8 +1,8 @@
 """Running things alone, one commit each: how a guilty item is found among many innocent ones.
 
 Needed twice: after a commit that was rejected for its data (rule 24), and after the process died more than once in a
-row (rule 25). While it is on, each delivery is stored and marked before its turn runs; what the process died of twice
-while it ran alone goes to quarantine.
+row (rule 25). While it is on, each delivery is stored and marked before its turn runs; what the process dies of again and again
+while it runs alone goes to quarantine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from procession.engine.flow import Delivery
 from procession.engine.ledger import Ledger
 from procession.journal.rows import DeliveryRow
 
-MARKS_MAX = 2
-"""Dying twice of the same delivery is its fault; once may be chance, a `kill -9` for example."""
+MARKS_MAX = 5
+"""Dying so often while the same thing runs alone is its fault; less often may be chance, a `kill -9` for example."""
 
 
 @attrs.define(eq=False)
