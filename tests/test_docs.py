@@ -6,6 +6,7 @@ A block that can't run is preceded by `<!-- no-run: reason -->`. A block may use
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import re
 import sys
@@ -52,6 +53,8 @@ def run_page(name: str, text: str) -> int:
     Line numbers in tracebacks are those of the page.
     """
     module = ModuleType("page_" + re.sub(r"\W", "_", name))
+    # As the interpreter does it for every module; 3.12 looks there for what a class body calls.
+    vars(module)["__builtins__"] = builtins
     # Annotations are resolved by the module of their class, so the page must be one while it runs.
     sys.modules[module.__name__] = module
     try:
