@@ -97,7 +97,8 @@ async def supervise(
                     actor.state, actor.last_error = "failed", str(leaf)
                     raise leaf from error
             on_failure(error)
-            actor.last_error = f"{type(error).__name__}: {error}"
+            found = next(leaves(error))
+            actor.last_error = f"{type(found).__name__}: {found}"
             now = trio.current_time()
             failures.append(now)
             while failures and failures[0] < now - policy.period_s:

@@ -23,7 +23,7 @@ from procession.engine.opening import Since, check_and_record
 from procession.engine.recovery import take_up
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
-from procession.engine.watch import Watch
+from procession.engine.watch import Watch, nowhere
 from procession.errors import (
     CommitFailed,
     CommitRejected,
@@ -133,7 +133,7 @@ class Engine:
         finally:
             self._end()
             with trio.CancelScope(shield=True):
-                clean = self._actor.state in ("starting", "ended")
+                clean = self._actor.state in ("starting", "ended") and not self.held
                 await (self._journal.close_clean() if clean else self._journal.close())
 
     async def close(self) -> None:
@@ -310,6 +310,7 @@ class Engine:
                 if life.solo.active:
                     nursery.start_soon(self._leave_solo, life)
                 self.life = life
+                self.watch.find = life.table.find
                 if not self._ready:
                     self._ready = True
                     task_status.started()
@@ -361,6 +362,7 @@ class Engine:
     def _drop(self, error: Exception, refuse: Submission | None = None) -> None:
         """Nothing in memory is used again; who waits hears of it once the journal was read."""
         self.life = None
+        self.watch.find = nowhere
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)

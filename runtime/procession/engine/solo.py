@@ -1,8 +1,8 @@
 """Running things alone, one commit each: how a guilty item is found among many innocent ones.
 
 Needed twice: after a commit that was rejected for its data (rule 24), and after the process died more than once in a
-row (rule 25). While it is on, each delivery is stored and marked before its turn runs; what the process dies of again and again
-while it runs alone goes to quarantine.
+row (rule 25). While it is on, each delivery is stored and marked before its turn runs; what the process dies of again
+and again while it runs alone goes to quarantine.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _fold_and_react(
         if yielded is not None:
             for effect in yielded:
                 if not isinstance(effect, _EFFECTS):
-                    problem = f"yielded {effect!r:.60}, which is no effect"
+                    problem = f"yielded {shown(effect, repr):.60}, which is no effect"
                     break
                 if type(effect) is End:
                     outcome = effect.outcome
@@ -151,7 +151,7 @@ def fold(reaction: Reaction | None, state: ProcessManager, event: Event) -> Proc
     except BaseException as error:
         raise TurnFailed(reaction.fold.name, describe(error)) from error
     if type(folded) is not type(state):
-        raise TurnFailed(reaction.fold.name, f"returned {folded!r:.60}, expected a {type(state).__name__}")
+        raise TurnFailed(reaction.fold.name, f"returned {shown(folded, repr):.60}, expected a {type(state).__name__}")
     return folded
 
 
@@ -168,10 +168,10 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
-def shown(value: object) -> str:
+def shown(value: object, how: Callable[[object], str] = str) -> str:
     """What foreign code calls itself, in one line that can be written down; it may fail even at that."""
     try:
-        text = " ".join(str(value).split())
+        text = " ".join(how(value).split())
     except Exception as error:  # noqa: BLE001 - as above
         return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
     return text.encode("utf-8", "replace").decode()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import trio
 
+from procession.engine.flow import Flow
 from procession.engine.ledger import Batch
 from procession.errors import FlowQuarantined, RuntimeClosed
 from procession.journal.journal import JournalReader
@@ -32,6 +33,8 @@ class Watch:
         self._changed = trio.Event()
         self._closed = False
         self._position = 0
+        self.find: Callable[[str, str], Flow | None] = nowhere
+        """The flows in memory; set by each life."""
 
     def on_durable(self, batch: Batch) -> None:
         """Wake those who wait for what this batch holds."""
@@ -46,6 +49,7 @@ class Watch:
 
     def reset(self, position: int) -> None:
         """The engine starts anew from this durable position: everybody looks again."""
+        self.find = nowhere
         self._position = position
         for waiting in self._flows.values():
             waiting.woken.set()
@@ -79,7 +83,7 @@ class Watch:
             waiting = self._flows.setdefault(name, _Waiting())  # first subscribe, then look
             waiting.waiters += 1
             try:
-                row = (await self._journal.look_up((), (name,))).flows.get(name)
+                row = None if self._runs(process, key) else (await self._journal.look_up((), (name,))).flows.get(name)
                 if row is not None and row.outcome is not None:
                     return row.outcome
                 if row is not None and row.status == "quarantined" and not waiting.woken.is_set():
@@ -94,6 +98,11 @@ class Watch:
             if waiting.outcome is not None:
                 return waiting.outcome
 
+    def _runs(self, process: str, key: str) -> bool:
+        """Whether the flow is in memory and goes on there: then nothing durable can say otherwise."""
+        flow = self.find(process, key)
+        return flow is not None and flow.known and flow.outcome is None and not flow.is_set_aside()
+
     async def follow(self, after_position: int, page: int) -> AsyncIterator[EventRow]:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
         while True:
@@ -107,3 +116,7 @@ class Watch:
                     return
                 if until == self._position:
                     await waiting.wait()
+
+
+def nowhere(process: str, key: str) -> None:
+    """No life runs."""
