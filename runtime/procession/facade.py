@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -126,7 +126,7 @@ class Runtime:
         rows = await self.journal.events(after, limit, types)
         return [recorded_of(self._engine.registry, row) for row in rows]
 
-    async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
+    async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Durable events after a position, in order, as they come; ends when the runtime closes.
 
         Close it with `aclosing` where you leave it early.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import attrs
 import trio
@@ -103,7 +103,7 @@ class Watch:
         flow = self.find(process, key)
         return flow is not None and flow.known and flow.outcome is None and not flow.is_set_aside()
 
-    async def follow(self, after_position: int, page: int) -> AsyncIterator[EventRow]:
+    async def follow(self, after_position: int, page: int) -> AsyncGenerator[EventRow, None]:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
         while True:
             waiting, closed, until = self._changed, self._closed, self._position
