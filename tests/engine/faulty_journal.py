@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, Self
 
 import trio
 
@@ -31,6 +31,16 @@ class FaultyJournal(MemoryJournal):
         self.reopens = 0
         self.dead = False
         self.written: list[Commit] = []
+        self.dies_at = 0
+        """At this commit the process dies: before it is written, or where the number is negative, after it."""
+        self.on_death: Callable[[], None] = _unheard
+
+    @classmethod
+    def of(cls, journal: MemoryJournal) -> Self:
+        """The same journal, which from now on does as it is told here."""
+        made = cls()
+        made._store, made._epoch = journal._store, journal._epoch  # noqa: SLF001 - one journal, two faces
+        return made
 
     def count_anew(self, faults: dict[int, Fault]) -> None:
         """The next commit is number 1."""
@@ -39,12 +49,18 @@ class FaultyJournal(MemoryJournal):
     def kill(self) -> None:
         """From now on nothing is written: to whoever opens it again, the process died here."""
         self.dead = True
+        self.on_death()
 
     async def commit(self, commit: Commit) -> None:
         if self.dead:
             await trio.sleep_forever()
         self.commits += 1
         fault = self.faults.pop(self.commits, None)
+        if self.commits == abs(self.dies_at):
+            if self.dies_at < 0:
+                await super().commit(commit)
+            self.kill()
+            await trio.sleep_forever()
         if self.commit_s:
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.commit_s)
@@ -90,6 +106,5 @@ class FaultyJournal(MemoryJournal):
             await trio.sleep(self.read_s)
 
 
-def faults_at(numbers: Iterable[int], fault: Fault) -> dict[int, Fault]:
-    """The same fault at several commits."""
-    return dict.fromkeys(numbers, fault)
+def _unheard() -> None:
+    pass

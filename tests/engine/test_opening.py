@@ -1,0 +1,233 @@
+"""Rules 26 and 27: whether the classes fit the journal is known before anything is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+from procession import Attempt, Command, Effects, Event, Gateway, ProcessManager, on, starts
+from procession.errors import SchemaChanged, UnknownInJournal, WiringError
+from procession.journal.memory import MemoryJournal
+from tests.engine.tally import (
+    Armed,
+    Asked,
+    Audit,
+    Counted,
+    Done,
+    Opened,
+    Tally,
+    Work,
+    opened,
+    reasons,
+    settings,
+    story,
+)
+
+
+async def never(command: Work, attempt: Attempt) -> Done:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+async def history() -> MemoryJournal:
+    """A journal with two flows of `tally`, which only that process knew."""
+    journal = MemoryJournal()
+    async with opened(journal) as runtime:
+        await runtime.publish([Opened("a"), Counted("a", 1), Opened("b"), Counted("b", 2)])
+    return journal.reopened()
+
+
+async def test_a_process_that_is_new_to_history_must_say_since_when(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    with pytest.raises(WiringError, match="say from where on"):
+        async with opened(journal, processes=[Tally, Audit]):
+            pass
+    assert (await journal.reopened().concerns())[0].process == "tally"
+
+
+async def test_since_now_leaves_history_alone(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    async with opened(journal, processes=[Tally, Audit], since={"audit": "now"}) as runtime:
+        await runtime.publish(Counted("a", 3))
+        await runtime.drain()
+        assert await story(runtime, "a", "audit") == ["counted 3"]
+
+
+async def test_since_a_position_takes_up_what_came_after_it(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    async with opened(journal, processes=[Tally, Audit], since={"audit": 2}, settings=settings()) as runtime:
+        await runtime.publish(Counted("b", 9))
+        await runtime.drain()
+        assert await story(runtime, "a", "audit") == []
+        assert await story(runtime, "b", "audit") == ["opened", "counted 2", "counted 9"]
+
+
+async def test_since_is_asked_once(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    async with opened(journal, processes=[Tally, Audit], since={"audit": "now"}):
+        pass
+    async with opened(journal.reopened(), processes=[Tally, Audit]) as runtime:
+        assert await reasons(runtime) == []
+
+
+async def test_a_type_that_newly_concerns_a_process_must_say_since_when(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, processes=[small()], gateways=[]) as runtime:
+        await runtime.publish(Opened("a"))
+    with pytest.raises(WiringError, match=r"tally\.counted"):
+        async with opened(journal.reopened(), processes=[grown()], gateways=[]):
+            pass
+
+
+async def test_a_process_that_is_not_given_must_not_be_named(autojump_clock: trio.testing.MockClock) -> None:
+    with pytest.raises(WiringError, match="'nobody'"):
+        async with opened(MemoryJournal(), since={"nobody": "now"}):
+            pass
+
+
+async def test_a_live_flow_of_a_process_that_is_gone_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    with pytest.raises(UnknownInJournal, match="2 open flows of process 'tally'"):
+        async with opened(journal, processes=[Audit], since={"audit": "now"}):
+            pass
+    assert not [row for row in await journal.reopened().concerns() if row.process == "audit"], "nothing was written"
+
+
+async def test_an_open_command_whose_gateway_is_gone_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, processes=[Asking], gateways=[JobDesk()]) as runtime:
+        await runtime.pause_gateway("jobs", by="ann", why="so that it stays open")
+        await runtime.publish(Opened("a"))
+    with pytest.raises(UnknownInJournal, match=r"1 open commands of type 'job\.do'"):
+        async with opened(journal.reopened(), processes=[NoLongerAsking], gateways=[]):
+            pass
+
+
+async def test_an_open_command_of_an_older_version_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, processes=[Asking], gateways=[JobDesk()]) as runtime:
+        await runtime.pause_gateway("jobs", by="ann", why="so that it stays open")
+        await runtime.publish(Opened("a"))
+    with pytest.raises(UnknownInJournal, match=r"'job\.do' version 1"):
+        async with opened(journal.reopened(), processes=[NoLongerAsking], gateways=[NewJobDesk()]):
+            pass
+
+
+async def test_a_deadline_whose_type_is_gone_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    journal = MemoryJournal()
+    async with opened(journal) as runtime:
+        await runtime.publish([Opened("a"), Armed("a", "tea", 60)])
+    with pytest.raises(UnknownInJournal, match=r"1 open deadlines of type 'tally\.rang'"):
+        async with opened(journal.reopened(), processes=[deaf()], gateways=[]):
+            pass
+
+
+async def test_a_class_whose_shape_changed_is_refused_with_the_field(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+
+    class Counted2(Event, name="tally.counted"):
+        key: str
+        number: str
+
+    with pytest.raises(SchemaChanged, match="field number was int and is str"):
+        async with opened(journal, processes=[concerned_by(Counted2)], gateways=[]):
+            pass
+
+
+async def test_a_refused_start_leaves_the_journal_as_it_was(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    with pytest.raises(WiringError):
+        async with opened(journal, processes=[Tally, Audit]):
+            pass
+    async with opened(journal.reopened()) as runtime:
+        assert len(await runtime.events()) == 4
+        assert runtime.counters()["procession_commits_failed"] == 0
+
+
+async def test_two_classes_with_one_stored_name_are_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """Rule 35: a registry belongs to a runtime."""
+
+    class Other(Event, name="tally.counted"):
+        key: str
+
+    with pytest.raises(WiringError, match="two event classes"):
+        async with opened(MemoryJournal(), events=[Other]):
+            pass
+    async with opened(MemoryJournal(), processes=[concerned_by(Other)], gateways=[]) as runtime:
+        await runtime.publish(Other("a"))
+
+
+async def test_two_runtimes_live_in_one_process(autojump_clock: trio.testing.MockClock) -> None:
+    """Rule 35."""
+    async with opened(MemoryJournal()) as one, opened(MemoryJournal()) as other:
+        await one.publish([Opened("a"), Asked("a", (1,))])
+        await other.publish(Opened("b"))
+        await one.drain()
+        assert [flow.key for flow in await other.flows()] == ["b"]
+
+
+def small() -> type[ProcessManager]:
+    class Small(ProcessManager, name="small", key="key"):
+        @starts
+        def opened(self, opened: Opened) -> None: ...
+
+    return Small
+
+
+def grown() -> type[ProcessManager]:
+    class Grown(ProcessManager, name="small", key="key"):
+        @starts
+        def opened(self, opened: Opened) -> None: ...
+
+        @on
+        def counted(self, counted: Counted) -> None: ...
+
+    return Grown
+
+
+def deaf() -> type[ProcessManager]:
+    class Deaf(ProcessManager, name="tally", key="key", concerns=(Armed,)):
+        @starts
+        def opened(self, opened: Opened) -> None: ...
+
+    return Deaf
+
+
+def concerned_by(event: Any) -> type[ProcessManager]:  # noqa: ANN401 - a class made in a test
+    class Concerned(ProcessManager, name="tally", key="key", concerns=(event,)):
+        @starts
+        def opened(self, opened: Opened) -> None: ...
+
+    return Concerned
+
+
+class Job(Command, name="job.do"):
+    key: str
+
+
+class NewJob(Command, name="job.do", version=2):
+    key: str
+    urgent: bool = False
+
+
+class JobDesk(Gateway, name="jobs"):
+    async def job(self, job: Job) -> None: ...
+
+
+class NewJobDesk(Gateway, name="jobs"):
+    async def job(self, job: NewJob) -> None: ...
+
+
+class Asking(ProcessManager, name="asking", key="key"):
+    @starts
+    def opened(self, opened: Opened) -> Effects:
+        yield Job(opened.key)
+
+
+class NoLongerAsking(ProcessManager, name="asking", key="key"):
+    @starts
+    def opened(self, opened: Opened) -> None: ...
