@@ -45,6 +45,9 @@ from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
 from procession.primitives.handlers import starts as starts
+from procession.primitives.history import History as History
+from procession.primitives.invariant import Invariant as Invariant
+from procession.primitives.invariant import invariant as invariant
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
@@ -63,6 +66,8 @@ __all__ = [
     "FlowHandle",
     "FlowSummary",
     "Gateway",
+    "History",
+    "Invariant",
     "Outside",
     "Position",
     "ProcessManager",
@@ -78,6 +83,7 @@ __all__ = [
     "end",
     "ends",
     "folds",
+    "invariant",
     "on",
     "open_runtime",
     "record",

@@ -81,6 +81,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(process for wiring in wirings for process in wiring.processes),
         tuple(gateway for wiring in wirings for gateway in wiring.gateways),
         tuple(event for wiring in wirings for event in wiring.events),
+        tuple(rule for wiring in wirings for rule in wiring.invariants),
     )
 
 

@@ -6,6 +6,7 @@ import attrs
 
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
+from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 
 
@@ -20,3 +21,5 @@ class Wiring:
     gateways: tuple[Gateway, ...]
     events: tuple[type[Event], ...] = ()
     """Event types that no handler and no gateway names, but that may be published."""
+    invariants: tuple[Invariant, ...] = ()
+    """What must hold of every flow: explored, simulated, and watched live."""

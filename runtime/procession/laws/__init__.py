@@ -1,0 +1,1 @@
+"""Pure checks of the laws, each a function with a name."""
