@@ -48,6 +48,8 @@ from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
+from procession.primitives.lifts import Lift as Lift
+from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
@@ -68,6 +70,7 @@ __all__ = [
     "Gateway",
     "History",
     "Invariant",
+    "Lift",
     "Outside",
     "Position",
     "ProcessManager",
@@ -84,6 +87,7 @@ __all__ = [
     "ends",
     "folds",
     "invariant",
+    "lifts",
     "on",
     "open_runtime",
     "record",

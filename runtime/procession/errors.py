@@ -9,6 +9,7 @@ ProcessionError
 ├── PublishRefused           an event was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
+│   │   └── LiftFailed       a lift can't lift it
 │   ├── InvalidKey           a key can't be computed or is out of bounds
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
@@ -115,6 +116,16 @@ class InvalidPayload(PublishRefused):
 
     def __str__(self) -> str:
         return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+
+
+@attrs.define
+class LiftFailed(InvalidPayload):
+    """The lift of an old event raised, or returned something else. Mend the lift; the event stays as it came."""
+
+    lift: str
+
+    def __str__(self) -> str:
+        return f"an event {self.type!r} can't be lifted by {self.lift}: {self.found}; mend the lift"
 
 
 @attrs.define

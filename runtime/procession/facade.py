@@ -25,6 +25,7 @@ from procession.journal.sqlite import open_sqlite
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.publishing import Outside, Position, encode_all
@@ -197,6 +198,7 @@ async def open_runtime(
     processes: Sequence[type[ProcessManager]],
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
+    lifts: Sequence[AnyLift] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -211,6 +213,7 @@ async def open_runtime(
         processes: the process managers.
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
+        lifts: from event types of old to those that handlers take.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -225,7 +228,7 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events)
+    registry = build_registry(processes, gateways, events, lifts)
     if isinstance(journal, str | Path):
         journal = await open_sqlite(
             str(journal),

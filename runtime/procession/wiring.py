@@ -17,6 +17,7 @@ from procession.engine.opening import Since
 from procession.errors import WiringError
 from procession.facade import Runtime, open_runtime
 from procession.journal.journal import Journal
+from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 
@@ -82,7 +83,13 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(gateway for wiring in wirings for gateway in wiring.gateways),
         tuple(event for wiring in wirings for event in wiring.events),
         tuple(rule for wiring in wirings for rule in wiring.invariants),
+        tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
     )
+
+
+def registry_of(wiring: Wiring) -> Registry:
+    """All classes of a wiring; raises as `build_registry`."""
+    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts)
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +106,7 @@ async def open_wired(
         processes=wiring.processes,
         gateways=wiring.gateways,
         events=wiring.events,
+        lifts=wiring.lifts,
         settings=settings,
         since=since,
     ) as runtime:

@@ -20,10 +20,10 @@ from procession.daemon.stopping import Stop, run_stoppable
 from procession.errors import IdReused, ProcessionError, PublishRefused
 from procession.facade import Runtime
 from procession.journal.rows import JournalCounts
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registry import Registry
 from procession.publishing import Outside, encode_all
 from procession.settings import IntakeSettings
-from procession.wiring import load_wiring, open_wired
+from procession.wiring import load_wiring, open_wired, registry_of
 
 _IN_FLIGHT_MAX = 4
 _TICK_S = 0.1
@@ -69,7 +69,7 @@ class _Publish:
         self._size = size_of(self._file)
         self._limits: IntakeSettings = configuration.settings.intake
         self._wiring = load_wiring(configuration.settings)
-        self._registry: Registry = build_registry(self._wiring.processes, self._wiring.gateways, self._wiring.events)
+        self._registry: Registry = registry_of(self._wiring)
         self._tally = Tally()
         self._since = since_of(options)
 

@@ -90,7 +90,7 @@ class Engine:
             answers,
             Gateways(registry, hosts, answers, clock),
             self.watch,
-            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
         )
         self._unsettled = Unsettled(journal)
         self._ready = False

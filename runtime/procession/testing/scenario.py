@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import datetime
 import uuid
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -29,6 +30,7 @@ from procession.primitives.definition import Definition, compile_definition
 from procession.primitives.effects import After, At, Cancel, Effect, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import ACTS, CommandGivenUp, Event
+from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
 from procession.settings import Settings
@@ -47,6 +49,7 @@ def given(
     key: str | None = None,
     now: datetime.datetime = START,
     effects_max: int = EFFECTS_MAX,
+    lifts: Iterable[AnyLift] = (),
 ) -> Scenario:
     """A flow to which these events have happened, in this order; what it asked for by then is not compared.
 
@@ -56,12 +59,15 @@ def given(
         key: names the flow, where the first event has no key or several.
         now: the virtual time at which the history happens.
         effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
+        lifts: an event of an older type, given or not, is lifted before the flow sees it, as a runtime does.
 
     Raises:
         ValueError: an event belongs to another flow, or the process is not concerned by it.
+        LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
     flow = _Flow(compile_definition(process), key, now, effects_max)
+    flow.chains = Chains(lifts)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
@@ -235,6 +241,7 @@ class _Flow:
         self._state = definition.cls()
         self.timers: dict[str, _Timer] = {}
         self.waiting: list[Event] = []
+        self.chains = Chains()
         self._events = 0
         self._codec = Codec()
 
@@ -252,9 +259,10 @@ class _Flow:
         return other
 
     def take(self, event: Event) -> None:
+        event = self._lifted(event)
         self._route(event)
         for name, timer in self.timers.items():
-            if timer.event == event:
+            if self._lifted(timer.event) == event:
                 del self.timers[name]
                 break
         self._handle(event)
@@ -292,6 +300,7 @@ class _Flow:
     def _handle(self, event: Event) -> None:
         if self.broken is not None:
             return
+        event = self._lifted(event)
         reaction = self._definition.reaction(event)
         match place(self.life, reaction, event):
             case "step":
@@ -350,6 +359,16 @@ class _Flow:
     def _arm(self, name: str, due: datetime.datetime, event: Event) -> None:
         self._events += 1
         self.timers[name] = _Timer(due, self._events, event)
+
+    def _lifted(self, event: Event) -> Event:
+        if type(event) not in self.chains:
+            return event
+        self._check(event)
+        return self.chains.lifted(event, self._check)
+
+    def _check(self, event: Event) -> None:
+        self._codec.register(type(event))
+        self._codec.check(event)
 
     def _writable(self, thing: Event | Effect) -> None:
         """What the journal could not hold is found here, not in production."""
