@@ -87,11 +87,9 @@ def _of_fields(path: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) 
         yield f"{path.removesuffix('.') or 'the event'} had its fields in the order {', '.join(before)}"
 
 
-def _of_type(path: str, old: Type, new: Type) -> Iterator[str]:
+def _of_type(path: str, old: Any, new: Any) -> Iterator[str]:  # noqa: ANN401 - two types, as JSON
     if nameless(old) == nameless(new):
         return
-    before: Any  # JSON
-    after: Any
     match (old, new):
         case ({"fields": before}, {"fields": after}):
             yield from _of_fields(f"{path}.", before, after)
