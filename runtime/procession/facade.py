@@ -14,7 +14,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Since
+from procession.engine.opening import Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import NotAccepted, NotFound, OutcomeUnknown
@@ -237,6 +237,7 @@ async def open_runtime(
             readers=settings.journal.readers,
             unclean_period_s=settings.journal.unclean_period_s,
             wal_pages_max=settings.journal.wal_pages_max,
+            check=lambda reader: check(reader, registry, since or {}),
         )
     with _plain_errors():
         try:

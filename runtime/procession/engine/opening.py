@@ -9,8 +9,8 @@ import attrs
 
 from procession.engine.envelopes import message_of
 from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
-from procession.journal.journal import Journal
-from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, TypeRow, UnhandledRow
+from procession.journal.journal import Journal, JournalReader
+from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, Heads, TypeRow, UnhandledRow
 from procession.laws.schema_difference import changed_cure, differences, first_differences, in_words
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
@@ -24,8 +24,18 @@ _PAGE = 1000
 _SHOWN_MAX = 5
 
 
-async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
-    """Refuse what does not fit, before anything is written; then record what is new.
+@attrs.frozen
+class Opening:
+    """What a journal does not know yet, once it is known that it fits."""
+
+    types: tuple[TypeRow, ...]
+    starts: Mapping[tuple[str, str], int]
+    """(process, event type) -> the position from which on it is concerned."""
+    heads: Heads
+
+
+async def check(journal: JournalReader, registry: Registry, since: Mapping[str, Since]) -> Opening:
+    """Refuse what does not fit, before anything is written.
 
     Args:
         since: for processes (by stored name) that this journal does not know, or that are newly concerned by
@@ -40,11 +50,17 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
-    starts = _new_concerns(registry, concerns, since, heads.position)
+    return Opening(tuple(new_types), _new_concerns(registry, concerns, since, heads.position), heads)
+
+
+async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
+    """Refuse what does not fit, as `check` does; then record what is new."""
+    opening = await check(journal, registry, since)
+    heads = opening.heads
     commit = Commit()
-    commit.types.extend(new_types)
-    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in starts.items())
-    history = {name: start for name, start in starts.items() if start < heads.position}
+    commit.types.extend(opening.types)
+    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in opening.starts.items())
+    history = {name: start for name, start in opening.starts.items() if start < heads.position}
     if commit:
         if history:
             await _Backfill(journal, registry, history, heads.flow, now_us).run(commit, heads.position)
@@ -82,7 +98,7 @@ def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
     return (*changes, *differences(from_json(old.shape), schema_of(cls)))
 
 
-async def _check_in_use(journal: Journal, registry: Registry) -> None:
+async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
     missing = []
     for used in await journal.types_in_use():
         if used.kind == "command":
