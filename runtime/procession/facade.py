@@ -14,7 +14,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Since, check
+from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import NotAccepted, NotFound, OutcomeUnknown
@@ -229,6 +229,12 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, events, lifts)
+    opening: Opening | None = None
+
+    async def look(reader: JournalReader) -> None:
+        nonlocal opening
+        opening = await check(reader, registry, since or {})
+
     if isinstance(journal, str | Path):
         journal = await open_sqlite(
             str(journal),
@@ -237,7 +243,7 @@ async def open_runtime(
             readers=settings.journal.readers,
             unclean_period_s=settings.journal.unclean_period_s,
             wal_pages_max=settings.journal.wal_pages_max,
-            check=lambda reader: check(reader, registry, since or {}),
+            check=look,
         )
     with _plain_errors():
         try:
@@ -246,7 +252,7 @@ async def open_runtime(
             await journal.close()
             raise
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}))
+            await nursery.start(engine.run, dict(since or {}), opening)
             try:
                 yield Runtime(engine)
             finally:

@@ -53,9 +53,8 @@ async def check(journal: JournalReader, registry: Registry, since: Mapping[str, 
     return Opening(tuple(new_types), _new_concerns(registry, concerns, since, heads.position), heads)
 
 
-async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
-    """Refuse what does not fit, as `check` does; then record what is new."""
-    opening = await check(journal, registry, since)
+async def record(journal: Journal, registry: Registry, opening: Opening, now_us: int) -> None:
+    """Write down what the journal does not know yet; nobody has written to it since it was checked."""
     heads = opening.heads
     commit = Commit()
     commit.types.extend(opening.types)

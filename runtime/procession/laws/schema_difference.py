@@ -33,7 +33,7 @@ def first_differences(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[st
         if name in after and field != after[name]
     ]
     if not found and list(before) != list(after):
-        found.append(f"its fields were {', '.join(before)} and are in another order")
+        found.append(f"its fields were {', '.join(before)}, and are in another order")
     return tuple(found)
 
 
@@ -84,7 +84,8 @@ def _of_fields(path: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) 
             if was != now:
                 yield f"field {path}{name} had {was} and has {now}"
     if before.keys() == after.keys() and list(before) != list(after):
-        yield f"{path.removesuffix('.') or 'the event'} had its fields in the order {', '.join(before)}"
+        whose = f"the fields of {path.removesuffix('.')}" if path else "its fields"
+        yield f"{whose} were {', '.join(before)}, and are in another order"
 
 
 def _of_type(path: str, old: Any, new: Any) -> Iterator[str]:  # noqa: ANN401 - two types, as JSON

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import hashlib
 import math
 import re
@@ -219,8 +220,12 @@ def from_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
     return orjson.loads(text)
 
 
+@functools.cache
 def plain_values() -> Callable[[object, object], Any]:
-    """A function that tells what a value of an annotation is in JSON; it raises TypeError or ValueError for none."""
+    """A function that tells what a value of an annotation is in JSON; it raises ValueError where it is none.
+
+    Made once: a converter costs more than all else that a schema takes.
+    """
     converter = _converter(detailed=False)
 
     def plain(value: object, annotation: object) -> Any:  # noqa: ANN401 - JSON
