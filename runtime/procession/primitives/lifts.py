@@ -55,6 +55,7 @@ class Lift(Generic[OldT, NewT]):
 
 
 AnyLift = Lift[Any, Any]
+_NO_PLAIN_DEFS = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def lifts(function: Callable[[OldT], NewT]) -> Lift[OldT, NewT]:
@@ -71,10 +72,8 @@ def lifts(function: Callable[[OldT], NewT]) -> Lift[OldT, NewT]:
         DefinitionError: it can't lead from an old type to a newer one; says why.
     """
     site, name = function_site(function), function.__qualname__
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    if any(kind(function) for kind in _NO_PLAIN_DEFS):
         raise DefinitionError(site, name, "is no plain def", "a lift is pure: it takes the old event, returns the new")
-    if inspect.isasyncgenfunction(function):
-        raise DefinitionError(site, name, "is async", "a lift is pure: it takes the old event, returns the new")
     parameters = [parameter.name for parameter in inspect.signature(function).parameters.values()]
     if len(parameters) != 1:
         raise DefinitionError(site, name, f"takes {len(parameters)} parameters", "a lift takes the old event alone")
