@@ -5,6 +5,7 @@ ProcessionError
 ├── WiringError              classes can't work together, or not with this journal
 │   ├── SchemaChanged        a stored name has another shape than the journal knows
 │   └── UnknownInJournal     the journal needs types that are not registered
+├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
 ├── PublishRefused           an event was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
@@ -77,6 +78,18 @@ class SchemaChanged(WiringError):
 @attrs.define
 class UnknownInJournal(WiringError):
     """Open commands, timers, deliveries or flows need types that are not registered; nothing was written."""
+
+
+@attrs.define
+class SchemaFileUnreadable(ProcessionError):
+    """A `schemas.json` can't be read; it was not touched. Restore it from version control."""
+
+    path: str
+    found: str
+    cure: str = "restore it: only `procession schemas --write` writes it"
+
+    def __str__(self) -> str:
+        return f"{self.path} is no file of schemas ({self.found}); {self.cure}"
 
 
 @attrs.define

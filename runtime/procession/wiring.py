@@ -30,6 +30,11 @@ def load_wiring(settings: Settings, kind: Kind = "production") -> Wiring:
     Raises:
         WiringError: a module can't be imported, or has no `wire_production` / `wire_testing`.
     """
+    return combine([wiring for _, wiring in load_modules(settings, kind)])
+
+
+def load_modules(settings: Settings, kind: Kind = "production") -> list[tuple[ModuleType, Wiring]]:
+    """Each module that the settings name, with what it wires; raises as `load_wiring`."""
     if not settings.modules:
         raise WiringError(
             "the settings name no modules", 'write modules = ["flows.order_fulfilment"] into the settings'
@@ -38,7 +43,8 @@ def load_wiring(settings: Settings, kind: Kind = "production") -> Wiring:
         path = str(Path(folder).resolve())
         if path not in sys.path:
             sys.path.insert(0, path)
-    return combine([wiring_of(_import(name, settings.import_paths), settings, kind) for name in settings.modules])
+    modules = [_import(name, settings.import_paths) for name in settings.modules]
+    return [(module, wiring_of(module, settings, kind)) for module in modules]
 
 
 def wiring_of(module: ModuleType, settings: Settings, kind: Kind = "production") -> Wiring:

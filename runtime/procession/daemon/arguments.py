@@ -22,9 +22,11 @@ VERBS: dict[str, str] = {
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
     "new": "procession.daemon.verb_new",
+    "schemas": "procession.daemon.verb_schemas",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
+_FORMATS = ("list", "jsonschema", "linkml")
 _STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
 _USAGE = 2
 _INVALID = re.compile(r"invalid choice: '(?P<given>[^']*)'")
@@ -132,6 +134,10 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
     backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
     verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")
+    schemas = verb("schemas", "Print the schemas of the flows' events and commands, or write them beside the flows.")
+    schemas.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the configuration names")
+    schemas.add_argument("--format", choices=_FORMATS, default="list", help="default: list, one type a line")
+    schemas.add_argument("--write", action="store_true", help="add what is new to schemas.json beside the modules")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:

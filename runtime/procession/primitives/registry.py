@@ -43,6 +43,8 @@ class Registry:
     chains: Chains = attrs.field(factory=Chains)
     """The lifts."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
+    _named: frozenset[type[Event]] = frozenset()
+    """Event types that handlers, gateways or `events` name, before the lifts."""
     _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
@@ -78,24 +80,29 @@ class Registry:
         return self._older_names.get(name, ())
 
     def add_lifts(self) -> None:
-        """Register the types of the lifts, once all that handlers take is registered.
+        """Register the types of the lifts; all that is named otherwise is registered."""
+        self._named = frozenset(self.events.values())
+        for lift in self.chains:
+            newest = self.chains.newest(lift.old)
+            name = stored_of(newest).name
+            names = {stored_of(older).name for older in self.chains.older(newest)} - {name}
+            self._older_names[name] = tuple(sorted(names))
+            self.add_event(lift.old)
+            self.add_event(lift.new)
+
+    def check_lifts(self) -> None:
+        """Refuse lifts to what nobody takes: old events would be seen by nobody, in silence.
 
         Raises:
-            WiringError: nobody takes what a lift leads to.
+            WiringError: says which.
         """
         for lift in self.chains:
             newest = self.chains.newest(lift.old)
-            stored = stored_of(newest)
-            if self.events.get((stored.name, stored.version)) is not newest:
+            if newest not in self._named:
                 raise WiringError(
                     f"{lift.site}: {lift.name} leads to {newest.__name__}, which no handler and no gateway names",
                     f"handle {newest.__name__}, or name it in events=",
                 )
-            names = {stored_of(older).name for older in self.chains.older(newest)} - {stored.name}
-            self._older_names[stored.name] = tuple(sorted(names))
-        for lift in self.chains:
-            self.add_event(lift.old)
-            self.add_event(lift.new)
 
     def add_event(self, cls: type[Event]) -> None:
         """Register an event class, whole: its fields are checked, its codec hooks built."""
@@ -143,6 +150,7 @@ def build_registry(
         WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes.
     """
     registry = gather(processes, gateways, events, lifts)
+    registry.check_lifts()
     for process in processes:
         _check_receivers(registry, process)
     return registry
