@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_USAGE)
 
     def _meant(self, message: str) -> str:
-        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES]), (_UNRECOGNIZED, self.known_options())):
+        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES, *_FORMATS]), (_UNRECOGNIZED, self.known_options())):
             found = pattern.search(message)
             near = difflib.get_close_matches(found["given"], known, n=1) if found else []
             if near:

@@ -14,7 +14,7 @@ from procession.primitives.schema import Type, nameless
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
-_WORDS: dict[str, dict[str, Any]] = {
+WORDS: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
     "int": {"type": "integer", "minimum": _INT_MIN, "maximum": _INT_MAX},
     "float": {"type": "number"},
@@ -96,7 +96,7 @@ def _is_no_value(default: dict[str, Any]) -> bool:
 def _type(kind: Type, names: Names, above: tuple[str, ...]) -> dict[str, Any]:  # noqa: PLR0911 - a table, read downwards
     match kind:
         case str():
-            return _WORDS.get(kind, {})
+            return WORDS.get(kind, {})
         case {"list": inner}:
             return {"type": "array", "items": _type(inner, names, above)}
         case {"set": inner}:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from procession.daemon.json_schema import Names, description_of
+from procession.daemon.json_schema import WORDS, Names, description_of
 from procession.laws.schemas import Entry, entry_of
 from procession.primitives.codec import to_json
 from procession.primitives.schema import Type
@@ -21,10 +21,10 @@ _WORDS = {
     "float": "float",
     "bool": "boolean",
     "bytes": "string",
-    "Decimal": "decimal",
+    "Decimal": "string",
     "datetime": "datetime",
     "date": "date",
-    "time": "time",
+    "time": "string",
     "timedelta": "integer",
     "UUID": "string",
 }
@@ -34,7 +34,12 @@ _KINDS = {
     "command": ("Command", "A wish, addressed to one gateway."),
 }
 _ANY = "Any"
-_UNIT = {"timedelta": {"unit": {"ucum_code": "us"}}}
+_MORE: dict[str, dict[str, Any]] = {
+    "Decimal": {"pattern": WORDS["Decimal"]["pattern"]},
+    "time": {"pattern": WORDS["time"]["pattern"]},
+    "timedelta": {"unit": {"ucum_code": "us"}},
+}
+"""Decimals are texts in JSON, and LinkML's own times have an offset."""
 
 
 def linkml_of(messages: Iterable[type], name: str = "procession_schemas") -> dict[str, Any]:
@@ -131,7 +136,7 @@ class _Schema:
     def _range(self, kind: Type, hint: str, above: tuple[str, ...]) -> dict[str, Any]:
         match kind:
             case str():
-                return {"range": _WORDS.get(kind, _ANY), **_UNIT.get(kind, {})}
+                return {"range": _WORDS.get(kind, _ANY), **_MORE.get(kind, {})}
             case {"literal": values}:
                 return self._enum(hint, {str(value): value for value in values})
             case {"enum": name, "values": values}:

@@ -154,11 +154,11 @@ def _entry(data: dict[str, object], lines: Sequence[str]) -> Entry:
         raise TypeError(f"the entry of {name!r} has a value of a wrong type")
     if not isinstance(data["fields"], list):
         raise TypeError(f"the fields of {name!r} are no list")
-    return Entry(name, version, kind, mark, schema, _line_of(name, version, lines))
+    return Entry(name, version, kind, mark, schema, _line_of(name, version, kind, lines))
 
 
-def _line_of(name: str, version: int, lines: Sequence[str]) -> int:
-    begins = f'"name": {json.dumps(name, ensure_ascii=False)}, "version": {version},'
+def _line_of(name: str, version: int, kind: str, lines: Sequence[str]) -> int:
+    begins = _json({"name": name, "version": version, "kind": kind})[1:-1]
     return next((number for number, line in enumerate(lines, 1) if begins in line), 1)
 
 
