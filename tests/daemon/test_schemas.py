@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml  # type: ignore[import-untyped]  # as above
 from procession.daemon.cli import main
 from procession.daemon.schema_files import schema_findings, schema_folders
 from procession.settings import Settings, load_settings
-from tests.daemon.command import CONFIG, ROOT, run, run_json
+from tests.daemon.command import CONFIG, ROOT, run, run_json, written
 
 FLOW = '''
 """A flow of its own."""
@@ -62,6 +63,7 @@ class Here:
             patch.chdir(self.folder)
             patch.setattr(sys, "path", [*sys.path])
             patch.setattr(sys, "dont_write_bytecode", True)
+            patch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
             for name in [name for name in sys.modules if name.split(".")[0] in ("first", "second")]:
                 patch.delitem(sys.modules, name)
             assert main(["schemas", "--config", "flows.toml", *map(str, arguments)]) == code
@@ -168,6 +170,19 @@ def test_all_types_are_printed_as_one_linkml_schema(here: Here) -> None:
     as_json = here.json("--format", "linkml")
     assert yaml.safe_load(here.run("--format", "linkml")) == as_json
     assert as_json["classes"]["AOpened"]["attributes"]["key"] == {"range": "string", "required": True}
+
+
+def test_an_event_that_names_an_older_schema_is_published_as_that_and_lifted(project: Path) -> None:
+    event: dict[str, object] = {"specversion": "1.0", "id": "1", "source": "till", "type": "A.closed"}
+    event["data"] = {"key": "1"}
+    begun = event | {"id": "0", "type": "A.opened"}
+    older = event | {"dataschema": "urn:procession:event:A.closed:1"}
+    new = run_json("publish", written(project / "a", [begun, event]), "--config", "flows.toml", cwd=project, code=2)
+    run_json("publish", written(project / "b", [begun, older]), "--config", "flows.toml", cwd=project)
+
+    assert "required field missing @ $.why" in new["error"]
+    (flow,) = run_json("ls", "--config", "flows.toml", cwd=project)["flows"]
+    assert flow["status"] == "ended"
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ class _Publish:
     def _decoded(self, name: str, line: Line, *, checked: bool) -> Outside:
         try:
             found = parse(line.text)
-            event = self._registry.codec.structure(self._registry.event_class(found.type), found.data)
+            event = self._registry.codec.structure(self._registry.event_class(found.type, found.version), found.data)
             outside = Outside(event, found.id, found.source, found.trace, found.data)
             if not checked:
                 encode_all(self._registry, self._limits, (outside,))
