@@ -11,6 +11,7 @@ connection's thread.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
@@ -125,12 +126,41 @@ def _settle(answered: asyncio.Future[Any], result: object, error: Exception | No
         answered.set_exception(error)
 
 
+class _Bell:
+    """Wakes the one trio task that waits for it, from another thread: one turn of the scheduler.
+
+    trio's own way into its thread, `run_sync_soon`, takes three: one to hear of it, one to run it, one to wake the task.
+    """
+
+    def __init__(self) -> None:
+        self._heard, self._rung = socket.socketpair()
+        self._heard.setblocking(False)  # noqa: FBT003 - positional only
+        self._rung.setblocking(False)  # noqa: FBT003 - as above
+
+    def ring(self) -> None:
+        """From any thread, also when nobody waits any more."""
+        with suppress(OSError):  # full: it rings; closed: nobody is left
+            self._rung.send(b"\0")
+
+    async def wait(self) -> None:
+        """Until it rings. It may have rung for somebody who left: look whether what you wait for is there."""
+        await trio.lowlevel.wait_readable(self._heard)
+        with suppress(BlockingIOError):
+            self._heard.recv(_RINGS_MAX)
+
+    def close(self) -> None:
+        self._heard.close()
+        self._rung.close()
+
+
 class _Call(Generic[T]):
     """One answer on its way from another thread to a waiting trio task; the first one counts."""
 
-    def __init__(self, token: trio.lowlevel.TrioToken, done: Callable[[], None] | None) -> None:
+    def __init__(self, token: trio.lowlevel.TrioToken, done: Callable[[], None] | None, bell: _Bell | None) -> None:
         self._token = token
         self._done = done
+        self._bell = bell
+        """None: the caller is told by way of trio's queue."""
         self._answered = trio.Event()
         self._results: list[T] = []
         self._errors: list[BaseException] = []
@@ -145,6 +175,10 @@ class _Call(Generic[T]):
             self._tell()
 
     def _tell(self) -> None:
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
+            return
         try:
             self._token.run_sync_soon(self._end)
         except trio.RunFinishedError:
@@ -153,16 +187,33 @@ class _Call(Generic[T]):
     def _end(self) -> None:
         if self._done is not None:
             self._done()
+            self._done = None
         self._answered.set()
 
     async def wait(self) -> T:
-        await self._answered.wait()
+        """The answer. A caller that leaves is told of, all the same, by `done`."""
+        if self._bell is None:
+            await self._answered.wait()
+        else:
+            await self._listen(self._bell)
         if self._errors:
             try:
                 raise self._errors[0]
             finally:
                 self._errors.clear()  # no cycle of error, frame and list
         return self._results[0]
+
+    async def _listen(self, bell: _Bell) -> None:
+        try:
+            if self._results or self._errors:
+                await trio.lowlevel.checkpoint()
+            while not self._results and not self._errors:
+                await bell.wait()
+        finally:
+            # In this order: whoever answers from now on, and finds no bell, comes by way of trio's queue.
+            self._bell = None
+            if self._results or self._errors:
+                self._end()
 
 
 class LoopThread:
@@ -175,6 +226,8 @@ class LoopThread:
         self._token = trio.lowlevel.current_trio_token()
         self._ending: Callable[[], Awaitable[None]] | None = None
         self._over = trio.Event()
+        self._bells: list[_Bell] = []
+        """Those that nobody waits for."""
         self._thread = threading.Thread(target=self._main, name=f"procession-journal {name}", daemon=True)
         self._thread.start()
         trio.lowlevel.spawn_system_task(self._guard, name=f"journal guard {name}")
@@ -194,6 +247,7 @@ class LoopThread:
             if self._thread.is_alive():
                 self._loop.call_soon_threadsafe(self._begin, self._end())
                 self._thread.join()
+            self._silence()
 
     def end_with(self, ending: Callable[[], Awaitable[None]]) -> None:
         """What to run in the loop before the thread ends: closing the connections."""
@@ -211,7 +265,7 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        call: _Call[T] = _Call(self._token, done)
+        call: _Call[T] = _Call(self._token, done, None)
 
         async def run() -> None:
             try:
@@ -231,7 +285,8 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        call: _Call[T] = _Call(self._token, done)
+        bell = self._bells.pop() if self._bells else _Bell()
+        call: _Call[T] = _Call(self._token, done, bell)
 
         def answering(connection: sqlite3.Connection) -> None:
             try:
@@ -243,7 +298,13 @@ class LoopThread:
             lane.stage(answering)
         except sqlite3.ProgrammingError as error:
             call.fail(error)
-        return await call.wait()
+        try:
+            return await call.wait()
+        finally:
+            if self._over.is_set() or len(self._bells) >= _BELLS_MAX:
+                bell.close()
+            else:
+                self._bells.append(bell)
 
     def start(self, work: Callable[[], Awaitable[object]]) -> None:
         """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""
@@ -283,4 +344,14 @@ class LoopThread:
             if self._thread.is_alive():
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
+            self._silence()
             await trio.lowlevel.checkpoint()
+
+    def _silence(self) -> None:
+        while self._bells:
+            self._bells.pop().close()
+
+
+_BELLS_MAX = 8
+"""Kept for the next calls; more are made where more calls wait at once."""
+_RINGS_MAX = 4096
