@@ -88,7 +88,7 @@ class FlowHost:
             if not self._ready:
                 return  # whoever ran meanwhile took the rest
             flow = self._ready.popleft()
-            if not self._must_wait(flow) and self._drain(flow) and not (flow.has_work() and self._may_run(flow)):
+            if not self._must_wait(flow) and self._drain(flow, until) and not (flow.has_work() and self._may_run(flow)):
                 self._leave(flow)
             else:
                 self._nursery.start_soon(self._run, flow, name=flow.name)
@@ -113,7 +113,7 @@ class FlowHost:
                 elif flow.mailbox:
                     if self._solo.active:
                         await self._run_alone(flow)
-                    elif not self._drain(flow):
+                    elif not self._drain(flow, trio.current_time() + self._slice_s):
                         await trio.lowlevel.checkpoint()
                 else:
                     await self._read_on(flow)
@@ -129,13 +129,12 @@ class FlowHost:
     def _may_run(self, flow: Flow) -> bool:
         return bool(flow.acts) or flow.process not in self._table.paused
 
-    def _drain(self, flow: Flow) -> bool:
+    def _drain(self, flow: Flow, until: float) -> bool:
         """Handle the mailbox; False where the slice of time was over first."""
-        until = trio.current_time() + self._slice_s
-        mailbox = flow.mailbox
-        while mailbox and not flow.acts and flow.status != "quarantined" and flow.process not in self._table.paused:
+        mailbox, paused = flow.mailbox, self._table.paused
+        while mailbox and not flow.acts and flow.status != "quarantined" and flow.process not in paused:
             self._turns.handle(flow, mailbox.take())
-            if trio.current_time() > until:
+            if mailbox and trio.current_time() > until:
                 return False
         return True
 

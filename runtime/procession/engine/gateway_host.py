@@ -25,6 +25,7 @@ logger = logging.getLogger("procession.gateways")
 _LOG_MAX = 20
 _FOUND_CHARS_MAX = 300
 _LOOK_AGAIN_S = 0.02
+_NEVER = float("inf")
 _SLICE_S = 0.01
 """A task that makes one attempt after another lets others run after this long."""
 
@@ -105,8 +106,10 @@ class GatewayHost:
 
     def _waits_alone(self) -> bool:
         """After the process died, commands run one at a time."""
-        desk = self.answers.desk
-        return desk is not None and desk.solo.active and desk.solo.command is not None
+        return self._is_solo() and self.answers.desk is not None and self.answers.desk.solo.command is not None
+
+    def _is_solo(self) -> bool:
+        return self.answers.desk is not None and self.answers.desk.solo.active
 
     def next_wake(self, now: float, now_us: int) -> float:
         """On trio's clock, when something may begin that may not now; infinity where only an event can tell."""
@@ -127,37 +130,41 @@ class GatewayHost:
             handle.scope.cancel()
 
     async def _attempts(self, handle: Handle | None) -> None:
-        """One attempt after another, as long as all goes well: a task for each would cost more than a quick answer."""
-        until = trio.current_time() + _SLICE_S
-        while handle is not None:
-            await self._attempt(handle)
-            if self.breaker.failures:
-                return  # the gateway's loop decides what may begin next
-            if trio.current_time() > until:
-                await trio.lowlevel.checkpoint()
-                until = trio.current_time() + _SLICE_S
-            handle = self._begin_next()
+        """One attempt after another, as long as all goes well: a task for each would cost more than a quick answer.
 
-    async def _attempt(self, handle: Handle) -> None:
+        They share a cancel scope: the one that is cancelled, or runs into its time-out, is the last.
+        """
+        until = trio.current_time() + _SLICE_S
+        with trio.CancelScope() as scope:
+            while handle is not None:
+                await self._attempt(handle, scope)
+                if self.breaker.failures or scope.cancel_called or self._is_solo():
+                    return  # the gateway's loop decides what may begin next
+                if trio.current_time() > until:
+                    scope.deadline = _NEVER
+                    await trio.lowlevel.checkpoint()
+                    until = trio.current_time() + _SLICE_S
+                handle = self._begin_next()
+
+    async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
         attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
         arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
         result: Result[object] | None = None
         doomed = False
+        handle.scope = scope
         try:
-            with trio.CancelScope() as scope:
-                handle.scope = scope
-                if not await self.answers.mark(handle):
-                    doomed = True
-                    return
-                scope.deadline = trio.current_time() + self.drive.timeout_s
-                if handle.method.is_async:
-                    result = await contained(lambda: method(*arguments))
-                else:
-                    result = await contained(lambda: self._in_thread(handle, method, arguments))
+            if not await self.answers.mark(handle):
+                doomed = True
+                return
+            scope.deadline = trio.current_time() + self.drive.timeout_s
+            if handle.method.is_async:
+                result = await contained(lambda: method(*arguments))
+            else:
+                result = await contained(lambda: self._in_thread(handle, method, arguments))
         finally:
-            handle.timed_out = trio.current_time() >= scope.deadline
+            handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
             self._stands_aside(handle)

@@ -129,7 +129,7 @@ def _settle(answered: asyncio.Future[Any], result: object, error: Exception | No
 class _Bell:
     """Wakes the one trio task that waits for it, from another thread: one turn of the scheduler.
 
-    trio's own way into its thread, `run_sync_soon`, takes three: one to hear of it, one to run it, one to wake the task.
+    trio's own way into its thread, `run_sync_soon`, takes three: to hear of it, to run it, to wake the task.
     """
 
     def __init__(self) -> None:
