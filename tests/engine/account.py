@@ -153,8 +153,10 @@ class Account(ProcessManager, name="account", key=key_of):
 
     @on(missing="wait")
     def credit(self, credited: Credited) -> Effects:
-        if credited.cents < 0:
+        if credited.cents == -1:
             yield cancel(Froze)
+        if credited.cents == -2:
+            yield after(timedelta(days=5), Froze(credited.account, "later"))
 
     @on
     def freeze(self, froze: Froze) -> None: ...

@@ -119,6 +119,14 @@ async def test_a_deadline_that_was_armed_under_an_older_name_is_cancelled_by_the
         assert await seen_by(runtime, clerk, "a") == ("-1 EUR", "1 EUR")
 
 
+async def test_a_deadline_that_was_armed_under_an_older_name_is_replaced_by_the_newer(autojump_clock: Clock) -> None:
+    clerk = Clerk()
+    async with today(await history(), clerk) as runtime:
+        await runtime.publish(Credited("a", -2, "EUR"))
+        await trio.sleep(timedelta(days=6).total_seconds())
+        assert await seen_by(runtime, clerk, "a") == ("-2 EUR", "1 EUR", "frozen later")
+
+
 async def test_a_process_that_is_new_takes_up_history_lifted(autojump_clock: Clock) -> None:
     clerk = Clerk()
     since: dict[str, Since] = {"account": "now", "ledger": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from functools import partial
 
 from procession.journal.rows import EventRow
 from procession.primitives.codec import from_json
@@ -42,7 +43,7 @@ def message_of(registry: Registry, row: EventRow) -> Event:
 
 def recorded_of(registry: Registry, row: EventRow) -> Recorded:
     """A stored event as callers see it; the envelope has the type it came with. Raises as `message_of` does."""
-    return Recorded(row.position, envelope_of(row), message_of(registry, row))
+    return Recorded(row.position, message_of(registry, row), partial(envelope_of, row))
 
 
 def time_of(microseconds: int) -> datetime.datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from procession.journal.rows import (
     ArmedTimer,
@@ -90,6 +90,15 @@ class JournalReader(Protocol):
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None
     ) -> list[EventRow]:
         """Events in order of position; only of these types where some are named."""
+        ...
+
+    async def columns(
+        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
+        """These columns of events (fields of `EventRow`, `position` among them to read on), in order of position.
+
+        For whoever folds many events and needs little of each: a few times quicker than whole rows.
+        """
         ...
 
     async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:

@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import attrs
 import trio
@@ -175,6 +176,13 @@ class MemoryJournal:
         store = await self._checkpoint()
         rows = [store.timers[flow, name] for name in store.timer_names.get(flow, ())]
         return sorted(rows, key=lambda row: (row.due_us, row.name))
+
+    async def columns(
+        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
+        assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
+        rows = await self.events(after_position, limit, types)
+        return [tuple(getattr(row, name) for name in names) for row in rows]
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None

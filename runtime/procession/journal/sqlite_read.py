@@ -200,6 +200,24 @@ def timers_of(connection: sqlite3.Connection, flow: int) -> list[TimerRow]:
 def events(
     connection: sqlite3.Connection, after_position: int, limit: int, types: Sequence[str], until_position: int | None
 ) -> list[EventRow]:
+    return list(map(EventRow._make, _events(connection, _EVENT, after_position, limit, types, until_position)))
+
+
+def columns(
+    connection: sqlite3.Connection, names: Sequence[str], after_position: int, limit: int, types: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
+    return _events(connection, ", ".join(names), after_position, limit, types, None)
+
+
+def _events(
+    connection: sqlite3.Connection,
+    names: str,
+    after_position: int,
+    limit: int,
+    types: Sequence[str],
+    until_position: int | None,
+) -> list[tuple[Any, ...]]:
     where, values = ["position > ?"], [after_position]
     parameters: list[object] = list(values)
     if types:
@@ -208,10 +226,9 @@ def events(
     if until_position is not None:
         where.append("position <= ?")
         parameters.append(until_position)
-    rows = connection.execute(
-        f"select {_EVENT} from event where {' and '.join(where)} order by position limit ?", (*parameters, limit)
-    )
-    return list(map(EventRow._make, rows))
+    return connection.execute(
+        f"select {names} from event where {' and '.join(where)} order by position limit ?", (*parameters, limit)
+    ).fetchall()
 
 
 def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:

@@ -203,6 +203,14 @@ class ReadingContract(JournalCase):
             assert [row.position for row in await journal.events(0, 99, ["even"], 5)] == [2, 4]
             assert [row.position for row in await journal.events(0, 1, ["even", "odd"])] == [1]
 
+    async def test_chosen_columns_of_events_come_by_position_and_type(self) -> None:
+        async with self.opened() as journal:
+            rows = [event(n, type="even" if n % 2 == 0 else "odd") for n in range(1, 7)]
+            await journal.commit(Commit(events=rows, unhandled=[unhandled(n) for n in range(1, 7)]))
+            found = await journal.columns(("position", "type"), 1, 3)
+            assert found == [(2, "even"), (3, "odd"), (4, "even")]
+            assert await journal.columns(("payload", "position"), 4, 9, ["even"]) == [(rows[5].payload, 6)]
+
     async def test_flows_are_found_by_all_that_a_query_names(self) -> None:
         async with self.opened() as journal:
             await journal.commit(started(1, 1))
