@@ -9,7 +9,7 @@ happen to a flow can be tried, with nothing running. Turns and places are the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from procession.errors import DefinitionError, InvalidKey, WiringError
 from procession.primitives.codec import Codec
@@ -23,12 +23,12 @@ from procession.primitives.site import class_site
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 from procession.testing.examples import VARIANTS_MAX, Examples
-from procession.testing.exploration import Exploration
-from procession.testing.judge import Judge
-from procession.testing.lens import Lens, LooksElsewhere
+from procession.testing.exploring.judge import Judge
+from procession.testing.exploring.lens import Lens, LooksElsewhere
+from procession.testing.exploring.report import Exploration
+from procession.testing.exploring.space import Bounds, Kind, Space, Tally
 from procession.testing.lone_flow import EFFECTS_MAX, LoneFlow
 from procession.testing.outcomes import Given, Outcomes, key_fields
-from procession.testing.space import Bounds, Space, Tally
 
 STATES_MAX = 100_000
 TURNS_MAX = 2_000_000
@@ -45,6 +45,7 @@ def explore(
     wiring: Wiring | None = None,
     start: Sequence[Event | type[Event]] | None = None,
     outside: Sequence[Event | type[Event]] | None = None,
+    repeated: Collection[type[Event]] = (),
     outcomes: Mapping[type[Command], Sequence[Given]] | None = None,
     invariants: Iterable[Invariant] = (),
     given_up: bool = True,
@@ -66,6 +67,8 @@ def explore(
         start: events that start the flow, or their classes; default: an example of each kind that `@starts` handles.
         outside: other events that come from outside, at any time; default: an example of each kind that the process
             is concerned by, that no gateway answers with, and that it does not bring about itself.
+        repeated: kinds of events from outside that come more than once in a flow's ordinary life: who waits for
+            another one is not stuck.
         outcomes: answers to commands, in place of those that the contracts allow; see `testing/outcomes.py`.
         invariants: what must hold after each turn.
         given_up: whether commands may be given up, as `refused` and as `unknown`.
@@ -90,7 +93,7 @@ def explore(
     taken = (*gateways, *(wiring.gateways if wiring is not None else ()))
     answers = Outcomes(taken, outcomes, given_up=given_up, variants_max=variants_max)
     _check_gateways(process, answers)
-    arriving = _Arriving(definition, answers, Examples(variants_max), start, outside)
+    arriving = _Arriving(definition, answers, Examples(variants_max), start, outside, repeated)
     lens = Lens(process, arriving.key, _rules(process, invariants, wiring))
     bounds = Bounds(states_max, turns_max, depth_max, arrivals_max)
     lone = LoneFlow(definition, Codec(), effects_max)
@@ -118,14 +121,16 @@ class _Arriving:
         examples: Examples,
         start: Sequence[Event | type[Event]] | None,
         outside: Sequence[Event | type[Event]] | None,
+        repeated: Collection[type[Event]],
     ) -> None:
         self.examples = examples
-        self.key = f"{definition.name}-1"
+        self.key = "1"
         self.without_key: list[str] = []
         self._definition = definition
         self._answers = answers.events
         self._own = {event for event in events_named(definition.cls) if event in definition.concerned}
         self._chosen = outside is not None
+        self._repeated = frozenset(repeated)
         self._kinds: dict[type[Event], tuple[Event, ...]] = {}
         if start is None:
             start = _by_name(event for event in definition.concerned if definition.reactions[event].start is not None)
@@ -139,9 +144,13 @@ class _Arriving:
             found = f"no event that starts {definition.cls.__name__} can be made up"
             raise WiringError(found, "give one, by start=[...]")
 
-    def kinds(self) -> tuple[tuple[Event, ...], ...]:
-        """Examples, a tuple for each kind; those that start a flow first."""
-        return tuple(events for events in self._kinds.values() if events)
+    def kinds(self) -> tuple[Kind, ...]:
+        """What may come; what starts a flow first."""
+        return tuple(
+            Kind(events, cls is not CancelRequested, cls in self._repeated, _is_handled(self._definition, cls))
+            for cls, events in self._kinds.items()
+            if events
+        )
 
     def widen(self, tally: Tally) -> bool:
         """Let events come from outside that handlers name, but that the flow did not bring about: was it any?"""
@@ -213,13 +222,19 @@ def _rules(
 ) -> tuple[Invariant, ...]:
     rules = tuple(invariants)
     for rule in rules:
-        if rule.process is not process:
+        if not issubclass(process, rule.process):
             raise WiringError(
                 f"the invariant {rule.name} ({rule.site}) is of {rule.process.__name__}, not of {process.__name__}",
                 "give invariants of the process that is explored",
             )
     wired = () if wiring is None else wiring.invariants
-    return tuple(dict.fromkeys((*rules, *(rule for rule in wired if rule.process is process))))
+    return tuple(dict.fromkeys((*rules, *(rule for rule in wired if issubclass(process, rule.process)))))
+
+
+def _is_handled(definition: Definition, event: type[Event]) -> bool:
+    """Whether a process has a handler for an event, and does not only see it."""
+    reaction = definition.reactions.get(event)
+    return reaction is not None and (reaction.start or reaction.on or reaction.fold) is not None
 
 
 def _by_name(events: Iterable[type[Event]]) -> list[type[Event]]:
@@ -242,9 +257,15 @@ def _report(
     unexplored.append(f"events from outside: each kind at most {bounds.arrivals_max} times (arrivals_max)")
     if any(handler.wants_envelope for handler in definition.cls.__handlers__):
         unexplored.append("envelopes: one time of admission, and one id for equal events")
-    notes = [f"{name} that is given up sets the flow aside, for a person" for name in sorted(judge.by_hand)]
-    notes += [f"{name} sets the flow aside, as the class says" for name in sorted(judge.by_policy)]
-    notes += [f"the deadline {name} is disarmed by the end of the flow" for name in sorted(judge.left_armed)]
+    notes = [
+        f"{', '.join(sorted(names))}: {said}"
+        for names, said in (
+            (judge.by_hand, "given up, it sets the flow aside for a person, since there is no handler for that"),
+            (judge.by_policy, "it sets the flow aside, as the class says"),
+            (judge.left_armed, "this deadline is disarmed by the end of the flow"),
+        )
+        if names
+    ]
     if lens.whole:
         notes.append("an invariant looks at whole turns, so no two ways to one state could be taken as one")
     return Exploration(

@@ -30,6 +30,7 @@ Refusal: TypeAlias = Literal["late", "missing", "already_started", "ignored", "w
 """What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
 listen any more, or lets it wait for its start."""
 EFFECTS_MAX = Settings().flows.effects_per_turn_max
+_WRITABLE_MAX = 1_000
 WAITING_MAX = Settings().flows.waiting_events_max
 
 
@@ -72,6 +73,8 @@ class LoneFlow:
     codec: Codec
     effects_max: int = EFFECTS_MAX
     waiting_max: int = WAITING_MAX
+    _writable: dict[int, Event] = attrs.field(factory=dict, init=False)
+    """Events that came before and can be written, by identity: an exploration has the same ones come ever again."""
 
     def take(self, standing: Standing, event: Event, envelope: Callable[[Event], Callable[[], Envelope]]) -> Course:
         """Handle one event, the facts that follow from it, and after a start what had waited for it."""
@@ -106,7 +109,11 @@ class LoneFlow:
         self, course: Course, event: Event, envelope: Callable[[Event], Callable[[], Envelope]], depth: int
     ) -> None:
         try:
-            self._writable(event)
+            if id(event) not in self._writable:
+                self._check(event)
+                if len(self._writable) >= _WRITABLE_MAX:
+                    self._writable.clear()
+                self._writable[id(event)] = event
             turn = run_turn(self.definition, course.state, event, course.life, envelope(event), self.effects_max)
             facts = self._facts(turn)
         except TurnFailed as failed:
@@ -137,7 +144,7 @@ class LoneFlow:
         """What a turn recorded; what the engine could not write is found here, not in production."""
         facts: list[Event] = []
         for effect in turn.effects:
-            self._writable(effect)
+            self._check(effect)
             if isinstance(effect, Record):
                 facts.append(effect.event)
             elif isinstance(effect, After | At) and self.definition.reaction(effect.event) is None:
@@ -145,7 +152,7 @@ class LoneFlow:
                 raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
         return facts
 
-    def _writable(self, thing: Event | Effect) -> None:
+    def _check(self, thing: Event | Effect) -> None:
         message = thing.event if isinstance(thing, After | At | Record) else thing
         if isinstance(message, CommandGivenUp):
             message = message.command

@@ -30,7 +30,7 @@ class Step:
         """In a word: `PaymentCaptured`."""
         if self.how == "is given up":
             given_up = self.events[0]
-            assert isinstance(given_up, CommandGivenUp)
+            assert isinstance(given_up, CommandGivenUp), "a command is given up by its own event"
             return f"CommandGivenUp[{type(self.command).__name__}] ({given_up.reason})"
         if not self.events:
             return f"{type(self.command).__name__} done"
@@ -43,8 +43,8 @@ class Step:
 
     @property
     def effects(self) -> tuple[Effect, ...]:
-        """What the flow asked for, in order."""
-        return tuple(effect for turned in self.turns for effect in turned.effects)
+        """What the flow asked for, in order; its end apart."""
+        return tuple(effect for turned in self.turns for effect in turned.effects if not isinstance(effect, End))
 
     @property
     def outcome(self) -> str | None:
@@ -53,9 +53,12 @@ class Step:
 
     def __str__(self) -> str:
         """Events with their data, and what follows: one line."""
-        events = " and ".join(map(_event, self.events)) or "nothing"
         said = [*map(_effect, self.effects), *([f"ends {self.outcome!r}"] if self.outcome else [])]
-        return f"{events} {self.cause.removesuffix('is given up').strip()}".rstrip() + _arrow(", ".join(said))
+        if self.how == "is given up":
+            given_up = self.events[0]
+            assert isinstance(given_up, CommandGivenUp), "a command is given up by its own event"
+            return f"{self.command} is given up ({given_up.reason})" + _arrow(", ".join(said))
+        return f"{' and '.join(map(str, self.events)) or 'nothing'} {self.cause}" + _arrow(", ".join(said))
 
     def json(self) -> dict[str, object]:
         """For programs."""
@@ -63,7 +66,7 @@ class Step:
             "how": self.how,
             "events": [str(event) for event in self.events],
             "command": None if self.command is None else str(self.command),
-            "effects": [_effect(effect) for effect in self.effects if not isinstance(effect, End)],
+            "effects": [_effect(effect) for effect in self.effects],
             "handlers": [turned.handler for turned in self.turns],
             "outcome": self.outcome,
         }
@@ -89,22 +92,14 @@ def _arrow(text: str) -> str:
     return f" → {text}" if text else ""
 
 
-def _event(event: Event) -> str:
-    if isinstance(event, CommandGivenUp):
-        return f"{event.command} is given up ({event.reason})"
-    return str(event)
-
-
 def _effect(effect: Effect) -> str:
     match effect:
         case After(delay, event, _):
-            return f"after {delay} {event}"
+            return f"{event} in {delay}"
         case At(when, event, _):
-            return f"at {when} {event}"
+            return f"{event} at {when}"
         case Cancel(name):
             return f"cancel {name}"
         case Record(event):
             return f"record {event}"
-        case End(outcome):
-            return f"end {outcome!r}"
     return str(effect)

@@ -1,8 +1,9 @@
 """The space of one flow: every standing that events can bring it to, breadth first, so that ways are shortest.
 
 Two ways to one standing are one way from there on. What is kept apart is the flow's state and life, its open commands,
-its armed deadlines, the events that wait for its start, what invariants have looked at, and how many events may still
-arrive from outside (a standing that is reached with more of them left covers the same one with fewer).
+its armed deadlines, the events that wait for its start, what invariants have looked at, which kinds of events have come
+from outside, and how many duplicates of them may still come (a standing that is reached with more of them left covers
+the same one with fewer).
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from procession.primitives.handlers import Trigger, trigger_of
 from procession.primitives.history import Turned
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
-from procession.testing.deadlines import Deadlines
-from procession.testing.judge import Judge
-from procession.testing.lens import Lens, View
+from procession.testing.exploring.deadlines import Deadlines
+from procession.testing.exploring.judge import Judge
+from procession.testing.exploring.lens import Lens, View
+from procession.testing.exploring.moves import NO_DEADLINES, Move, Node
+from procession.testing.exploring.steps import How
 from procession.testing.lone_flow import Course, EnvelopeMaker, LoneFlow, Standing
-from procession.testing.moves import NO_DEADLINES, Move, Node
 from procession.testing.outcomes import Answer, Outcomes
 from procession.testing.scenario import START
-from procession.testing.steps import How
 
 _TELL_EVERY = 500
 
@@ -41,6 +42,19 @@ class Bounds:
     depth_max: int
     arrivals_max: int
     """Of each kind of event from outside; those after the first are duplicates, published again under another id."""
+
+
+@attrs.frozen
+class Kind:
+    """One kind of event that comes from outside."""
+
+    examples: tuple[Event, ...]
+    hopeful: bool
+    """Who waits for nothing but this event is not stuck, for it comes some day."""
+    repeated: bool
+    """Also when it has come before."""
+    handled: bool
+    """The process has more to say to it than that it has seen it."""
 
 
 @attrs.define(eq=False)
@@ -61,14 +75,14 @@ class Tally:
 
 
 class Space:
-    """One search. `arrivals` are examples of the events from outside, a tuple for each kind."""
+    """One search."""
 
     def __init__(
         self,
         lone: LoneFlow,
         key: str,
         outcomes: Outcomes,
-        arrivals: Sequence[tuple[Event, ...]],
+        kinds: Sequence[Kind],
         lens: Lens,
         judge: Judge,
         bounds: Bounds,
@@ -79,11 +93,13 @@ class Space:
         self._definition = lone.definition
         self._key = key
         self._outcomes = outcomes
-        self._arrivals = arrivals
+        self._kinds = kinds
         self._lens = lens
         self._judge = judge
         self._bounds = bounds
         self._progress = progress
+        self._counting = tuple(kind.handled and kind.hopeful and not kind.repeated for kind in kinds)
+        """Of which kinds it matters whether one has come."""
         self._queue: deque[Node] = deque()
         self._known: dict[object, list[tuple[int, ...]]] = {}
         """Each standing that was found, with what was left to arrive when it was."""
@@ -105,7 +121,7 @@ class Space:
             LooksElsewhere: an invariant asked something new; search again.
             WiringError: a command that no gateway takes, an event that can't be made up.
         """
-        left = (self._bounds.arrivals_max,) * len(self._arrivals)
+        left = (self._bounds.arrivals_max,) * len(self._kinds)
         state, view = self._definition.cls(), self._lens.start()
         self._put(Node(None, None, 0, Standing(state), (), NO_DEADLINES, view, left, 0, 0))
         self._states[state] = self._views[view] = 0
@@ -134,8 +150,12 @@ class Space:
         for index in node.deadlines.may_fire():
             event = node.deadlines.armed[index].event
             self._happen(Move(node, "fires", (event,), None, node.open, node.deadlines.fired(index), node.left))
-        moved = [self._arrive(node, kind, event) for kind, events in enumerate(self._arrivals) for event in events]
-        if node.standing.life == "active" and not node.open and not node.deadlines.armed and not any(moved):
+        hope = bool(node.open or node.deadlines.armed or node.standing.life == "unstarted")
+        for index, kind in enumerate(self._kinds):
+            for event in kind.examples:
+                moved = self._arrive(node, index, event)
+                hope = hope or (moved and self._may_come(node, index))
+        if not hope:
             assert node.step is not None, "an active flow was started by a step"
             self._judge.stuck(node.step.turns[-1].event if node.step.turns else node.step.events[-1], node.way)
 
@@ -148,22 +168,25 @@ class Space:
                 met.add(lane)
                 yield number, open_[:place] + open_[place + 1 :]
 
-    def _arrive(self, node: Node, kind: int, event: Event) -> bool:
-        """Let an event come from outside; whether it moves the flow on, were it allowed to come."""
-        by_hand = type(event) is CancelRequested
-        if by_hand and node.standing.life != "active":
+    def _may_come(self, node: Node, index: int) -> bool:
+        """Whether an event of a kind comes some day: a duplicate of what has come already does not."""
+        kind = self._kinds[index]
+        return kind.hopeful and (kind.repeated or node.left[index] == self._bounds.arrivals_max)
+
+    def _arrive(self, node: Node, index: int, event: Event) -> bool:
+        """Let an event come from outside; whether it moves the flow on."""
+        if type(event) is CancelRequested and node.standing.life != "active":
             return False
-        if node.left[kind]:
-            left = (*node.left[:kind], node.left[kind] - 1, *node.left[kind + 1 :])
-            how: How = "arrives" if node.left[kind] == self._bounds.arrivals_max else "arrives again"
-            moved = self._happen(Move(node, how, (event,), None, node.open, node.deadlines, left))
-        elif node.open or node.deadlines.armed:
-            return True  # it waits for something else as well: nobody asks
-        else:
-            course = self._lone.take(node.standing, event, self._envelope)
-            self.tally.turns += len(course.turns)
-            moved = _moves(node.standing, course)
-        return moved and not by_hand  # who waits for an operator only is stuck
+        left = node.left[index]
+        if left:
+            rest = (*node.left[:index], left - 1, *node.left[index + 1 :])
+            how: How = "arrives" if left == self._bounds.arrivals_max else "arrives again"
+            return self._happen(Move(node, how, (event,), None, node.open, node.deadlines, rest))
+        if not self._kinds[index].repeated:
+            return False
+        course = self._lone.take(node.standing, event, self._envelope)
+        self.tally.turns += len(course.turns)
+        return _moves(node.standing, course)
 
     def _happen(self, move: Move) -> bool:
         """One thing happens to the flow; whether it moved it on."""
@@ -175,7 +198,7 @@ class Space:
             self._follow(move, event, course)
             if course.broken is not None:
                 return True
-        if moved or move.view is not move.node.view:
+        if moved or move.view is not move.node.view or move.deadlines is not move.node.deadlines:
             self._arrived(move)
         return moved
 
@@ -276,6 +299,7 @@ class Space:
             node.deadlines,
             standing.waiting,
             node.view_number,
+            tuple(map(self._has_come, node.left, self._counting)),
         )
         known = self._known.get(identity)
         if known is None:
@@ -291,6 +315,9 @@ class Space:
             self.tally.stopped = f"turns_max = {self._bounds.turns_max:,}"
         if standing.life != "ended":
             self._queue.append(node)
+
+    def _has_come(self, left: int, counting: bool) -> bool:  # noqa: FBT001 - mapped over
+        return counting and left < self._bounds.arrivals_max
 
     def _number(self, command: Command) -> int:
         number = self._numbers.get(command)
@@ -329,8 +356,11 @@ class Space:
         return self._saw_time[trigger]
 
     def _envelope(self, event: Event) -> Callable[[], Envelope]:
+        return lambda: self._enveloped(event)
+
+    def _enveloped(self, event: Event) -> Envelope:
         number = self._event_numbers.setdefault(event, len(self._event_numbers) + 1)
-        return EnvelopeMaker(event, number, START, ((self._definition.name, self._key),))
+        return EnvelopeMaker(event, number, START, ((self._definition.name, self._key),))()
 
     def _place(self, number: int) -> tuple[int, int]:
         """Where a command stands among the open ones: in any fixed order, but for those of an ordered gateway."""
@@ -341,7 +371,7 @@ def _moves(before: Standing, course: Course) -> bool:
     """Whether an event moved the flow on: it started, changed, asked for something, ended, or was set aside."""
     if course.broken is not None or course.life != before.life or course.waiting != before.waiting:
         return True
-    if any(turned.effects for turned in course.turns):
+    if any(isinstance(effect, Command | After | At) for turned in course.turns for effect in turned.effects):
         return True
     return course.state is not before.state and course.state != before.state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from procession.testing.faults import Fault
+from procession.testing.exploring.faults import Fault
 
 
 @attrs.frozen

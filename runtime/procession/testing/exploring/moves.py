@@ -10,11 +10,11 @@ from procession.primitives.command import Command
 from procession.primitives.effects import After, At
 from procession.primitives.event import Event
 from procession.primitives.history import Turned
-from procession.testing.deadlines import Deadlines
-from procession.testing.lens import View
+from procession.testing.exploring.deadlines import Deadlines
+from procession.testing.exploring.lens import View
+from procession.testing.exploring.steps import How, Step
 from procession.testing.lone_flow import Standing
 from procession.testing.scenario import START
-from procession.testing.steps import How, Step
 
 _MICROSECOND = datetime.timedelta(microseconds=1)
 NO_DEADLINES = Deadlines()

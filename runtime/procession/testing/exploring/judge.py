@@ -12,7 +12,7 @@ from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.handlers import Handler, Trigger, trigger_name
 from procession.primitives.history import Turned
 from procession.primitives.invariant import Invariant
-from procession.testing.faults import Faults, Way
+from procession.testing.exploring.faults import Faults, Way
 from procession.testing.outcomes import Outcomes
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from procession.testing.steps import Step, numbered, short
+from procession.testing.exploring.steps import Step, numbered, short
 
 FaultKind: TypeAlias = Literal["invariant", "stuck", "after the end", "not handled", "fails", "unreachable"]
 Way: TypeAlias = Callable[[], tuple[Step, ...]]
