@@ -173,4 +173,4 @@ GATEWAYS = (Agency,)
 
 @invariant(Trip)
 def confirms_whole_trips_only(history: History) -> bool:
-    return not (history.sent(Confirm) and history.handled(TurnedDown, OfferLapsed))
+    return not history.sent(Confirm) or not history.handled(TurnedDown, OfferLapsed)

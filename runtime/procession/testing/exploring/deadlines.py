@@ -70,11 +70,11 @@ class Deadlines(NamedTuple):
         fresh[name] = delay_us
         return _inserted(rest, Armed(name, event, None), delay_us, before, behind)
 
-    def with_at(self, name: str, event: Event, at_us: int, fresh: dict[str, int]) -> Deadlines:
-        """With one more, at an absolute time: it is compared with its like only."""
+    def with_at(self, name: str, event: Event, at_us: Bound, fresh: dict[str, int]) -> Deadlines:
+        """With one more, at an absolute time: it is compared with its like only; at an unknown one, with none."""
         rest = self.disarmed(name)
         fresh.pop(name, None)
-        behind = [None if one.at_us is None else at_us - one.at_us for one in rest.armed]
+        behind = [None if at_us is None or one.at_us is None else at_us - one.at_us for one in rest.armed]
         return _inserted(rest, Armed(name, event, at_us), None, [None if b is None else -b for b in behind], behind)
 
 

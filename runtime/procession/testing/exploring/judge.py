@@ -13,6 +13,7 @@ from procession.primitives.handlers import Handler, Trigger, trigger_name
 from procession.primitives.history import Turned
 from procession.primitives.invariant import Invariant
 from procession.testing.exploring.faults import Faults, Way
+from procession.testing.exploring.steps import Step
 from procession.testing.outcomes import Outcomes
 
 
@@ -45,7 +46,7 @@ class Judge:
     def fails(self, failed: TurnFailed, event: Event, way: Way) -> None:
         """A turn that fails sets the flow aside."""
         found = f"a turn fails, and sets the flow aside: {failed}"
-        self.faults.add("fails", str(failed), found, "mend the handler", self._place(event), way)
+        self.faults.add("fails", failed.handler, found, "mend the handler", self._place(event), way)
 
     def set_aside(self, event: Event, life: Life) -> None:
         """The class says that this event sets the flow aside."""
@@ -68,15 +69,16 @@ class Judge:
             way,
         )
 
-    def stuck(self, last: Event, way: Way) -> None:
+    def stuck(self, last: Step, way: Way) -> None:
         """Nothing moves the flow any more, and it has not ended."""
+        event = last.turns[-1].event if last.turns else None
         self.faults.add(
             "stuck",
-            type(last).__name__,
-            f"{self._process} waits for nothing: no command is open, no deadline is armed, no event from outside moves"
-            " it on; and it has not ended",
+            last.name if event is None else type(event).__name__,
+            f"{self._process} has not ended and waits for nothing: no command is open, no deadline is armed,"
+            " and nothing that is still to come from outside moves it on",
             "end it here, or ask for something",
-            self._place(last),
+            self._definition.cls.__process__.site if event is None else self._place(event),
             way,
         )
 

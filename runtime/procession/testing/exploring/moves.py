@@ -14,9 +14,10 @@ from procession.testing.exploring.deadlines import Deadlines
 from procession.testing.exploring.lens import View
 from procession.testing.exploring.steps import How, Step
 from procession.testing.lone_flow import Standing
-from procession.testing.scenario import START
 
 _MICROSECOND = datetime.timedelta(microseconds=1)
+EXPLORED_AT = datetime.datetime(2000, 1, 1, microsecond=271_828, tzinfo=datetime.UTC)
+"""The time of admission of every event. Its microseconds mark the times that are computed from it."""
 NO_DEADLINES = Deadlines()
 
 
@@ -75,15 +76,15 @@ class Move:
     def arm(self, effect: After | At, *, saw_time: bool) -> None:
         """A turn arms a deadline.
 
-        A turn that saw its envelope has computed an absolute time from the time of admission, which stands still
-        here: what counts is how much later it is.
+        A turn that saw its envelope may have computed an absolute time from the time of admission, which stands still
+        here: what counts then is how much later it is. Of other times that it computed nothing is known.
         """
         if isinstance(effect, After):
             delay = effect.delay
-        elif saw_time:
-            delay = max(effect.when - START, datetime.timedelta(0))
+        elif saw_time and effect.when.microsecond == EXPLORED_AT.microsecond:
+            delay = max(effect.when - EXPLORED_AT, datetime.timedelta(0))
         else:
-            at_us = (effect.when - START) // _MICROSECOND
+            at_us = None if saw_time else (effect.when - EXPLORED_AT) // _MICROSECOND
             self.deadlines = self.deadlines.with_at(effect.name, effect.event, at_us, self.fresh)
             return
         self.deadlines = self.deadlines.with_after(effect.name, effect.event, delay // _MICROSECOND, self.fresh)

@@ -24,11 +24,10 @@ from procession.primitives.stored import stored_of
 from procession.testing.exploring.deadlines import Deadlines
 from procession.testing.exploring.judge import Judge
 from procession.testing.exploring.lens import Lens, View
-from procession.testing.exploring.moves import NO_DEADLINES, Move, Node
+from procession.testing.exploring.moves import EXPLORED_AT, NO_DEADLINES, Move, Node
 from procession.testing.exploring.steps import How
 from procession.testing.lone_flow import Course, EnvelopeMaker, LoneFlow, Standing
 from procession.testing.outcomes import Answer, Outcomes
-from procession.testing.scenario import START
 
 _TELL_EVERY = 500
 
@@ -157,7 +156,7 @@ class Space:
                 hope = hope or (moved and self._may_come(node, index))
         if not hope:
             assert node.step is not None, "an active flow was started by a step"
-            self._judge.stuck(node.step.turns[-1].event if node.step.turns else node.step.events[-1], node.way)
+            self._judge.stuck(node.step, node.way)
 
     def _answerable(self, open_: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The commands that may be answered next, each with those that stay open."""
@@ -198,7 +197,7 @@ class Space:
             self._follow(move, event, course)
             if course.broken is not None:
                 return True
-        if moved or move.view is not move.node.view or move.deadlines is not move.node.deadlines:
+        if moved or move.turns:  # an event that moves nothing has come all the same, and comes no more
             self._arrived(move)
         return moved
 
@@ -360,7 +359,7 @@ class Space:
 
     def _enveloped(self, event: Event) -> Envelope:
         number = self._event_numbers.setdefault(event, len(self._event_numbers) + 1)
-        return EnvelopeMaker(event, number, START, ((self._definition.name, self._key),))()
+        return EnvelopeMaker(event, number, EXPLORED_AT, ((self._definition.name, self._key),))()
 
     def _place(self, number: int) -> tuple[int, int]:
         """Where a command stands among the open ones: in any fixed order, but for those of an ordered gateway."""
