@@ -99,6 +99,7 @@ class Space:
         self._progress = progress
         self._counting = tuple(kind.handled and kind.hopeful and not kind.repeated for kind in kinds)
         """Of which kinds it matters whether one has come."""
+        self._came: dict[tuple[int, ...], tuple[bool, ...]] = {}
         self._queue: deque[Node] = deque()
         self._known: dict[object, list[tuple[int, ...]]] = {}
         """Each standing that was found, with what was left to arrive when it was."""
@@ -122,8 +123,9 @@ class Space:
         """
         left = (self._bounds.arrivals_max,) * len(self._kinds)
         state, view = self._definition.cls(), self._lens.start()
-        self._put(Node(None, None, 0, Standing(state), (), NO_DEADLINES, view, left, 0, 0))
         self._states[state] = self._views[view] = 0
+        self._queue.append(Node(None, None, 0, Standing(state), (), NO_DEADLINES, view, left, 0, 0))
+        self._known["before the start"] = [left]
         looked_at = 0
         while self._queue and not self.tally.stopped:
             self._look_at(self._queue.popleft())
@@ -263,60 +265,43 @@ class Space:
         node, standing = move.node, move.standing
         opened = move.open
         if move.sent:
-            lanes = self._lanes
-            opened = tuple(
-                sorted((*opened, *move.sent), key=lambda number: (lanes[number], 0 if lanes[number] else number))
-            )
-        state_number, view_number = node.state_number, node.view_number
+            opened = tuple(sorted((*opened, *move.sent), key=self._place))
+        state, view = node.state_number, node.view_number
         if standing.state is not node.standing.state:
-            state_number = self._states.setdefault(standing.state, len(self._states))
+            state = self._states.setdefault(standing.state, len(self._states))
         if move.view is not node.view:
-            view_number = self._views.setdefault(move.view, len(self._views))
+            view = self._views.setdefault(move.view, len(self._views))
         deadlines = NO_DEADLINES if standing.life == "ended" else move.deadlines
-        self._put(
-            Node(
-                node,
-                move.step(),
-                node.depth + 1,
-                standing,
-                opened,
-                deadlines,
-                move.view,
-                move.left,
-                state_number,
-                view_number,
-            )
-        )
+        identity = (state, view, opened, deadlines, *standing[1:], self._come(move.left))
+        if self._is_new(identity, move.left):
+            depth = node.depth + 1
+            found = Node(node, move.step(), depth, standing, opened, deadlines, move.view, move.left, state, view)
+            if standing.life != "ended":
+                self._queue.append(found)
 
-    def _put(self, node: Node) -> None:
-        standing = node.standing
-        identity = (
-            node.state_number,
-            standing.life,
-            standing.outcome,
-            node.open,
-            node.deadlines,
-            standing.waiting,
-            node.view_number,
-            tuple(map(self._has_come, node.left, self._counting)),
-        )
+    def _is_new(self, identity: object, left: tuple[int, ...]) -> bool:
+        """Whether a standing was not found before, or only with less left to arrive; it is noted then."""
+        if self.tally.turns >= self._bounds.turns_max:
+            self.tally.stopped = f"turns_max = {self._bounds.turns_max:,}"
         known = self._known.get(identity)
         if known is None:
             if len(self._known) >= self._bounds.states_max:
                 self.tally.stopped = f"states_max = {self._bounds.states_max:,}"
-                return
-            self._known[identity] = [node.left]
-        elif any(all(map(_at_least, left, node.left)) for left in known):
-            return
-        else:
-            known.append(node.left)
-        if self.tally.turns >= self._bounds.turns_max:
-            self.tally.stopped = f"turns_max = {self._bounds.turns_max:,}"
-        if standing.life != "ended":
-            self._queue.append(node)
+                return False
+            self._known[identity] = [left]
+            return True
+        if any(all(map(int.__ge__, other, left)) for other in known):
+            return False
+        known.append(left)
+        return True
 
-    def _has_come(self, left: int, counting: bool) -> bool:  # noqa: FBT001 - mapped over
-        return counting and left < self._bounds.arrivals_max
+    def _come(self, left: tuple[int, ...]) -> tuple[bool, ...]:
+        """Of each kind for which it matters: whether one has come."""
+        found = self._came.get(left)
+        if found is None:
+            arrivals = zip(left, self._counting, strict=True)
+            found = self._came[left] = tuple(counts and left < self._bounds.arrivals_max for left, counts in arrivals)
+        return found
 
     def _number(self, command: Command) -> int:
         number = self._numbers.get(command)
@@ -373,7 +358,3 @@ def _moves(before: Standing, course: Course) -> bool:
     if any(isinstance(effect, Command | After | At) for turned in course.turns for effect in turned.effects):
         return True
     return course.state is not before.state and course.state != before.state
-
-
-def _at_least(one: int, other: int) -> bool:
-    return one >= other
