@@ -232,13 +232,16 @@ class LoanApplication(
         """No answer: ask."""
         yield AskAboutOffer(closed.case_id)
 
-    @on
+    @on(late="ignore")
     def expect_again(self, asked: OfferFollowedUp) -> Effects:
-        """Asked: expect an answer again, unless it crossed our letter or we have asked often enough."""
+        """Asked: expect an answer again, unless it crossed our letter or we have asked often enough.
+
+        A letter that is under way when the bank decides needs no answer: after the end it is ignored on purpose.
+        """
         if self.offer_open and self.follow_ups < FOLLOW_UPS_MAX:
             yield after(ANSWER_WINDOW, AnswerWindowClosed(asked.case_id))
 
-    @on
+    @on(late="ignore")
     def letter_given_up(self, given_up: CommandGivenUp[AskAboutOffer]) -> Effects:
         """One letter less is no reason to hold an application up: try again later."""
         if self.offer_open:
