@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import functools
 import uuid
 from typing import Literal
 
@@ -32,13 +33,16 @@ from procession.primitives.event import ACTS, CommandGivenUp, Event
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
 from procession.settings import Settings
-from procession.testing.sides import side_by_side
+from procession.testing.sides import Armed, Ending, Said, shown, side_by_side
 
 Refusal = Literal["late", "missing", "already_started", "ignored", "waiting"]
 """What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
 listen any more, or lets it wait for its start."""
 START = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 EFFECTS_MAX = Settings().flows.effects_per_turn_max
+COMPILED_MAX = 256
+"""Processes that are kept compiled between scenarios."""
+__tracebackhide__ = True  # by pytest, which then shows the line of the test that claims what does not hold
 
 
 def given(
@@ -61,7 +65,7 @@ def given(
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(compile_definition(process), key, now, effects_max)
+    flow = _Flow(*_compiled(process), key, now, effects_max)  # type: ignore[arg-type]  # a class can be hashed
     for event in events:
         flow.take(event)
         if flow.broken is not None:
@@ -117,16 +121,16 @@ class Outcome(Scenario):
 
     def then_ends(self, outcome: str = "completed") -> Outcome:
         """The flow ended, with this outcome."""
-        return self._compare((_End(outcome),), self._ending())
+        return self._compare((Ending(outcome),), self._ending())
 
     def then_goes_on(self) -> Outcome:
         """The flow runs and has not ended."""
         found = {"unstarted": "not started", "active": "goes on"}.get(self._flow.life, f"ended {self._flow.outcome}")
-        return self._compare((_Said("goes on"),), (_Said(found),))
+        return self._compare((Said("goes on"),), (Said(found),))
 
     def then_refused(self, refusal: Refusal) -> Outcome:
         """No turn handled the last event: it was late, missing its flow, already started, ignored or is waiting."""
-        return self._compare((_Said(refusal),), tuple(map(_Said, self._flow.seen.refusals)), refusals=True)
+        return self._compare((Said(refusal),), tuple(map(Said, self._flow.seen.refusals)), refusals=True)
 
     def then_armed(
         self, event: Event, *, after: datetime.timedelta | None = None, at: datetime.datetime | None = None
@@ -136,7 +140,7 @@ class Outcome(Scenario):
         armed = self._armed()
         if any(timer.event == event and left in (None, timer.left) for timer in armed):
             return self._compare((), ())
-        return self._compare((_Armed(event, left),), armed)
+        return self._compare((Armed(event, left),), armed)
 
     def then_unarmed(self, event: type[Event] | None = None) -> Outcome:
         """No deadline is armed, or none of this type."""
@@ -149,11 +153,11 @@ class Outcome(Scenario):
             return self
         return self._fail((f"quarantined: {found}".removesuffix(": "),), self._said())
 
-    def _armed(self) -> tuple[_Armed, ...]:
-        return tuple(_Armed(timer.event, timer.due - self._flow.now) for _, timer in self._flow.timers_by_due())
+    def _armed(self) -> tuple[Armed, ...]:
+        return tuple(Armed(timer.event, timer.due - self._flow.now) for _, timer in self._flow.timers_by_due())
 
     def _ending(self) -> tuple[object, ...]:
-        return () if self._flow.seen.outcome is None else (_End(self._flow.seen.outcome),)
+        return () if self._flow.seen.outcome is None else (Ending(self._flow.seen.outcome),)
 
     def _compare(self, expected: tuple[object, ...], found: tuple[object, ...], *, refusals: bool = False) -> Outcome:
         broken = self._flow.broken is not None
@@ -161,7 +165,7 @@ class Outcome(Scenario):
         if expected == found and not broken and not refused:
             return self
         said = self._said() if broken or refused or not found else ()
-        return self._fail(tuple(map(_shown, expected)), (*map(_shown, found), *said))
+        return self._fail(tuple(map(shown, expected)), (*map(shown, found), *said))
 
     def _said(self) -> tuple[str, ...]:
         if self._flow.broken is not None:
@@ -173,33 +177,10 @@ class Outcome(Scenario):
         raise AssertionError(message) from self._flow.broken
 
 
-@attrs.frozen
-class _Said:
-    text: str
-
-
-@attrs.frozen
-class _End:
-    outcome: str
-
-
-@attrs.frozen
-class _Armed:
-    event: Event
-    left: datetime.timedelta | None
-
-
-def _shown(thing: object) -> str:
-    match thing:
-        case _Said(text):
-            return text
-        case _End(outcome):
-            return f"ends {outcome!r}"
-        case _Armed(event, None):
-            return f"armed {event}"
-        case _Armed(event, left):
-            return f"armed {event}, due after {left}"
-    return str(thing)
+@functools.lru_cache(COMPILED_MAX)
+def _compiled(process: type[ProcessManager]) -> tuple[Definition, Codec]:
+    """Compiling costs fifty times what a turn does, so all scenarios of a process share one."""
+    return compile_definition(process), Codec()
 
 
 @attrs.define
@@ -223,7 +204,9 @@ class _Timer:
 class _Flow:
     """One flow driven by hand, with the engine's own turns and routing."""
 
-    def __init__(self, definition: Definition, key: str | None, now: datetime.datetime, effects_max: int) -> None:
+    def __init__(
+        self, definition: Definition, codec: Codec, key: str | None, now: datetime.datetime, effects_max: int
+    ) -> None:
         self.now = now
         self.seen = _Seen("given")
         self.life: Life = "unstarted"
@@ -236,7 +219,7 @@ class _Flow:
         self.timers: dict[str, _Timer] = {}
         self.waiting: list[Event] = []
         self._events = 0
-        self._codec = Codec()
+        self._codec = codec
 
     @property
     def title(self) -> str:
