@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import floor, isolation, memory, saga
+from tests.bench import floor, isolation, memory, saga, scenarios
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -125,10 +125,25 @@ def run_isolation(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_scenarios(rounds: int, flows: int | None) -> str:
+    """Given/when/then tests, beside tests that do nothing."""
+    tests = flows or 1000
+    found = _rounds("scenarios", rounds, lambda folder: scenarios.measure(folder, tests))
+    return table(
+        f"scenarios: {tests} tests in a pytest process, medians of {rounds} rounds",
+        [
+            ("scenario tests, s", found["scenarios_s"], "goal: about 2 for 1,000"),
+            ("empty tests, s", found["empty_s"], "the floor: pytest itself, and its start"),
+            ("a scenario beyond an empty test, ms", found["scenario_beyond_empty_ms"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "memory": run_memory,
     "isolation": run_isolation,
+    "scenarios": run_scenarios,
 }
 
 
