@@ -13,7 +13,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
-from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
+from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn
 from procession.errors import ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
@@ -23,8 +23,6 @@ from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
 from procession.telemetry import Counters
-
-_FACTS_DEPTH_MAX = 100
 
 
 @attrs.frozen(slots=True)
@@ -217,8 +215,8 @@ class Turns:
         self._counters.facts_recorded += 1
         if flow.status == "quarantined":
             return
-        if depth >= _FACTS_DEPTH_MAX:
-            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {_FACTS_DEPTH_MAX} deep")
+        if depth >= FACTS_DEPTH_MAX:
+            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {FACTS_DEPTH_MAX} deep")
             return
         where = place(flow.life, flow.definition.reaction(fact.event), fact.event)
         if where == "step":

@@ -17,29 +17,21 @@ from __future__ import annotations
 import copy
 import datetime
 import functools
-import uuid
-from typing import Literal
 
 import attrs
 
-from procession.engine.turn import Life, Turn, TurnFailed, place, run_turn
-from procession.errors import InvalidPayload
+from procession.engine.turn import Life, TurnFailed
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
-from procession.primitives.effects import After, At, Cancel, Effect, Record
-from procession.primitives.envelope import Envelope
+from procession.primitives.effects import After, At, Cancel, Record
 from procession.primitives.event import ACTS, CommandGivenUp, Event
+from procession.primitives.history import Turned
 from procession.primitives.process import ProcessManager
-from procession.primitives.stored import stored_of
-from procession.settings import Settings
+from procession.testing.lone_flow import EFFECTS_MAX, EnvelopeMaker, LoneFlow, Refusal, Standing
 from procession.testing.sides import Armed, Ending, Said, shown, side_by_side
 
-Refusal = Literal["late", "missing", "already_started", "ignored", "waiting"]
-"""What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
-listen any more, or lets it wait for its start."""
 START = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-EFFECTS_MAX = Settings().flows.effects_per_turn_max
 COMPILED_MAX = 256
 """Processes that are kept compiled between scenarios."""
 __tracebackhide__ = True  # by pytest, which then shows the line of the test that claims what does not hold
@@ -209,21 +201,25 @@ class _Flow:
     ) -> None:
         self.now = now
         self.seen = _Seen("given")
-        self.life: Life = "unstarted"
-        self.outcome: str | None = None
         self.broken: TurnFailed | None = None
         self._definition = definition
-        self._effects_max = effects_max
         self._key = key
-        self._state = definition.cls()
+        self._lone = LoneFlow(definition, codec, effects_max)
+        self._standing = Standing(definition.cls())
         self.timers: dict[str, _Timer] = {}
-        self.waiting: list[Event] = []
         self._events = 0
-        self._codec = codec
 
     @property
     def title(self) -> str:
         return f"{self._definition.name}/{self._key or '?'}"
+
+    @property
+    def life(self) -> Life:
+        return self._standing.life
+
+    @property
+    def outcome(self) -> str | None:
+        return self._standing.outcome
 
     def timers_by_due(self) -> list[tuple[str, _Timer]]:
         return sorted(self.timers.items(), key=lambda item: (item[1].due, item[1].order))
@@ -231,7 +227,7 @@ class _Flow:
     def fork(self, cause: str) -> _Flow:
         """The same flow, to which something else may happen."""
         other = copy.copy(self)
-        other.timers, other.waiting, other.seen = self.timers.copy(), self.waiting.copy(), _Seen(cause)
+        other.timers, other.seen = self.timers.copy(), _Seen(cause)
         return other
 
     def take(self, event: Event) -> None:
@@ -275,44 +271,14 @@ class _Flow:
     def _handle(self, event: Event) -> None:
         if self.broken is not None:
             return
-        reaction = self._definition.reaction(event)
-        match place(self.life, reaction, event):
-            case "step":
-                self._turn(event)
-            case "wait":
-                self.waiting.append(event)
-                self.seen.refusals += ("waiting",)
-            case "quarantine":
-                self.broken = TurnFailed(type(event).__name__, f"can't be handled by a flow that is {self.life}")
-            case "given_up":
-                found = "was given up, and the flow has no handler for that"
-                assert isinstance(event, CommandGivenUp)
-                self.broken = TurnFailed(type(event.command).__name__, found)
-            case refusal:
-                self.seen.refusals += (refusal,)
+        course = self._lone.take(self._standing, event, self._envelope)
+        self._standing, self.broken = course.standing, course.broken
+        self.seen.refusals += tuple(refusal for _, refusal in course.refused)
+        for turned in course.turns:
+            self._apply(turned)
 
-    def _turn(self, event: Event) -> None:
-        try:
-            self._writable(event)
-            turn = run_turn(self._definition, self._state, event, self.life, self._envelope(event), self._effects_max)
-            for effect in turn.effects:
-                self._writable(effect)
-        except TurnFailed as failed:
-            self.broken = failed
-            return
-        starting = self.life == "unstarted"
-        self.life, self._state = "active", turn.state
-        recorded = self._apply(turn)
-        for fact in recorded:
-            self._handle(fact)
-        if starting:
-            waiting, self.waiting = self.waiting, []
-            for waited in waiting:
-                self._handle(waited)
-
-    def _apply(self, turn: Turn) -> list[Event]:
-        recorded: list[Event] = []
-        for effect in turn.effects:
+    def _apply(self, turned: Turned) -> None:
+        for effect in turned.effects:
             match effect:
                 case Command():
                     self.seen.commands += (effect,)
@@ -324,54 +290,14 @@ class _Flow:
                     self.timers.pop(name, None)
                 case Record(event):
                     self.seen.recorded += (event,)
-                    recorded.append(event)
-        if turn.outcome is not None:
-            self.life, self.outcome, self.seen.outcome = "ended", turn.outcome, turn.outcome
+        if turned.outcome is not None:
+            self.seen.outcome = turned.outcome
             self.timers.clear()
-        return recorded
 
     def _arm(self, name: str, due: datetime.datetime, event: Event) -> None:
         self._events += 1
         self.timers[name] = _Timer(due, self._events, event)
 
-    def _writable(self, thing: Event | Effect) -> None:
-        """What the journal could not hold is found here, not in production."""
-        message = thing.event if isinstance(thing, After | At | Record) else thing
-        if not isinstance(message, Event | Command):
-            return
-        if isinstance(message, CommandGivenUp):
-            message = message.command
-        self._codec.register(type(message))
-        try:
-            self._codec.encode(message)
-        except InvalidPayload as error:
-            raise TurnFailed(type(message).__name__, str(error)) from error
-
-    def _envelope(self, event: Event) -> _EnvelopeMaker:
+    def _envelope(self, event: Event) -> EnvelopeMaker:
         self._events += 1
-        return _EnvelopeMaker(event, self._events, self.now, ((self._definition.name, self._key or ""),))
-
-
-@attrs.frozen
-class _EnvelopeMaker:
-    """Made only when a handler asks for it; the same in every run."""
-
-    event: Event
-    number: int
-    now: datetime.datetime
-    keys: tuple[tuple[str, str], ...]
-
-    def __call__(self) -> Envelope:
-        stored = stored_of(type(self.event))
-        return Envelope(
-            event_id=uuid.UUID(int=self.number),
-            source="scenario",
-            source_id=str(self.number),
-            type=stored.name,
-            version=stored.version,
-            keys=self.keys,
-            causation_id=None,
-            correlation_id=uuid.UUID(int=1),
-            recorded_at=self.now,
-            trace=None,
-        )
+        return EnvelopeMaker(event, self._events, self.now, ((self._definition.name, self._key or ""),))
