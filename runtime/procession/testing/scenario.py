@@ -62,7 +62,7 @@ def given(
         flow.take(event)
         if flow.broken is not None:
             msg = f"the given {event} breaks {flow.title}: {flow.broken}"
-            raise AssertionError(msg) from flow.broken
+            raise AssertionError(msg) from flow.broken.__cause__
     return Scenario(flow)
 
 
@@ -166,7 +166,8 @@ class Outcome(Scenario):
 
     def _fail(self, expected: tuple[str, ...], found: tuple[str, ...]) -> Outcome:
         message = f"{self._flow.title}, when {self._flow.seen.cause}\n{side_by_side(expected, found)}"
-        raise AssertionError(message) from self._flow.broken
+        broken = self._flow.broken  # the cause is what the handler raised: nobody needs to see our frames around it
+        raise AssertionError(message) from (None if broken is None else broken.__cause__)
 
 
 @functools.lru_cache(COMPILED_MAX)
