@@ -58,6 +58,9 @@ class Counters:
     commits_failed: int = _counter("Transactions that failed by I/O.")
     rows_written: int = _counter("Events and steps written.")
     snapshots_taken: int = _counter("Snapshots written.")
+    histories_judged: int = _counter("Histories judged by the invariants of their process, after one or more steps.")
+    histories_not_judged: int = _counter("Histories too long to be judged, or not readable.")
+    invariants_broken: int = _counter("Alerts: invariants found broken, once for each flow.")
     actors_restarted: int = _counter("Infrastructure actors started again after a failure.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 

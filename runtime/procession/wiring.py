@@ -114,6 +114,7 @@ async def open_wired(
         gateways=wiring.gateways,
         events=wiring.events,
         lifts=wiring.lifts,
+        invariants=wiring.invariants,
         settings=settings,
         since=since,
     ) as runtime:

@@ -13,6 +13,7 @@ from procession.engine.flow_host import FlowHost
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake
+from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.ledger import Ledger
 from procession.engine.operator import Operator
 from procession.engine.outbox import Outbox
@@ -43,6 +44,7 @@ class Lasting:
     answers: Answers
     gateways: Gateways
     watch: Watch
+    invariants: InvariantWatch
     fingerprints: Mapping[str, str]
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
@@ -108,7 +110,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         events_max=settings.intake.events_max,
         rows_max=settings.commit.rows_max,
     )
-    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable))
+    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
     ledger.run_ready = host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)

@@ -8,6 +8,7 @@ import attrs
 
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
+from procession.engine.histories import DurableTurn
 from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
@@ -17,6 +18,7 @@ from procession.errors import ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
+from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
@@ -136,6 +138,9 @@ class Turns:
         self._ledger.touch(flow)
         step = StepRow(flow.id, flow.version, delivery.event.position, "handled", turn.name, orders.effects)
         self._ledger.step(step, flow, delivery)
+        if flow.process in self._registry.invariants:
+            turned = Turned(event, turn.name, turn.effects, turn.outcome)
+            self._ledger.filling.turned.append((flow, DurableTurn(flow.version, delivery.event, turned)))
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
