@@ -56,6 +56,13 @@ class JournalReader(Protocol):
         """The next steps of a flow in order of version, with their events."""
         ...
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        """The next steps of several flows, with their events: flow by flow in the order given, each by version.
+
+        Of the first flow those after a version, of the others all; at most `limit` in all.
+        """
+        ...
+
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
     ) -> list[Delivered]:

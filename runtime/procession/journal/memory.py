@@ -120,6 +120,16 @@ class MemoryJournal:
         await self._checkpoint()
         return self._steps(flow, after_version, limit)
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        await self._checkpoint()
+        found: list[Stepped] = []
+        for flow in flows:
+            found += self._steps(flow, after_version, limit - len(found))
+            if len(found) >= limit:
+                break
+            after_version = 0
+        return found
+
     def _steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         found = self._store.steps.get(flow, [])[after_version : after_version + limit]
         return [Stepped(step, self._store.events[step.position]) for step in found]

@@ -131,6 +131,16 @@ def steps(connection: sqlite3.Connection, flow: int, after_version: int, limit: 
     ]
 
 
+def steps_of(connection: sqlite3.Connection, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+    found: list[Stepped] = []
+    for flow in flows:
+        found += steps(connection, flow, after_version, limit - len(found))
+        if len(found) >= limit:
+            break
+        after_version = 0
+    return found
+
+
 def deliveries(
     connection: sqlite3.Connection, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
 ) -> list[Delivered]:

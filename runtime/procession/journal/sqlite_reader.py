@@ -105,6 +105,9 @@ class SqliteReader:
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(partial(sqlite_read.steps, flow=flow, after_version=after_version, limit=limit))
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        return await self._read(partial(sqlite_read.steps_of, flows=flows, after_version=after_version, limit=limit))
+
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
     ) -> list[Delivered]:

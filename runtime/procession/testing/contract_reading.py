@@ -50,6 +50,27 @@ class ReadingContract(JournalCase):
             await journal.commit(Commit(snapshots=[SnapshotRow(1, 3, "g", "{}")]))
             assert await journal.load(PROCESS, "k1", 9) == LoadedFlow(flow(1, 3), SnapshotRow(1, 3, "g", "{}"), [])
 
+    async def test_the_steps_of_several_flows_come_flow_by_flow(self) -> None:
+        async with self.opened() as journal:
+            commit = Commit(events=[event(n, f"k{n % 3 + 1}") for n in range(1, 7)])
+            # The first event of flow 2 waited for the second: versions do not follow positions.
+            places = [(2, 1, 4), (3, 1, 2), (1, 1, 3), (2, 2, 1), (3, 2, 5), (1, 2, 6)]
+            commit.steps = [step(*place) for place in places]
+            commit.flows = {n: flow(n, 2) for n in (1, 2, 3)}
+            await journal.commit(commit)
+
+            async def read(flows: list[int], after_version: int, limit: int) -> list[tuple[int, int, int]]:
+                found = await journal.steps_of(flows, after_version, limit)
+                assert [each.event for each in found] == [commit.events[each.step.position - 1] for each in found]
+                return [(each.step.flow, each.step.version, each.step.position) for each in found]
+
+            assert await read([1, 2, 3], 0, 9) == [(1, 1, 3), (1, 2, 6), (2, 1, 4), (2, 2, 1), (3, 1, 2), (3, 2, 5)]
+            assert await read([1, 2, 3], 1, 9) == [(1, 2, 6), (2, 1, 4), (2, 2, 1), (3, 1, 2), (3, 2, 5)]
+            assert await read([2, 3], 0, 3) == [(2, 1, 4), (2, 2, 1), (3, 1, 2)]
+            assert await read([3, 1], 2, 9) == [(1, 1, 3), (1, 2, 6)]
+            assert await read([4, 3], 0, 1) == [(3, 1, 2)]
+            assert await read([], 0, 9) == []
+
     async def test_deliveries_are_set_replaced_and_deleted(self) -> None:
         async with self.opened() as journal:
             commit = Commit(events=[event(1), event(2), event(3)], flows={1: flow(1, 0, status="unstarted")})
