@@ -21,6 +21,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -91,6 +92,10 @@ class JournalReader(Protocol):
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         """A flow's armed timers, in order of (due_us, name)."""
+        ...
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        """What each of these flows waits for, in the order given; of each at most so many timers."""
         ...
 
     async def events(

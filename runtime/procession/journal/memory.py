@@ -29,6 +29,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -182,9 +183,21 @@ class MemoryJournal:
         return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
-        store = await self._checkpoint()
-        rows = [store.timers[flow, name] for name in store.timer_names.get(flow, ())]
+        await self._checkpoint()
+        return self._timers_of(flow)
+
+    def _timers_of(self, flow: int) -> list[TimerRow]:
+        rows = [self._store.timers[flow, name] for name in self._store.timer_names.get(flow, ())]
         return sorted(rows, key=lambda row: (row.due_us, row.name))
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        store = await self._checkpoint()
+        found: list[Standing] = []
+        for flow in flows:
+            waiting = store.deliveries.get(flow, {})
+            head = Delivered(waiting[min(waiting)], store.events[min(waiting)]) if waiting else None
+            found.append(Standing(self._timers_of(flow)[:timers_max], head))
+        return found
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None

@@ -33,6 +33,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -134,6 +135,9 @@ class SqliteReader:
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         return await self._read(partial(sqlite_read.timers_of, flow=flow))
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        return await self._read(partial(sqlite_read.standing_of, flows=flows, timers_max=timers_max))
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None

@@ -7,11 +7,13 @@ import json
 from procession.journal.rows import (
     Commit,
     ConcernRow,
+    Delivered,
     DeliveryState,
     FlowQuery,
     LoadedFlow,
     OpenCommand,
     SnapshotRow,
+    Standing,
     TypeInUse,
     TypeRow,
 )
@@ -223,6 +225,20 @@ class ReadingContract(JournalCase):
             assert [row.position for row in await journal.events(1, 2)] == [2, 3]
             assert [row.position for row in await journal.events(0, 99, ["even"], 5)] == [2, 4]
             assert [row.position for row in await journal.events(0, 1, ["even", "odd"])] == [1]
+
+    async def test_where_several_flows_stand_is_told_at_once(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, *(timer_effect(1, name, 10) for name in "ba"), timer_effect(1, "c", 5))
+            commit.timers = {(1, name): timer(1, name, 10) for name in "ba"} | {(1, "c"): timer(1, "c", 5)}
+            commit.events += [event(2, "k2"), event(3, "k2")]
+            commit.flows[2] = flow(2, 0, status="unstarted")
+            commit.deliveries = {(2, 3): delivery(2, 3), (2, 2): delivery(2, 2, "quarantined")}
+            await journal.commit(commit)
+            two, one, nobody = await journal.standing_of([2, 1, 7], 2)
+            assert two == Standing([], Delivered(delivery(2, 2, "quarantined"), commit.events[1]))
+            assert ([row.name for row in one.timers], one.head) == (["c", "a"], None)
+            assert nobody == Standing([], None)
+            assert await journal.verify() == []
 
     async def test_flows_are_found_by_all_that_a_query_names(self) -> None:
         async with self.opened() as journal:
