@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
-from procession.journal.journal import Journal
+from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, TypeRow, UnhandledRow
 from procession.primitives.codec import from_json, shape_of
 from procession.primitives.definition import Definition
@@ -33,8 +33,7 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
         UnknownInJournal: something open needs a type or process that is not registered.
         WiringError: a process is new to a journal that has events, and does not say since when.
     """
-    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
-    await _check_in_use(journal, registry)
+    new_types = await _checked_types(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
     starts = _new_concerns(registry, concerns, since, heads.position)
@@ -47,6 +46,22 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
             await _Backfill(journal, registry, history, heads.flow, now_us).run(commit, heads.position)
         else:
             await journal.commit(commit)
+
+
+async def refusal(journal: JournalReader, registry: Registry) -> str | None:
+    """Why `check_and_record` would refuse these classes for their types, in a sentence; None where it would not."""
+    try:
+        await _checked_types(journal, registry)
+    except WiringError as error:
+        return str(error)
+    return None
+
+
+async def _checked_types(journal: JournalReader, registry: Registry) -> list[TypeRow]:
+    """The types that are new to the journal; none is known in another shape, and all that is in use is known."""
+    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
+    await _check_in_use(journal, registry)
+    return new_types
 
 
 def _new_types(registry: Registry, known: Mapping[tuple[str, int], TypeRow]) -> list[TypeRow]:
@@ -86,7 +101,7 @@ def _field(field: Mapping[str, object]) -> str:
     return f"{field['type']}{' with a default' if field['optional'] else ''}"
 
 
-async def _check_in_use(journal: Journal, registry: Registry) -> None:
+async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
     missing = []
     for used in await journal.types_in_use():
         if used.kind == "command":

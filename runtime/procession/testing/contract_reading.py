@@ -229,7 +229,7 @@ class ReadingContract(JournalCase):
     async def test_where_several_flows_stand_is_told_at_once(self) -> None:
         async with self.opened() as journal:
             commit = started(1, 1, *(timer_effect(1, name, 10) for name in "ba"), timer_effect(1, "c", 5))
-            commit.timers = {(1, name): timer(1, name, 10) for name in "ba"} | {(1, "c"): timer(1, "c", 5)}
+            commit.timers = {(1, name): timer(1, name, due_us) for name, due_us in (("b", 10), ("a", 10), ("c", 5))}
             commit.events += [event(2, "k2"), event(3, "k2")]
             commit.flows[2] = flow(2, 0, status="unstarted")
             commit.deliveries = {(2, 3): delivery(2, 3), (2, 2): delivery(2, 2, "quarantined")}
