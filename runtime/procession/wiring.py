@@ -14,9 +14,11 @@ from typing import Literal
 import attrs
 
 from procession.engine.opening import Since
-from procession.errors import WiringError
+from procession.engine.turn import describe
+from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime, open_runtime
 from procession.journal.journal import Journal
+from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 
@@ -85,6 +87,11 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
     )
 
 
+def registry_of(wiring: Wiring) -> Registry:
+    """All classes of a wiring; raises as `build_registry`."""
+    return build_registry(wiring.processes, wiring.gateways, wiring.events)
+
+
 @contextlib.asynccontextmanager
 async def open_wired(
     wiring: Wiring,
@@ -119,3 +126,7 @@ def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
             f"module {name!r} can't be imported ({error}) from {searched}",
             "mend modules or import_paths in the settings",
         ) from error
+    except ProcessionError:
+        raise
+    except Exception as error:  # the user's module: whatever it raises, it can't be used
+        raise WiringError(f"module {name!r} can't be imported ({describe(error)})", "mend the module") from error

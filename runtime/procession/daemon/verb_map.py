@@ -8,10 +8,9 @@ import attrs
 
 from procession.daemon.configuration import configured
 from procession.daemon.output import Output
-from procession.primitives.registry import build_registry
 from procession.reading.flow_map import FlowMap, Node, flow_map
 from procession.reading.mermaid import mermaid
-from procession.wiring import load_wiring
+from procession.wiring import load_wiring, registry_of
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -20,7 +19,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.modules:
         settings = attrs.evolve(settings, modules=tuple(options.modules))
     wiring = load_wiring(settings, "testing")
-    registry = build_registry(wiring.processes, wiring.gateways, wiring.events)
+    registry = registry_of(wiring)
     drawn = flow_map(registry, options.process or ())
     if output.as_json:
         output.json(map_json(drawn))

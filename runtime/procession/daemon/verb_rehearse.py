@@ -15,10 +15,10 @@ from procession.daemon.output import Output
 from procession.daemon.progress import Progress
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import to_json
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registry import Registry
 from procession.reading.rehearsal import Example, Group, Outlook, Rehearsal, Rehearser, Selection
 from procession.settings import Settings
-from procession.wiring import load_wiring
+from procession.wiring import load_wiring, registry_of
 
 _SHOWN_CHARS_MAX = 200
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     journal = configuration.existing_journal()
     # The gateways only say which commands have a receiver: those of production might want their secrets.
     wiring = load_wiring(configuration.settings, "testing")
-    registry = build_registry(wiring.processes, wiring.gateways, wiring.events)
+    registry = registry_of(wiring)
     began = time.perf_counter()
     found = trio.run(_rehearse, journal, registry, configuration.settings, selection, output)
     seconds = time.perf_counter() - began

@@ -89,6 +89,16 @@ class GatewayHost:
             self._nursery.start_soon(self._attempt, handle, name=f"{self.name}: {handle.process}/{handle.key}")
         return True
 
+    def held_back(self) -> str:
+        """Why no attempt begins, in words; empty where nothing holds them back."""
+        if self.paused:
+            return "paused"
+        if not self.open:
+            return "held: the journal is not well, or the runtime closes"
+        if self.breaker.state == "closed":
+            return ""
+        return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
+
     def _waits_alone(self) -> bool:
         """After the process died, commands run one at a time."""
         desk = self.answers.desk

@@ -9,7 +9,7 @@ import attrs
 
 from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
 from procession.journal.journal import Journal, JournalReader
-from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, TypeRow, UnhandledRow
+from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, Heads, TypeRow, UnhandledRow
 from procession.primitives.codec import from_json, shape_of
 from procession.primitives.definition import Definition
 from procession.primitives.event import CommandGivenUp
@@ -21,8 +21,18 @@ _PAGE = 1000
 _SHOWN_MAX = 5
 
 
-async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
-    """Refuse what does not fit, before anything is written; then record what is new.
+@attrs.frozen
+class Opening:
+    """What a journal does not know yet, once it is known that it fits."""
+
+    types: tuple[TypeRow, ...]
+    starts: Mapping[tuple[str, str], int]
+    """(process, event type) -> the position from which on it is concerned."""
+    heads: Heads
+
+
+async def check(journal: JournalReader, registry: Registry, since: Mapping[str, Since]) -> Opening:
+    """Refuse what does not fit, before anything is written.
 
     Args:
         since: for processes (by stored name) that this journal does not know, or that are newly concerned by
@@ -33,35 +43,26 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
         UnknownInJournal: something open needs a type or process that is not registered.
         WiringError: a process is new to a journal that has events, and does not say since when.
     """
-    new_types = await _checked_types(journal, registry)
+    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
+    await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
-    starts = _new_concerns(registry, concerns, since, heads.position)
+    return Opening(tuple(new_types), _new_concerns(registry, concerns, since, heads.position), heads)
+
+
+async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
+    """Refuse what does not fit, as `check` does; then record what is new."""
+    opening = await check(journal, registry, since)
+    heads = opening.heads
     commit = Commit()
-    commit.types.extend(new_types)
-    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in starts.items())
-    history = {name: start for name, start in starts.items() if start < heads.position}
+    commit.types.extend(opening.types)
+    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in opening.starts.items())
+    history = {name: start for name, start in opening.starts.items() if start < heads.position}
     if commit:
         if history:
             await _Backfill(journal, registry, history, heads.flow, now_us).run(commit, heads.position)
         else:
             await journal.commit(commit)
-
-
-async def refusal(journal: JournalReader, registry: Registry) -> str | None:
-    """Why `check_and_record` would refuse these classes for their types, in a sentence; None where it would not."""
-    try:
-        await _checked_types(journal, registry)
-    except WiringError as error:
-        return str(error)
-    return None
-
-
-async def _checked_types(journal: JournalReader, registry: Registry) -> list[TypeRow]:
-    """The types that are new to the journal; none is known in another shape, and all that is in use is known."""
-    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
-    await _check_in_use(journal, registry)
-    return new_types
 
 
 def _new_types(registry: Registry, known: Mapping[tuple[str, int], TypeRow]) -> list[TypeRow]:

@@ -31,7 +31,9 @@ class Change:
     """Ids of recorded commands that are not asked for like that any more."""
 
 
-def changes_of(recorded: str | None, now: str | None, recorded_us: int) -> tuple[Change, ...]:
+def changes_of(
+    recorded: str | None, now: str | None, recorded_us: int, today: Callable[[Effect], Effect]
+) -> tuple[Change, ...]:
     """How two lists of effects differ, both as the journal holds them; empty where they are the same.
 
     How the flow ends is not compared here: a handler may end it without an effect. Deadlines are compared by the delay
@@ -39,10 +41,11 @@ def changes_of(recorded: str | None, now: str | None, recorded_us: int) -> tuple
 
     Args:
         recorded_us: when the event was accepted.
+        today: a recorded effect by the types of today, to which old ones may be lifted.
     """
     if recorded == now:
         return ()
-    before, after = _effects(recorded), _effects(now)
+    before, after = list(map(today, _effects(recorded))), _effects(now)
     if len(before) == len(after) and all(map(_same(recorded_us), before, after)):
         return tuple(_of_ids(before, after))
     left, added, moved = _matched(before, after, recorded_us)

@@ -10,8 +10,8 @@ from typing import Literal
 
 import attrs
 
-from procession.engine.opening import refusal
-from procession.errors import NotFound
+from procession.engine.opening import Since, check
+from procession.errors import NotFound, WiringError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowRow, FlowStatus, Standing, Stepped
 from procession.primitives.registry import Registry
@@ -163,7 +163,7 @@ class Rehearser:
         """
         selection = self._selection
         query = FlowQuery(process=selection.process, status=selection.status or STATUSES)
-        self.found.refused = await refusal(self._reader, self._registry)
+        self.found.refused = await self._refusal()
         last = done = 0
         while True:
             wanted = _FLOWS_PAGE if not selection.limit else min(_FLOWS_PAGE, selection.limit - done)
@@ -176,6 +176,15 @@ class Rehearser:
         if not done and selection.process is not None and selection.process not in self._registry.processes:
             raise NotFound("process", selection.process)
         return self.found
+
+    async def _refusal(self) -> str | None:
+        """Why a runtime would refuse the journal. From where on new processes take part is said at the start."""
+        since: dict[str, Since] = dict.fromkeys(self._registry.processes, "now")
+        try:
+            await check(self._reader, self._registry, since)
+        except WiringError as error:
+            return str(error)
+        return None
 
     async def _rehearse(self, page: Sequence[FlowRow]) -> None:
         """A page of flows: first where live ones stand, then all steps; a newer step tells that a flow moved."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -11,7 +11,7 @@ from procession.actors.mailbox import Mailbox
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.ids import Ids
-from procession.engine.outbox import Orders, Outbox
+from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.turn import Life, Turn, TurnFailed, fold, place, run_turn
 from procession.errors import InvalidPayload, ProcessionError, UnknownType
 from procession.journal.rows import EventRow, FlowRow, Stepped, TimerRow
@@ -21,6 +21,7 @@ from procession.primitives.event import Event
 from procession.primitives.handlers import trigger_name, trigger_of
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
 from procession.reading.comparison import Change, asked_for, changes_of, fields_changed, shortened
 
 
@@ -55,6 +56,23 @@ class Code:
         """What the engine would write of a turn; raises as the outbox does."""
         self._moment.us = row.recorded_us
         return self._outbox.orders(Delivery(flow, row, event), turn)
+
+    def today(self, effect: dict[str, Any]) -> dict[str, Any]:
+        """A recorded effect by the types of today: a deadline of a type that is lifted is one of the newer type."""
+        if "timer" not in effect:
+            return effect
+        try:
+            event = self.read(effect["event"], effect["version"], to_json(effect["data"]).decode())
+            data = from_json(self.registry.codec.encode(event))
+        except ProcessionError:
+            return effect  # it shows as it is, and differs from all that today's types can say
+        stored = stored_of(type(event))
+        timer = stored.name if effect["timer"] == effect["event"] else effect["timer"]
+        return {**effect, "timer": timer, "event": stored.name, "version": stored.version, "data": data}
+
+    def read(self, name: str, version: int, payload: str) -> Event:
+        """An event as handlers see it; raises as `message_of`."""
+        return message_of(self.registry, _NOWHERE._replace(type=name, version=version, payload=payload))
 
     def deadline(self, flow: FlowRow, timer: TimerRow) -> EventRow:
         """The event that an armed timer becomes, as if it fired when it is due."""
@@ -104,8 +122,8 @@ class Replay:
         self._life: Life = "unstarted"
         self._last: tuple[Stepped, str | None] | None = None
         """The last handled step, and how the code at hand ends the flow with it."""
-        self._facts: dict[bytes, tuple[Stepped, bytes]] = {}
-        """Facts that were recorded and did not come yet: by their id, with the step and the data of today."""
+        self._facts: dict[bytes, tuple[Stepped, NewFact]] = {}
+        """Facts that were recorded and did not come yet: by their id, with the step and the fact of today."""
         self.found: dict[tuple[str, str, str], Difference] = {}
         """By handler, event and what differs."""
         self.lost = False
@@ -124,7 +142,7 @@ class Replay:
             self._lose(stepped, f"can't read the event: {_why_unread(error)}", str(error))
             return
         if self._facts:
-            self._check_fact(stepped.event)
+            self._check_fact(stepped.event, event)
         reaction = self._definition.reaction(event)
         where, life = place(self._life, reaction, event), self._life
         self._life = "active"
@@ -190,19 +208,21 @@ class Replay:
             self._note(stepped, Change("yields what can't be written", None, error.found))
             return
         for fact in orders.facts:
-            self._facts[fact.id] = (stepped, fact.payload)
+            self._facts[fact.id] = (stepped, fact)
         while len(self._facts) > _FACTS_MAX:  # no turn handled the oldest, else it had come by now
             del self._facts[next(iter(self._facts))]
-        for change in changes_of(stepped.step.effects, orders.effects, stepped.event.recorded_us):
+        for change in changes_of(stepped.step.effects, orders.effects, stepped.event.recorded_us, self._code.today):
             self._note(stepped, change)
 
-    def _check_fact(self, row: EventRow) -> None:
+    def _check_fact(self, row: EventRow, event: Event) -> None:
         """A step holds only the name of a fact; its data is in the event that follows."""
         if row.id not in self._facts:
             return
-        stepped, payload = self._facts.pop(row.id)
-        before, after = from_json(row.payload), from_json(payload)
-        if before != after:
+        stepped, fact = self._facts.pop(row.id)
+        before = from_json(row.payload)
+        after: object = from_json(fact.payload)
+        stored = stored_of(type(fact.event))
+        if before != after and event != self._code.read(stored.name, stored.version, fact.payload.decode()):
             what = f"event {row.type} has another {fields_changed(before, after)}"
             self._note(stepped, Change(what, shortened(before), shortened(after)))
 
@@ -253,6 +273,7 @@ def _then(orders: Orders, outcome: str | None) -> str:
     return ", ".join(parts) or "is handled, nothing follows"
 
 
+_NOWHERE = EventRow(0, bytes(16), None, None, None, "", 0, "", "{}", None, None, 0, None)
 _RAISED = re.compile(r"(?P<name>\w+)(: .*)? at (?P<place>\S+:\d+)", re.DOTALL)
 _KIND_CHARS_MAX = 80
 _FACTS_MAX = 1_000
