@@ -96,7 +96,7 @@ class FlowHandle:
             raise NotFound("flow", self.name)
         return summary_of(row)
 
-    async def why(self, what: type[Event] | type[Command] | str | int) -> Why:
+    async def why(self, what: type[Event | Command] | str | int) -> Why:
         """The chain of causes, to the first event, of something that this flow asked for or got.
 
         Args:
@@ -131,7 +131,8 @@ class FlowHandle:
         under_way = frozenset(
             handle.row.id.hex() for host in hosts for handle in host.window.known.values() if handle.scope is not None
         )
-        return Surroundings(True, process, {name: why for name, why in held.items() if why}, under_way)
+        gateways = {name: why for name, why in held.items() if why}
+        return Surroundings(running=True, process=process, gateways=gateways, under_way=under_way)
 
     async def retry(self, *, by: str, why: str) -> int:
         """Run the head of a quarantined flow again; returns the position of the act.

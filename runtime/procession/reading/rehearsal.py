@@ -141,12 +141,13 @@ class Rehearser:
         registry: Registry,
         settings: Settings,
         selection: Selection,
-        progress: Callable[[int, int], None],
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
+        """Make ready; `progress` is told the id of the last flow that is done, and the steps so far."""
         self._reader = reader
         self._registry = registry
         self._selection = selection
-        self._progress = progress
+        self._progress = progress or _nobody_listens
         self._code = Code(
             registry,
             reader.id,
@@ -301,6 +302,10 @@ class Rehearser:
         outlook.flows += 1
         if len(outlook.examples) < self._selection.examples:
             outlook.examples.append(f"{row.process}/{row.key}")
+
+
+def _nobody_listens(done: int, steps: int) -> None:
+    pass
 
 
 def _life(row: FlowRow) -> Life:

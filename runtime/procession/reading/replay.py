@@ -121,7 +121,7 @@ class Replay:
         self._state: ProcessManager = definition.cls()
         self._life: Life = "unstarted"
         self._last: tuple[Stepped, str | None] | None = None
-        """The last handled step, and how the code at hand ends the flow with it."""
+        """The last step, where it has a turn, and how the code at hand ends the flow with it."""
         self._facts: dict[bytes, tuple[Stepped, NewFact]] = {}
         """Facts that were recorded and did not come yet: by their id, with the step and the fact of today."""
         self.found: dict[tuple[str, str, str], Difference] = {}
@@ -135,7 +135,7 @@ class Replay:
             return
         if self._last is not None and self._last[1] is not None:
             self._note(self._last[0], Change("ends the flow, which went on", None, self._last[1]))
-        self._last = (stepped, None)
+        self._last = None
         try:
             event = message_of(self._code.registry, stepped.event)
         except ProcessionError as error:
