@@ -110,7 +110,7 @@ class Repair(ProcessManager, name="repair", key="bike"):
     def close(self, closed: RepairClosed) -> None: ...
 
 
-class Store(Gateway, name="store", attempts_max=10):
+class Store(Gateway, name="store", attempts_max=10, timeout_s=7200):
     """Has every part but a `sold out` one, which it refuses, and a `rare` one, which it can't find for a long time."""
 
     async def fetch(self, command: FetchPart, attempt: Attempt) -> PartFetched:

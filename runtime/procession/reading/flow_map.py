@@ -92,23 +92,16 @@ def flow_map(registry: Registry, processes: Collection[str] = ()) -> FlowMap:
     for name in processes:
         if name not in registry.processes:
             raise NotFound("process", name)
-    definitions = [
-        definition for name, definition in sorted(registry.processes.items()) if name in processes or not processes
-    ]
-    edges = {edge for definition in definitions for edge in _edges(registry, definition)}
-    if not processes:
-        edges |= {edge for command in registry.receivers for edge in _of_gateway(registry, command)}
-    nodes = {node for edge in edges for node in (edge.source, edge.target)}
-    nodes |= {Node("process", definition.name, 0) for definition in definitions}
+    of_process = {name: set(_edges(registry, definition)) for name, definition in registry.processes.items()}
+    of_gateways = {edge for command in registry.receivers for edge in _of_gateway(registry, command)}
     made: dict[Node, set[Origin]] = {}
-    for definition in registry.processes.values():  # of all: another process may make what these handle
-        for edge in _edges(registry, definition):
-            if edge.does in _ORIGINS:
-                made.setdefault(edge.target, set()).add(_ORIGINS[edge.does])
-    for command in registry.receivers:
-        for edge in _of_gateway(registry, command):
-            if edge.does == "answers":
-                made.setdefault(edge.target, set()).add("answer")
+    for edge in set().union(of_gateways, *of_process.values()):  # another process may make what these handle
+        if edge.does in _ORIGINS:
+            made.setdefault(edge.target, set()).add(_ORIGINS[edge.does])
+    chosen = [name for name in of_process if name in processes or not processes]
+    edges = set().union(*(of_process[name] for name in chosen), of_gateways if not processes else ())
+    nodes = {node for edge in edges for node in (edge.source, edge.target)}
+    nodes |= {Node("process", name, 0) for name in chosen}
     abouts = {node: _about(registry, node, made.get(node, set())) for node in sorted(nodes)}
     return FlowMap(abouts, tuple(sorted(edges)))
 

@@ -28,7 +28,7 @@ class Failure:
     """An attempt that failed."""
 
     attempt: int
-    at: datetime.datetime | None
+    at: datetime.datetime
     found: str
 
 
@@ -219,9 +219,7 @@ def _awaited(command: OpenCommand, surroundings: Surroundings, registry: Registr
         gateway=row.gateway,
         answers=tuple(stored_of(event).name for event in answers),
         attempts=row.attempts,
-        failures=tuple(
-            Failure(entry["n"], time_of(entry["at_us"]) if entry["at_us"] else None, entry["found"]) for entry in log
-        ),
+        failures=tuple(Failure(entry["n"], time_of(entry["at_us"]), entry["found"]) for entry in log if entry["n"]),
         next_try_at=time_of(row.due_us),
         gateway_state=surroundings.gateways.get(row.gateway, ""),
         under_way=None if surroundings.under_way is None else row.id.hex() in surroundings.under_way,
@@ -317,8 +315,7 @@ def _of_command(command: AwaitedAnswer, now: datetime.datetime) -> Iterator[str]
     failed = f"{command.attempts} attempt{'' if command.attempts == 1 else 's'} failed; " if command.attempts else ""
     yield f"    {failed}attempt {command.attempts + 1} {when}"
     for failure in command.failures:
-        at = "" if failure.at is None else f" at {shown_time(failure.at)}"
-        yield f"    attempt {failure.attempt} failed{at}: {failure.found}"
+        yield f"    attempt {failure.attempt} failed at {shown_time(failure.at)}: {failure.found}"
 
 
 def _of_outside(why: WhyNot) -> Iterator[str]:
