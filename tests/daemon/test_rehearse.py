@@ -112,7 +112,7 @@ def test_the_selection_is_heeded(here: Path) -> None:
     assert live["next"] == [] or live["next"][0]["process"] == "loan_application"
 
 
-def test_it_reads_beside_a_running_owner_and_changes_nothing(here: Path) -> None:
+def test_the_journal_is_not_touched(here: Path) -> None:
     before = (here / "loans.db").read_bytes()
     json_inside("rehearse", "--journal", "loans.db", "--config", CONFIG, cwd=here)
     assert (here / "loans.db").read_bytes() == before

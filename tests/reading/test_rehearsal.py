@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from procession import Command, Effects, ProcessManager, after, cancel, end, ends, folds, on, record, starts
+from procession import (
+    Command,
+    Effects,
+    ProcessManager,
+    after,
+    cancel,
+    end,
+    ends,
+    folds,
+    on,
+    open_runtime,
+    record,
+    starts,
+)
 from procession.errors import NotFound
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import FlowQuery, FlowRow
+from procession.journal.sqlite_reader import read_sqlite
 from procession.reading.rehearsal import Count, Rehearser, Selection
 from tests.reading.repair import (
     SETTINGS,
@@ -24,6 +39,7 @@ from tests.reading.repair import (
     RepairClosed,
     RepairOverdue,
     Said,
+    Store,
     TellOwner,
     flows_in,
     journal_of,
@@ -43,7 +59,7 @@ async def test_the_code_that_wrote_a_journal_asks_for_the_same(autojump_clock: M
     found = await rehearsed(journal, Repair)
     assert found.same
     assert (found.flows, found.differing, found.groups) == (Count(2, 2), Count(0, 0), {})
-    assert found.steps == 5 + 3 + 2 + 2
+    assert found.steps == (await journal.counts()).steps
 
 
 class OtherBell(Repair, name="repair", key="bike"):
@@ -333,6 +349,17 @@ async def test_nothing_is_written(autojump_clock: MockClock) -> None:
     before = (await journal.heads(), await journal.counts())
     await rehearsed(journal, BrokenFold)
     assert (await journal.heads(), await journal.counts()) == before
+
+
+async def test_it_reads_beside_a_running_owner(tmp_path: Path) -> None:
+    async with open_runtime(tmp_path / "a.db", processes=[Repair], gateways=[Store()]) as runtime:
+        await runtime.publish([ENDED, RepairAsked("live", ())])
+        await runtime.drain()
+        reader = await read_sqlite(str(tmp_path / "a.db"))
+        found = await Rehearser(reader, registry_of(OtherBell), SETTINGS, Selection()).run()
+        await reader.close()
+        await runtime.publish(RepairAsked("later", ()))
+    assert (found.flows, found.differing) == (Count(1, 1), Count(0, 1))
 
 
 class OneStepBehind(MemoryJournal):

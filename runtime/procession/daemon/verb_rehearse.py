@@ -16,7 +16,7 @@ from procession.daemon.progress import Progress
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import to_json
 from procession.primitives.registry import Registry
-from procession.reading.rehearsal import Example, Group, Outlook, Rehearsal, Rehearser, Selection
+from procession.reading.rehearsal import Count, Example, Group, Outlook, Rehearsal, Rehearser, Selection
 from procession.settings import Settings
 from procession.wiring import load_wiring, registry_of
 
@@ -154,14 +154,15 @@ class _Printed:
         found = self._found
         if found.moved:
             yield f"{found.moved} live flows went on meanwhile: rehearse again to see what comes next for them"
-        if found.differing.total:
+        if not found.flows.total:
+            yield "no flow was rehearsed"
+        elif found.differing.total:
             yield f"rehearsed {self._flows(found.flows)}; {self._flows(found.differing)} would differ"
         else:
             yield f"rehearsed {self._flows(found.flows)}; all ask for the same so far"
 
-    def _flows(self, count: object) -> str:
-        live, ended = getattr(count, "live", 0), getattr(count, "ended", 0)
-        return f"{self._output.number(live)} live and {self._output.number(ended)} ended flows"
+    def _flows(self, count: Count) -> str:
+        return f"{self._output.number(count.live)} live and {self._output.number(count.ended)} ended flows"
 
 
 def _waits(outlook: Outlook) -> str:
