@@ -229,6 +229,17 @@ async def test_commands_that_would_not_have_been_sent_and_are_open_are_counted(a
     assert group.commands_open == 3
 
 
+async def test_commands_of_a_turn_that_fails_now_are_counted_where_they_are_open(autojump_clock: MockClock) -> None:
+    class Failing(Repair, name="repair", key="bike"):
+        @starts
+        def order_parts(self, asked: RepairAsked) -> Effects:
+            raise KeyError(asked.bike)
+
+    (group,) = (await rehearsed(await journal_of(LIVE), Failing)).groups.values()
+    assert group.what.startswith("fails: KeyError")
+    assert group.commands_open == 1
+
+
 async def test_acts_and_skipped_events_are_not_folded(autojump_clock: MockClock) -> None:
     journal = await journal_of(RepairAsked("a", ("bell",)), process=BrokenReaction)
     async with opened(journal, BrokenReaction) as runtime:

@@ -60,6 +60,11 @@ def asked_for(effects: str | None) -> list[str]:
     return list(dict.fromkeys(" ".join(_subject(effect)) for effect in _effects(effects)))
 
 
+def commands_in(effects: str | None) -> tuple[str, ...]:
+    """The ids of the commands among recorded effects."""
+    return tuple(effect["id"] for effect in _effects(effects) if "command" in effect)
+
+
 def fields_changed(before: object, after: object) -> str:
     """The names of the fields in which two messages differ, or that one of them lacks."""
     if not isinstance(before, dict) or not isinstance(after, dict):

@@ -22,7 +22,7 @@ from procession.primitives.handlers import trigger_name, trigger_of
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
-from procession.reading.comparison import Change, asked_for, changes_of, fields_changed, shortened
+from procession.reading.comparison import Change, asked_for, changes_of, commands_in, fields_changed, shortened
 
 
 @attrs.define
@@ -147,14 +147,14 @@ class Replay:
         where, life = place(self._life, reaction, event), self._life
         self._life = "active"
         if where != "step":
-            self._note(stepped, Change(f"has no turn for {_shown(event)} any more: {_FATES[where]}", None, None))
+            self._note(stepped, _lost_turn(f"has no turn for {_shown(event)} any more: {_FATES[where]}", stepped, None))
             self._fold(stepped, reaction, event)
             return
         try:
             turn = self._code.run(self._definition, self._state, event, life, stepped.event)
         except TurnFailed as error:
             if self._fold(stepped, reaction, event):
-                self._note(stepped, Change(f"fails: {_kind(error)}", None, error.found))
+                self._note(stepped, _lost_turn(f"fails: {_kind(error)}", stepped, error.found))
             return
         self._state = turn.state
         self._last = (stepped, turn.outcome)
@@ -205,7 +205,7 @@ class Replay:
         try:
             orders = self._code.orders(self._flow, stepped.event, event, turn)
         except TurnFailed as error:
-            self._note(stepped, Change("yields what can't be written", None, error.found))
+            self._note(stepped, _lost_turn("yields what can't be written", stepped, error.found))
             return
         for fact in orders.facts:
             self._facts[fact.id] = (stepped, fact)
@@ -247,6 +247,11 @@ class Replay:
             self.found[name] = Difference(*name[:2], change, step.version, step.position, list(change.commands_gone))
         else:
             known.commands_gone.extend(change.commands_gone)
+
+
+def _lost_turn(what: str, stepped: Stepped, found: str | None) -> Change:
+    """A turn that asks for nothing now: all its recorded commands would not have been sent."""
+    return Change(what, None, found, commands_in(stepped.step.effects))
 
 
 def _shown(event: Event) -> str:
