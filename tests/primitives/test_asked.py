@@ -102,6 +102,17 @@ def test_both_ways_of_a_condition_count() -> None:
     assert found >= {("arms", Overdue), ("arms", Noted)}
 
 
+def test_what_a_handler_only_looks_at_after_a_deadline_is_not_armed() -> None:
+    class Looking(ProcessManager, name="asking", key="key"):
+        @starts
+        def begin(self, event: Begun | Noted) -> Effects:
+            yield after(HOUR, Overdue(event.key))
+            if isinstance(event, Noted):
+                yield Do(event.key)
+
+    assert asked_in_code(Looking) == (Asked("begin", "arms", Overdue), Asked("begin", "sends", Do))
+
+
 def test_classes_of_the_function_around_are_found() -> None:
     class Local(Command, name="asked.local"):
         key: str

@@ -170,6 +170,15 @@ def test_origins_tell_where_an_event_comes_from() -> None:
     }
 
 
+def test_an_event_that_a_gateway_answers_to_what_nobody_sends_is_no_outside_event() -> None:
+    class Silent(ProcessManager, name="door", key="door"):
+        @starts
+        def seen(self, opened: Opened) -> None: ...
+
+    drawn = flow_map(build_registry([Silent], [Porter()]), ["door"])
+    assert [node.name for node in drawn.events("answer")] == ["door.opened"]
+
+
 def test_one_process_is_drawn_with_its_gateways_alone() -> None:
     registry = build_registry([Door, Repair], [Porter(), Store()])
     names = {node.name for node in flow_map(registry, ["door"]).nodes if node.kind in ("process", "gateway")}
