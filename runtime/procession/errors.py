@@ -354,9 +354,10 @@ class NotFound(ProcessionError):
 
     what: str
     name: str
+    cure: str = "`procession ls` shows what there is"
 
     def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+        return f"there is no {self.what} {self.name!r}; {self.cure}"
 
 
 @attrs.define

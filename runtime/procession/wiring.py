@@ -96,7 +96,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
-    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts)
+    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants)
 
 
 @contextlib.asynccontextmanager
