@@ -59,6 +59,10 @@ class Counters:
     rows_written: int = _counter("Events and steps written.")
     snapshots_taken: int = _counter("Snapshots written.")
     actors_restarted: int = _counter("Infrastructure actors started again after a failure.")
+    turns_impure: int = _counter("Turns in which the guard found work, counted at each try.")
+    turns_shadowed: int = _counter("Turns that ran again in a second process.")
+    turns_differing: int = _counter("Turns that came out differently in the second process.")
+    turns_unshadowed: int = _counter("Sampled turns that no second process ran: no room, no class, or no answer.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 
     def as_dict(self) -> dict[str, int]:

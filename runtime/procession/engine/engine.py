@@ -16,6 +16,7 @@ from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
 from procession.engine.gateway_host import GatewayHost
+from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.life import Lasting, Life, assemble
@@ -91,6 +92,7 @@ class Engine:
             Gateways(registry, hosts, answers, clock),
             self.watch,
             {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            make_guard(settings.purity.guard, self._count_impure),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -366,6 +368,9 @@ class Engine:
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)
+
+    def _count_impure(self) -> None:
+        self.counters.turns_impure += 1
 
     def _end(self) -> None:
         self._closing.set()

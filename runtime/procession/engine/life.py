@@ -11,6 +11,7 @@ from procession.engine.clock import Clock
 from procession.engine.delivery import Gateways
 from procession.engine.flow_host import FlowHost
 from procession.engine.flow_table import FlowTable
+from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake
 from procession.engine.ledger import Ledger
@@ -44,6 +45,7 @@ class Lasting:
     gateways: Gateways
     watch: Watch
     fingerprints: Mapping[str, str]
+    guard: Guard
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
 
@@ -94,8 +96,9 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         disarm=timers.disarm,
         fingerprints=known,
         limits=flows,
+        guard=lasting.guard,
     )
-    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps)
+    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
     operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(

@@ -8,12 +8,13 @@ import attrs
 
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
+from procession.engine.guard import Guard
 from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
-from procession.errors import ProcessionError
+from procession.errors import ImpureTurn, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
@@ -53,6 +54,7 @@ class Turns:
         disarm: Callable[[Flow, str], None],
         fingerprints: Mapping[str, str],
         limits: FlowsSettings,
+        guard: Guard,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -67,6 +69,7 @@ class Turns:
         self._effects_max = limits.effects_per_turn_max
         self._waiting_max = limits.waiting_events_max
         self._snapshot_every = limits.snapshot_every_steps
+        self._guard = guard
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -149,7 +152,10 @@ class Turns:
             self._take_waiting(flow)
 
     def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
-        """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault."""
+        """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault.
+
+        One that is not pure is not tried again: what it did may be hidden in a cache by then.
+        """
         assert flow.state is not None, "a flow is folded before it takes a turn"
         for last in (False, True):
             try:
@@ -160,11 +166,12 @@ class Turns:
                     flow.life,
                     lambda: envelope_of(delivery.event),
                     self._effects_max,
+                    self._guard,
                 )
                 return turn, self._outbox.orders(delivery, turn)
-            except TurnFailed:
+            except TurnFailed as failed:
                 self._counters.turns_failed += 1
-                if last:
+                if last or isinstance(failed.__cause__, ImpureTurn):
                     raise
         raise AssertionError("a turn is tried twice")
 
