@@ -22,6 +22,7 @@ from procession.engine.intake import Submission
 from procession.engine.life import Lasting, Life, assemble
 from procession.engine.opening import Since, check_and_record
 from procession.engine.recovery import take_up
+from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
@@ -93,6 +94,7 @@ class Engine:
             self.watch,
             {name: fingerprint(definition) for name, definition in registry.processes.items()},
             make_guard(settings.purity.guard, self._count_impure),
+            shadow_of(settings, registry.codec, self.counters),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -122,6 +124,8 @@ class Engine:
                     nursery.start_soon(self._watch_cancellation, shield)
                     async with trio.open_nursery() as attempts:
                         self.lasting.gateways.attach(attempts)
+                        if self.lasting.shadow is not None:
+                            nursery.start_soon(self.lasting.shadow.run, self._policy(), self._random.random)
                         await supervise(
                             self._actor,
                             lambda: self._lives(task_status),
@@ -198,6 +202,7 @@ class Engine:
             *(actor.info() for actor in self._infrastructure.values()),
             ActorInfo("flows", "held" if life is None else "running", 0, flows),
             ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+            *(() if self.lasting.shadow is None else (self.lasting.shadow.actor.info(),)),
         )
         state = "held" if self.held else self._actor.state
         return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)

@@ -20,6 +20,7 @@ from procession.engine.outbox import Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.router import Router
+from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
@@ -46,6 +47,8 @@ class Lasting:
     watch: Watch
     fingerprints: Mapping[str, str]
     guard: Guard
+    shadow: Shadow | None
+    """None where no turn is replayed."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
 
@@ -97,6 +100,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         fingerprints=known,
         limits=flows,
         guard=lasting.guard,
+        shadow=lasting.shadow,
     )
     rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
     operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)

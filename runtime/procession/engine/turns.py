@@ -13,6 +13,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
+from procession.engine.shadow_host import Shadow
 from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
 from procession.errors import ImpureTurn, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
@@ -55,6 +56,7 @@ class Turns:
         fingerprints: Mapping[str, str],
         limits: FlowsSettings,
         guard: Guard,
+        shadow: Shadow | None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -70,6 +72,7 @@ class Turns:
         self._waiting_max = limits.waiting_events_max
         self._snapshot_every = limits.snapshot_every_steps
         self._guard = guard
+        self._shadow = shadow
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -157,6 +160,7 @@ class Turns:
         One that is not pure is not tried again: what it did may be hidden in a cache by then.
         """
         assert flow.state is not None, "a flow is folded before it takes a turn"
+        sampled = None if self._shadow is None else self._shadow.begin(flow, delivery, event)
         for last in (False, True):
             try:
                 turn = run_turn(
@@ -168,11 +172,15 @@ class Turns:
                     self._effects_max,
                     self._guard,
                 )
-                return turn, self._outbox.orders(delivery, turn)
+                orders = self._outbox.orders(delivery, turn)
             except TurnFailed as failed:
                 self._counters.turns_failed += 1
                 if last or isinstance(failed.__cause__, ImpureTurn):
                     raise
+            else:
+                if self._shadow is not None and sampled is not None:
+                    self._shadow.offer(flow, sampled, turn)
+                return turn, orders
         raise AssertionError("a turn is tried twice")
 
     def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:
