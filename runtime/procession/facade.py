@@ -25,6 +25,7 @@ from procession.journal.sqlite import open_sqlite
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
+from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.publishing import Outside, Position, encode_all
@@ -136,7 +137,10 @@ class Runtime:
             yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
-        """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
+        """Wait until all that was accepted is handled and judged, and no command is open.
+
+        Armed timers are not waited for.
+        """
         refuse_in_turn("drain")
         while not self._engine.idle():
             with contextlib.suppress(NotAccepted):  # held: it goes on when the journal is well
@@ -197,6 +201,7 @@ async def open_runtime(
     processes: Sequence[type[ProcessManager]],
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
+    invariants: Sequence[Invariant] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -211,6 +216,8 @@ async def open_runtime(
         processes: the process managers.
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
+        invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
+            an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -225,7 +232,7 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events)
+    registry = build_registry(processes, gateways, events, invariants)
     if isinstance(journal, str | Path):
         journal = await open_sqlite(
             str(journal),

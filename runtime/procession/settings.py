@@ -183,6 +183,20 @@ class GatewaysSettings(GatewaySettings):
 
 
 @attrs.frozen(kw_only=True)
+class InvariantsSettings:
+    """How invariants are watched, in a runtime that has any."""
+
+    flows_due_max: int = int_knob(
+        10_000, 1, 1_000_000, "Flows that wait to be judged in memory; the rest is found in the journal."
+    )
+    turns_cached_max: int = int_knob(20_000, 1, 10_000_000, "Turns in histories that are kept in memory.")
+    turns_per_flow_max: int = int_knob(10_000, 1, 1_000_000, "A flow with a longer history is not judged any more.")
+    look_back_s: float = float_knob(
+        60, 0, 86_400, "At start, flows that changed in so long before the journal's last event are judged again."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class SupervisionSettings:
     """How often what fails is started again."""
 
@@ -233,6 +247,7 @@ class Settings:
     processes: ProcessesSettings = ProcessesSettings()
     timers: TimersSettings = TimersSettings()
     gateways: GatewaysSettings = GatewaysSettings()
+    invariants: InvariantsSettings = InvariantsSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()

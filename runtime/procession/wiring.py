@@ -99,6 +99,7 @@ async def open_wired(
         processes=wiring.processes,
         gateways=wiring.gateways,
         events=wiring.events,
+        invariants=wiring.invariants,
         settings=settings,
         since=since,
     ) as runtime:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import floor, isolation, memory, saga
+from tests.bench import floor, isolation, memory, saga, scenarios
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -125,10 +125,47 @@ def run_isolation(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_invariants(rounds: int, flows: int | None) -> str:
+    """The saga with two invariants that are watched, and without."""
+    flows = flows or 5000
+    found = _rounds("invariants", rounds, lambda folder: _watched_and_not(folder, flows))
+    return table(
+        f"invariants: {flows} flows, medians of {rounds} rounds",
+        [
+            ("flows/s without", found["plain_flows_per_s"], ""),
+            ("flows/s with two", found["watched_flows_per_s"], "until the last history is judged"),
+            ("ratio, in the same round", found["ratio"], ""),
+        ],
+    )
+
+
+def _watched_and_not(folder: Path, flows: int) -> Figures:
+    plain = trio.run(saga.throughput, folder / "plain.db", flows)
+    rules = (saga.never_ships_unpaid, saga.never_charges_twice)
+    watched = trio.run(saga.throughput, folder / "watched.db", flows, rules)
+    return {"plain_flows_per_s": plain, "watched_flows_per_s": watched, "ratio": watched / plain}
+
+
+def run_scenarios(rounds: int, flows: int | None) -> str:
+    """Given/when/then tests, beside tests that do nothing."""
+    tests = flows or 1000
+    found = _rounds("scenarios", rounds, lambda folder: scenarios.measure(folder, tests))
+    return table(
+        f"scenarios: {tests} tests in a pytest process, medians of {rounds} rounds",
+        [
+            ("scenario tests, s", found["scenarios_s"], "goal: about 2 for 1,000"),
+            ("empty tests, s", found["empty_s"], "the floor: pytest itself, and its start"),
+            ("a scenario beyond an empty test, ms", found["scenario_beyond_empty_ms"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "memory": run_memory,
     "isolation": run_isolation,
+    "invariants": run_invariants,
+    "scenarios": run_scenarios,
 }
 
 

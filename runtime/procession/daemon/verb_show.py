@@ -151,6 +151,9 @@ class _Printed:
         place = output.styled(f"{event.position:>6}  +{after:<8}", "dim")
         output.line(f"\n{place} {output.styled(event.type, 'cyan')}  {output.styled(output.cell(entry.cause), 'dim')}")
         output.line(f"        {output.cell(event.payload)}")
+        if entry.fate == "alert":
+            output.line(f"        {output.styled('alert: an invariant of this flow is broken', 'red')}")
+            return
         if entry.step is None:
             fate = entry.fate.replace("_", " ")
             output.line(f"        {output.styled(f'no turn: {fate}', 'yellow')}")

@@ -13,7 +13,7 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, Token
 from types import FrameType
 from typing import Any, Literal
@@ -88,8 +88,9 @@ class Guard:
         """
         token = IN_TURN.set(None)  # what is written to the log is not the turn's doing
         try:
-            names = {_top_name(inner) for inner in _frames_of_turn(frame)}
-            if names & BYSTANDERS:
+            frames = list(_frames_of_turn(frame))
+            names = {_top_name(inner) for inner in frames}
+            if names & BYSTANDERS or _collects(frames):
                 return
             if event == "import" or names & IMPORT_SYSTEM:
                 if audited:
@@ -137,12 +138,18 @@ STRICT: ContextVar[bool] = ContextVar("procession_strict_turns", default=False)
 
 
 def make_guard(mode: Mode, on_impure: Callable[[], object] = int) -> Guard:
-    """A guard for the turns of one runtime or scenario; installs the hook where there is none."""
-    strict = STRICT.get()
-    if mode == "off" and not strict:
-        return Guard("off", on_impure)
+    """A guard for the turns of one runtime; installs the hook where there is none."""
+    if STRICT.get():
+        return strict_guard(on_impure)
+    if mode != "off":
+        _install()
+    return Guard(mode, on_impure)
+
+
+def strict_guard(on_impure: Callable[[], object] = int) -> Guard:
+    """A guard as tests want it: it raises, and watches calls of C functions too."""
     _install()
-    return Guard("raise" if strict else mode, on_impure, CCalls() if strict else None)
+    return Guard("raise", on_impure, CCalls())
 
 
 @functools.cache
@@ -161,7 +168,7 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     """The hook, with all that it needs in its closure: it outlives this module's names when Python ends."""
     get = IN_TURN.get
     frame_of = sys._getframe  # noqa: SLF001 - the hook must know who called
-    collecting, ident, hooked = _COLLECTING, threading.get_ident, _HOOKED
+    hooked = _HOOKED
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         guard = get()
@@ -169,7 +176,7 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
             if event == _PROBE:
                 hooked.append(event)
             return
-        if guard.mode == "off" or ident() in collecting:
+        if guard.mode == "off":
             return
         if event.partition(".")[0] in WORK_FAMILIES or event in WORK:
             kind = "import" if event == "open" and _is_zone(arguments[0]) else event
@@ -186,8 +193,15 @@ def _is_zone(path: object) -> bool:
     return zones is not None and isinstance(path, str) and path.startswith(tuple(zones.TZPATH))
 
 
+def _collects(frames: Sequence[FrameType]) -> bool:
+    """Whether the garbage collector runs, which began by chance: what it finalises and calls is not the turn's doing."""
+    if threading.get_ident() in _COLLECTING:
+        return True
+    told = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    return any(frame.f_code in told for frame in frames)
+
+
 def _on_collection(phase: str, _: dict[str, int]) -> None:
-    """What the garbage collector finalises during a turn is not the turn's doing."""
     if phase == "start":
         _COLLECTING.add(threading.get_ident())
     else:

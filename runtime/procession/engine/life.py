@@ -14,6 +14,7 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake
+from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.ledger import Ledger
 from procession.engine.operator import Operator
 from procession.engine.outbox import Outbox
@@ -45,6 +46,7 @@ class Lasting:
     answers: Answers
     gateways: Gateways
     watch: Watch
+    invariants: InvariantWatch
     fingerprints: Mapping[str, str]
     guard: Guard
     shadow: Shadow | None
@@ -115,6 +117,6 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         events_max=settings.intake.events_max,
         rows_max=settings.commit.rows_max,
     )
-    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable))
+    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)

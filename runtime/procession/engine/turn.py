@@ -18,6 +18,8 @@ from procession.primitives.process import ProcessManager
 
 Life = Literal["unstarted", "active", "ended"]
 Place = Literal["step", "wait", "quarantine", "late", "missing", "already_started", "ignored", "given_up"]
+FACTS_DEPTH_MAX = 100
+"""Facts that lead to facts that lead to facts …: a flow that records deeper is set aside."""
 
 
 @attrs.frozen(slots=True)

@@ -9,22 +9,22 @@ import attrs
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.guard import Guard
+from procession.engine.histories import DurableTurn
 from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
-from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
+from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn
 from procession.errors import ImpureTurn, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
+from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
 from procession.telemetry import Counters
-
-_FACTS_DEPTH_MAX = 100
 
 
 @attrs.frozen(slots=True)
@@ -144,6 +144,9 @@ class Turns:
         self._ledger.touch(flow)
         step = StepRow(flow.id, flow.version, delivery.event.position, "handled", turn.name, orders.effects)
         self._ledger.step(step, flow, delivery)
+        if flow.process in self._registry.invariants:
+            turned = Turned(event, turn.name, turn.effects, turn.outcome)
+            self._ledger.filling.turned.append((flow, DurableTurn(flow.version, delivery.event, turned)))
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
@@ -227,8 +230,8 @@ class Turns:
         self._counters.facts_recorded += 1
         if flow.status == "quarantined":
             return
-        if depth >= _FACTS_DEPTH_MAX:
-            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {_FACTS_DEPTH_MAX} deep")
+        if depth >= FACTS_DEPTH_MAX:
+            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {FACTS_DEPTH_MAX} deep")
             return
         where = place(flow.life, flow.definition.reaction(fact.event), fact.event)
         if where == "step":

@@ -317,6 +317,7 @@ def _matches(row: FlowRow, query: FlowQuery) -> bool:
         and (query.started_before_us is None or row.started_us < query.started_before_us)
         and (query.started_after_us is None or row.started_us > query.started_after_us)
         and (query.updated_before_us is None or row.updated_us < query.updated_before_us)
+        and (query.updated_after_us is None or row.updated_us > query.updated_after_us)
     )
 
 

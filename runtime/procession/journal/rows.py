@@ -11,8 +11,9 @@ StepOutcome = Literal["handled", "skipped", "act"]
 CommandState = Literal["open", "answered", "given_up", "cancelled"]
 DeliveryState = Literal["pending", "waiting", "quarantined"]
 UnhandledReason = Literal[
-    "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer"
+    "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer", "alert"
 ]
+"""`alert`: it tells of the flow, which does not handle it."""
 
 
 class EventRow(NamedTuple):
@@ -284,6 +285,7 @@ class FlowQuery:
     started_before_us: int | None = None
     started_after_us: int | None = None
     updated_before_us: int | None = None
+    updated_after_us: int | None = None
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import check_fields, stored_of
 
@@ -39,6 +40,8 @@ class Registry:
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
     """Which processes an event type concerns, by key."""
+    invariants: dict[str, tuple[Invariant, ...]] = attrs.field(factory=dict)
+    """What must hold of every flow, by process."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
@@ -86,13 +89,17 @@ class Registry:
 
 
 def build_registry(
-    processes: Sequence[type[ProcessManager]], gateways: Sequence[Gateway], events: Iterable[type[Event]] = ()
+    processes: Sequence[type[ProcessManager]],
+    gateways: Sequence[Gateway],
+    events: Iterable[type[Event]] = (),
+    invariants: Iterable[Invariant] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
 
     Raises:
         DefinitionError: a class can't work.
-        WiringError: a command with no receiver or two, two classes with one stored name.
+        WiringError: a command with no receiver or two, two classes with one stored name, an invariant of another
+            process.
     """
     registry = Registry()
     for own in OWN_EVENTS:
@@ -100,6 +107,18 @@ def build_registry(
     for gateway in gateways:
         _add_gateway(registry, gateway)
     concerned: dict[type[Event], list[Definition]] = {}
+    _add_processes(registry, processes, concerned)
+    for event in events:
+        registry.add_event(event)
+    registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
+    for rule in invariants:
+        _add_invariant(registry, rule)
+    return registry
+
+
+def _add_processes(
+    registry: Registry, processes: Sequence[type[ProcessManager]], concerned: dict[type[Event], list[Definition]]
+) -> None:
     for process in processes:
         definition = compile_definition(process)
         known = registry.processes.get(definition.name)
@@ -116,10 +135,6 @@ def build_registry(
         for named in sorted(events_named(process), key=lambda cls: stored_of(cls).name):
             registry.add_event(named)
         _check_receivers(registry, process)
-    for event in events:
-        registry.add_event(event)
-    registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
-    return registry
 
 
 def _add_gateway(registry: Registry, gateway: Gateway) -> None:
@@ -149,6 +164,24 @@ def _check_receivers(registry: Registry, process: type[ProcessManager]) -> None:
                 f"{handler.site}: {process.__name__}.{handler.name} sends {command.__name__}, which no gateway takes",
                 "give the runtime the gateway whose method takes it",
             )
+
+
+def _add_invariant(registry: Registry, rule: Invariant) -> None:
+    name = rule.process.__process__.name
+    definition = registry.processes.get(name)
+    if definition is None or not issubclass(definition.cls, rule.process):
+        raise WiringError(
+            f"{rule.site}: the invariant {rule.name} is of {rule.process.__name__}, which is not given",
+            "give the runtime the process, or leave the invariant out",
+        )
+    known = registry.invariants.get(name, ())
+    other = next((other for other in known if other.name == rule.name), None)
+    if other is not None:
+        raise WiringError(
+            f"{rule.site}: {rule.process.__name__} has another invariant called {rule.name} ({other.site})",
+            "give one of them a name of its own: an alert is known by it",
+        )
+    registry.invariants[name] = (*known, rule)
 
 
 def _resolvable(cls: type) -> None:

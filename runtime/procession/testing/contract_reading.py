@@ -219,6 +219,7 @@ class ReadingContract(JournalCase):
                 FlowQuery(started_before_us=NOW_US): [],
                 FlowQuery(started_after_us=NOW_US - 1): [1, 2],
                 FlowQuery(updated_before_us=NOW_US + 2): [1, 2],
+                FlowQuery(updated_after_us=NOW_US + 2): [],
             }
             for query, expected in queries.items():
                 assert [row.id for row in await journal.flows(query, 0, 9)] == expected, query

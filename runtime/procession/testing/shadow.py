@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import os
 import subprocess
-import uuid
 
 import attrs
 
@@ -26,19 +25,15 @@ from procession.engine.shadow import (
     job_of,
     judged,
 )
-from procession.engine.turn import Life, TurnFailed, place, run_turn
+from procession.engine.turn import Life, Turn, fold
 from procession.primitives.codec import Codec, from_json, to_json
-from procession.primitives.command import Command
 from procession.primitives.definition import compile_definition
-from procession.primitives.effects import Record
-from procession.primitives.envelope import Envelope
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import Event
+from procession.primitives.history import Turned
 from procession.primitives.process import ProcessManager
-from procession.primitives.stored import stored_of
-from procession.settings import Settings
+from procession.testing.lone_flow import EFFECTS_MAX, EnvelopeMaker, LoneFlow, Standing
 
 _NOW = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-_EFFECTS_MAX = Settings().flows.effects_per_turn_max
 
 
 @attrs.frozen
@@ -92,9 +87,9 @@ def shadow(process: type[ProcessManager], *events: Event, processes: int = 2) ->
     if not 1 <= processes <= _PROCESSES_MAX:
         msg = f"{processes} processes can't be started; give 1 to {_PROCESSES_MAX}"
         raise ValueError(msg)
-    flow = _Flow(process)
+    flow = _Replayed(process)
     for event in events:
-        flow.handle(event)
+        flow.take(event)
     replies = _elsewhere([turn.job for turn in flow.turns], processes)
     differences: dict[int, Difference] = {}
     for there in replies:
@@ -117,68 +112,48 @@ class _Turned:
     here: Answer
 
 
-class _Flow:
-    """One flow, driven with the engine's own turns; each is written down with what it began with."""
+class _Replayed:
+    """One flow by itself; each of its turns is written down with what it began with."""
 
     def __init__(self, process: type[ProcessManager]) -> None:
         self.turns: list[_Turned] = []
         self.unshadowed: dict[str, None] = {}
-        self._definition = compile_definition(process)
-        self._codec = Codec()
-        self._state = process()
-        self._life: Life = "unstarted"
-        self._waiting: list[Event] = []
-        self._events = 0
+        definition = compile_definition(process)
+        self._lone = LoneFlow(definition, Codec())
+        self._standing = Standing(definition.cls())
+        self._state = definition.cls()
+        """Folded beside the flow, so that no reaction can have changed it in place."""
+        self._begun: list[tuple[EnvelopeMaker, str]] = []
+        """Envelope and payload of each turn's event, as they were before it."""
 
-    def handle(self, event: Event) -> None:
-        where = place(self._life, self._definition.reaction(event), event)
-        if where == "wait":
-            self._waiting.append(event)
-        elif where == "step":
-            self._turn(event)
+    def take(self, event: Event) -> None:
+        course = self._lone.take(self._standing, event, self._envelope)
+        if course.broken is not None:
+            msg = f"the given {event} breaks the flow: {course.broken}"
+            raise AssertionError(msg) from course.broken
+        life, self._standing = self._standing.life, course.standing
+        for turned in course.turns:
+            self._turned(turned, life)
+            life = "active"
 
-    def _turn(self, event: Event) -> None:
-        self._events += 1
-        envelope = self._envelope(event)
-        job = self._job(event, envelope)
+    def _turned(self, turned: Turned, life: Life) -> None:
+        definition, codec, began = self._lone.definition, self._lone.codec, self._state
+        event, (envelope, payload) = turned.event, self._begun.pop(0)
+        self._state = fold(definition.reaction(event), began, event)
+        turn = Turn(self._state, turned.effects, turned.outcome, turned.handler)
         try:
-            turn = run_turn(self._definition, self._state, event, self._life, lambda: envelope, _EFFECTS_MAX)
-        except TurnFailed as failed:
-            msg = f"the given {event} breaks the flow: {failed}"
-            raise AssertionError(msg) from failed
-        if job is not None:
-            here = answer_of(turn, self._codec)
-            self.turns.append(_Turned(event, f"{self._definition.cls.__name__}.{turn.name}", job, here))
-        waiting, starting = self._waiting, self._life == "unstarted"
-        self._life, self._state = "active" if turn.outcome is None else "ended", turn.state
-        following = [effect.event for effect in turn.effects if isinstance(effect, Record)]
-        if starting:
-            self._waiting = []
-            following += waiting
-        for fact in following:
-            self.handle(fact)
-
-    def _job(self, event: Event, envelope: Envelope) -> Job | None:
-        """What the turn begins with; None where it can't run elsewhere."""
-        for message in (event, *((event.command,) if isinstance(event, CommandGivenUp) else ())):
-            assert isinstance(message, Event | Command), "it is one of both"
-            self._codec.register(type(message))
-        payload = self._codec.encode(event).decode()
-        try:
-            return job_of(
-                self._definition, self._codec, self._state, event, payload, self._life, envelope, _EFFECTS_MAX
-            )
+            job = job_of(definition, codec, began, event, payload, life, envelope(), EFFECTS_MAX)
+            here = answer_of(turn, codec)
         except Unshadowed as error:
             self.unshadowed[str(error)] = None
-            return None
+        else:
+            self.turns.append(_Turned(event, f"{definition.cls.__name__}.{turn.name}", job, here))
 
-    def _envelope(self, event: Event) -> Envelope:
-        stored = stored_of(type(event))
-        keys = ((self._definition.name, "shadow"),)
-        number = uuid.UUID(int=self._events)
-        return Envelope(
-            number, "shadow", str(self._events), stored.name, stored.version, keys, None, number, _NOW, None
-        )
+    def _envelope(self, event: Event) -> EnvelopeMaker:
+        """Asked for once for each turn, before it."""
+        envelope = EnvelopeMaker(event, len(self.turns) + len(self._begun), _NOW, ((self._lone.definition.name, "a"),))
+        self._begun.append((envelope, self._lone.codec.encode(event).decode()))
+        return envelope
 
 
 def _elsewhere(jobs: list[Job], processes: int) -> list[list[Reply]]:
