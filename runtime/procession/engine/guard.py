@@ -14,7 +14,8 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
+from threading import get_ident
 from types import FrameType
 from typing import Any, Literal
 
@@ -61,16 +62,20 @@ class Guard:
     found: ImpureTurn | None = None
     """The first thing that this turn must not do; None while it is pure."""
     _seen: set[tuple[str, str]] = attrs.field(factory=set)
+    _judging: bool = False
 
-    def enter(self) -> Token[Guard | None]:
-        """A turn begins."""
+    def enter(self) -> Guard | None:
+        """A turn begins in this thread; returns the guard of the turn around it, which there is in no runtime."""
         if self.c_calls is not None:
             self.c_calls.start(self)
-        return IN_TURN.set(self)
+        thread = get_ident()
+        around = RUNNING.get(thread)
+        RUNNING[thread] = self
+        return around
 
-    def leave(self, token: Token[Guard | None]) -> None:
+    def leave(self, around: Guard | None) -> None:
         """The turn is over; what was found stays until `settle`."""
-        IN_TURN.reset(token)
+        RUNNING[get_ident()] = around
         if self.c_calls is not None:
             self.c_calls.stop()
 
@@ -86,7 +91,9 @@ class Guard:
         Raises:
             ImpureTurn: in mode `raise`, unless the import system or zoneinfo does it.
         """
-        token = IN_TURN.set(None)  # what is written to the log is not the turn's doing
+        if self._judging:
+            return  # what is written to the log is not the turn's doing
+        self._judging = True
         try:
             frames = list(_frames_of_turn(frame))
             names = {_top_name(inner) for inner in frames}
@@ -101,7 +108,7 @@ class Guard:
                 raise impure
             self._say("a turn is not pure", event, call, frame)
         finally:
-            IN_TURN.reset(token)
+            self._judging = False
 
     def refuse(self, call: str, frame: FrameType) -> ImpureTurn:
         """The error for a call of the runtime, which is refused in every mode."""
@@ -126,9 +133,10 @@ class Guard:
             logger.warning("%s: %s", what, impure)
 
 
-IN_TURN: ContextVar[Guard | None] = ContextVar("procession_in_turn", default=None)
-"""The guard of the turn that runs in this context. Setting and resetting it costs 110 ns; a flag by thread would save
-60 of them, and could not tell a turn from what else runs in the thread."""
+RUNNING: dict[int, Guard | None] = {}
+"""The guard of the turn that runs in a thread, by the thread's number. A turn is synchronous, so that what runs in its
+thread meanwhile is the turn. A context variable costs as much, and is not safe here: Python 3.11 collects garbage
+inside of `ContextVar.set`, and what a finaliser then makes our hook read is freed a moment later."""
 
 UNGUARDED = Guard()
 """For turns whose purity is somebody else's business: nothing is watched."""
@@ -166,12 +174,12 @@ def _install() -> None:
 
 def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     """The hook, with all that it needs in its closure: it outlives this module's names when Python ends."""
-    get = IN_TURN.get
+    get, thread = RUNNING.get, get_ident
     frame_of = sys._getframe  # noqa: SLF001 - the hook must know who called
     hooked = _HOOKED
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        guard = get()
+        guard = get(thread())
         if guard is None:
             if event == _PROBE:
                 hooked.append(event)
@@ -194,8 +202,8 @@ def _is_zone(path: object) -> bool:
 
 
 def _collects(frames: Sequence[FrameType]) -> bool:
-    """Whether the garbage collector runs, which began by chance: what it finalises and calls is not the turn's doing."""
-    if threading.get_ident() in _COLLECTING:
+    """Whether the garbage collector runs, by chance: what it finalises and calls is not the turn's doing."""
+    if get_ident() in _COLLECTING:
         return True
     told = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     return any(frame.f_code in told for frame in frames)
@@ -203,9 +211,9 @@ def _collects(frames: Sequence[FrameType]) -> bool:
 
 def _on_collection(phase: str, _: dict[str, int]) -> None:
     if phase == "start":
-        _COLLECTING.add(threading.get_ident())
+        _COLLECTING.add(get_ident())
     else:
-        _COLLECTING.discard(threading.get_ident())
+        _COLLECTING.discard(get_ident())
 
 
 def _calls_itself(guard: Guard, frame: FrameType) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from threading import get_ident
 from typing import Literal
 
 import attrs
 
-from procession.engine.guard import IN_TURN, UNGUARDED, Guard
+from procession.engine.guard import RUNNING, UNGUARDED, Guard
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
@@ -40,7 +41,7 @@ def refuse_in_turn(call: str) -> None:
     Raises:
         ImpureTurn: a turn is running.
     """
-    guard = IN_TURN.get()
+    guard = RUNNING.get(get_ident())
     if guard is not None:
         raise guard.refuse(call, sys._getframe(1))  # noqa: SLF001 - the error names the line that called
 
@@ -94,13 +95,13 @@ def run_turn(
     if reaction is None:
         return Turn(state, (), None, "seen")
     turn, failed = None, None
-    token = guard.enter()
+    around = guard.enter()
     try:
         turn = _fold_and_react(reaction, state, event, life, envelope, effects_max, guard)
     except TurnFailed as error:
         failed = error
     finally:
-        guard.leave(token)
+        guard.leave(around)
     if guard.found is not None:
         failed = _settled(guard, failed)
     if failed is not None:
@@ -114,13 +115,13 @@ def refold(reaction: Reaction | None, state: ProcessManager, event: Event, guard
     if reaction is None or reaction.fold is None:
         return state
     folded, failed = state, None
-    token = guard.enter()
+    around = guard.enter()
     try:
         folded = fold(reaction, state, event, guard)
     except TurnFailed as error:
         failed = error
     finally:
-        guard.leave(token)
+        guard.leave(around)
     if guard.found is not None:
         failed = _settled(guard, failed)
     if failed is not None:
