@@ -38,7 +38,7 @@ def main() -> None:
     lines, answers = _private_streams()
     clock = Clock()
     clock.install()
-    random.seed(os.environ["PYTHONHASHSEED"])
+    random.seed(f"shadow {os.environ.get('PYTHONHASHSEED')}")
     bench = Bench(clock)
     for line in lines:
         answers.write(to_json(bench.replay(from_json(line))) + b"\n")

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack
 import attrs
 import trio
 
+from procession.actors.supervisor import leaves
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.shadow import Answer, Job, Reply, Unshadowed, answer_of, job_of, judged
-from procession.engine.shadow_host import Child, open_child
+from procession.engine.shadow_host import Child, ShadowEnded, open_child
 from procession.engine.turn import Life, Turn, TurnFailed, run_turn
 from procession.errors import ProcessionError
 from procession.journal.journal import JournalReader
@@ -117,15 +118,7 @@ class _Replay:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        replies: list[list[Reply]] = [[] for _ in self._children]
-
-        async def ask(number: int, child: Child) -> None:
-            replies[number] = await child.replay([turned.job for turned in batch])
-
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
-            for number, child in enumerate(self._children):
-                nursery.start_soon(ask, number, child)
-        for there in replies:
+        for there in await self._elsewhere([turned.job for turned in batch]):
             for turned, reply in zip(batch, there, strict=True):
                 try:
                     differs = judged(turned.here, reply)
@@ -134,6 +127,23 @@ class _Replay:
                 else:
                     if differs:
                         self._note(turned.definition, turned.handler, turned.flow, differs)
+
+    async def _elsewhere(self, jobs: Sequence[Job]) -> list[list[Reply]]:
+        replies: list[list[Reply]] = [[] for _ in self._children]
+        ended: list[ShadowEnded] = []
+
+        async def ask(number: int, child: Child) -> None:
+            replies[number] = await child.replay(jobs)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for number, child in enumerate(self._children):
+                    nursery.start_soon(ask, number, child)
+        except* ShadowEnded as group:
+            ended += [error for error in leaves(group) if isinstance(error, ShadowEnded)]
+        if ended:
+            raise ended[0]
+        return replies
 
     async def _flow(self, definition: Definition, row: FlowRow) -> None:
         """One flow from its first step on, as far as the code at hand can follow."""
