@@ -11,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from procession.laws.forbidden import ORDER, UNSEEDED, Forbidden, full_name, judge
+from procession.laws.forbidden import ORDER, UNSEEDED, Forbidden, Judge, full_name
 from procession.laws.frame import Frame
 from procession.laws.values import (
     NOTHING,
@@ -25,6 +25,7 @@ from procession.laws.values import (
     Values,
     above,
     either,
+    function_of,
     hints_of,
     inner_functions,
     is_unordered,
@@ -32,24 +33,39 @@ from procession.laws.values import (
     settle,
     typed,
 )
+from procession.primitives.effects import After
 
 Enter = Callable[[FunctionType, dict[str, Values]], None]
 Breach = Callable[[Forbidden, str], None]
+Ask = Callable[[str, "Sequence[Values]"], None]
+_EFFECTS = f"{After.__module__}."
 _LISTS = frozenset({"builtins.tuple", "builtins.list"})
 _ORDERED_BY = frozenset({"builtins.next", "builtins.str.join"})
 _PASSED_ON = frozenset({f"builtins.{name}" for name in ("iter", "map", "filter", "zip", "reversed", "enumerate")})
-_ORDER_FREE = frozenset({f"builtins.{name}" for name in ("sorted", "len", "sum", "min", "max", "any", "all", "set", "frozenset")})
+_ORDER_FREE = frozenset(
+    {f"builtins.{name}" for name in ("sorted", "len", "sum", "min", "max", "any", "all", "set", "frozenset")}
+)
 _SETS = frozenset({"builtins.set", "builtins.frozenset"})
 _SET_MAKERS = frozenset({"union", "difference", "intersection", "symmetric_difference", "copy"})
-_SETTERS = frozenset({"builtins.setattr", "builtins.delattr", "builtins.object.__setattr__", "builtins.object.__delattr__"})
+_SETTERS = frozenset(
+    {"builtins.setattr", "builtins.delattr", "builtins.object.__setattr__", "builtins.object.__delattr__"}
+)
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 
 
 class Calls:
-    """Judges calls. `enter` is told which of the user's functions run, with which arguments."""
+    """Judges what code names and calls."""
 
-    def __init__(self, enter: Enter, is_own: Callable[[object], bool]) -> None:
-        self._enter, self._is_own = enter, is_own
+    def __init__(self, enter: Enter, is_own: Callable[[object], bool], judge: Judge, ask: Ask) -> None:
+        """Args are told, or asked, what the calls mean.
+
+        Args:
+            enter: told which of the user's functions run, with which arguments.
+            is_own: whether a function or class is the user's.
+            judge: what is wrong with reaching for an object.
+            ask: told which effects are made, of what.
+        """
+        self._enter, self._is_own, self._judge, self._ask = enter, is_own, judge, ask
 
     def mention(self, frame: Frame, values: Values) -> None:
         """The code names these: what is named may be called by whoever it is given to."""
@@ -57,8 +73,10 @@ class Calls:
             match value:
                 case Known(thing, path):
                     self._look(frame.breach, thing, path)
-                case Bound(function, holder) if not self._accuse(frame.breach, function, ""):
-                    self._run(function, {_first(function.__code__): (holder,)})
+                case Bound(holder=holder) as bound:
+                    function = function_of(bound)
+                    if not self._accuse(frame.breach, function, ""):
+                        self._run(function, {_first(function.__code__): (holder,)})
 
     def call(self, frame: Frame, callee: Values, given: Sequence[Values] | None, named: dict[str, Values]) -> Values:
         """The code calls one of these with arguments, None where nobody knows how many; what that may return."""
@@ -97,7 +115,7 @@ class Calls:
             self._look(breach, inner, path)
 
     def _accuse(self, breach: Breach, thing: object, path: str) -> bool:
-        forbidden = judge(thing, path=path)
+        forbidden = self._judge(thing, called=False, path=path)
         if forbidden is not None:
             name = (full_name(thing) or path or type(thing).__name__).removeprefix("builtins.")
             breach(forbidden, f"{name}, {path}" if " " in path else name)
@@ -111,7 +129,8 @@ class Calls:
         match value:
             case Made(code) as made:
                 return _call_made(made, code, given or (), named)
-            case Bound(function, holder):
+            case Bound(holder=holder) as bound:
+                function = function_of(bound)
                 self._run(function, _arguments(function, [(holder,), *(given or ())], named))
                 return self._returned(function, (holder,))
             case Known(FunctionType() as function) if self._is_own(function):
@@ -120,8 +139,8 @@ class Calls:
             case Known(MethodType() as method) if isinstance(method.__func__, FunctionType):
                 return self._one(frame, Bound(method.__func__, Known(method.__self__)), given, named)
             case Known(functools.partial() as partial):
-                bound = [(Known(argument),) for argument in partial.args]
-                return self._one(frame, Known(partial.func), None if given is None else [*bound, *given], named)
+                held: list[Values] = [(Known(argument),) for argument in partial.args]
+                return self._one(frame, Known(partial.func), None if given is None else [*held, *given], named)
             case Known(type() as cls):
                 return self._class(frame, cls, given, named)
             case Known(thing):
@@ -144,7 +163,7 @@ class Calls:
         self._unseeded(frame, name, given, named)
         if name in _LISTS or name in _PASSED_ON or name in _SETS:
             return self._ordered(frame, name, given)
-        forbidden = judge(cls, called=True)
+        forbidden = self._judge(cls, called=True, path="")
         if forbidden is not None:
             frame.breach(forbidden, name)
         elif self._is_own(cls):
@@ -156,38 +175,44 @@ class Calls:
             self._one(frame, value, given[1:] if given else None, named)
         return given[0] if given else NOTHING
 
-    def _builtin(  # noqa: PLR0911 - a table, read downwards
-        self, frame: Frame, thing: object, given: Sequence[Values] | None, named: dict[str, Values]
-    ) -> Values:
+    def _builtin(self, frame: Frame, thing: object, given: Sequence[Values] | None, named: dict[str, Values]) -> Values:
         name = full_name(thing)
         first = given[0] if given else NOTHING
+        owner, _, method = name.rpartition(".")
         if name == "builtins.getattr":
-            found: Values = NOTHING
-            for key in _texts(given[1] if given and len(given) > 1 else NOTHING):
-                found = either(found, frame.attribute(first, key))
-            return found
+            return self._getattr(frame, first, given[1] if given and len(given) > 1 else NOTHING)
         if name == "builtins.vars":
             return tuple(Fields(value) for value in first)
-        if name in _SETTERS:
-            frame.change(first, name.removeprefix("builtins."))
-        elif name in _IMPORTERS:
+        if name in _IMPORTERS:
             modules = [sys.modules.get(text) for text in _texts(first)]
             return tuple(Known(module) for module in modules if module is not None)
-        elif name in _ORDERED_BY or name in _PASSED_ON or name in _ORDER_FREE:
+        if name in _ORDERED_BY or name in _PASSED_ON or name in _ORDER_FREE:
             return self._ordered(frame, name, given)
-        elif name in ("builtins.dict.get", "builtins.dict.__getitem__") and given:
-            items: Values = NOTHING
-            for key_value in given[0]:
-                items = either(items, item_of(Known(getattr(thing, "__self__", None)), key_value))
-            self.mention(frame, items)
-            return items
-        elif name.rpartition(".")[0] in _SETS and name.rpartition(".")[2] in _SET_MAKERS:
+        if owner == "builtins.dict" and method in ("get", "__getitem__"):
+            return self._item(frame, getattr(thing, "__self__", None), first)
+        if owner in _SETS and method in _SET_MAKERS:
             return (Unordered(),)
-        else:
-            self._unseeded(frame, name, given, named)
-            if isinstance(thing, FunctionType) and name.startswith("procession.testing."):
-                return typed(hints_of(thing).get("return"))
+        if name in _SETTERS:
+            frame.change(first, name.removeprefix("builtins."))
+        self._unseeded(frame, name, given, named)
+        if name.startswith(_EFFECTS):
+            self._ask(name.removeprefix(_EFFECTS), given or ())
+        if isinstance(thing, FunctionType) and name.startswith("procession.testing."):
+            return typed(hints_of(thing).get("return"))
         return NOTHING
+
+    def _getattr(self, frame: Frame, holders: Values, names: Values) -> Values:
+        found: Values = NOTHING
+        for name in _texts(names):
+            found = either(found, frame.attribute(holders, name))
+        return found
+
+    def _item(self, frame: Frame, table: object, keys: Values) -> Values:
+        found: Values = NOTHING
+        for key in keys:
+            found = either(found, item_of(Known(table), key))
+        self.mention(frame, found)
+        return found
 
     def _ordered(self, frame: Frame, name: str, given: Sequence[Values] | None) -> Values:
         unordered = any(is_unordered(values) for values in given or ())

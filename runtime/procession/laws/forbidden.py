@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from enum import Enum
+from typing import Protocol
 
 import attrs
 
@@ -32,7 +33,10 @@ CHANCE = Forbidden("LAW03", "draws by chance", f"{_ON_THE_EVENT}, or derive it f
 ENVIRONMENT = Forbidden("LAW03", "reads the environment", f"{_ON_THE_EVENT}, or make it a constant of the module")
 ADDRESS = Forbidden("LAW03", "asks for an address in memory", "compare with == or by a key of your own")
 HASHES = Forbidden(
-    "LAW03", "depends on the hash seed", "use hashlib, zlib.crc32 or the value itself: the seed is another in each run", certain=False
+    "LAW03",
+    "depends on the hash seed",
+    "use hashlib, zlib.crc32 or the value itself: the seed is another in each run",
+    certain=False,
 )
 ORDER = Forbidden("LAW03", "depends on the order of a set", "sort it first: sorted(...)", certain=False)
 TEXT = Forbidden("LAW03", "runs text as code", "write the code")
@@ -47,28 +51,31 @@ THREADS = Forbidden("LAW04", "starts or meets a thread", _IN_A_GATEWAY)
 WAITING = Forbidden("LAW04", "waits", "yield `after(...)` for a deadline, or a command for work")
 IMPORTS = Forbidden("LAW04", "imports", "import it at the top of the module", certain=False)
 LOADS = Forbidden("LAW04", "imports", "import it at the top of the module")
-OUTPUT = Forbidden("LAW04", "writes output", "each step is in the journal: `procession show`; or yield a command", certain=False)
+OUTPUT = Forbidden(
+    "LAW04", "writes output", "each step is in the journal: `procession show`; or yield a command", certain=False
+)
 GATEWAYS = Forbidden("LAW04", "reaches for a gateway", "yield a command: the runtime takes it there")
 QUERIES = Forbidden("LAW07", "reaches for the runtime", "a flow is fed by events only: what it must know comes as one")
 
 
 _OS_ENVIRONMENT = (
-    "environ environb getcwd getcwdb getenv getenvb getlogin getpgid getpgrp getpid getppid getuid geteuid getgid getegid "
-    "cpu_count process_cpu_count sched_getaffinity getloadavg uname ctermid get_terminal_size"
+    "environ environb getcwd getcwdb getenv getenvb getlogin getpgid getpgrp getpid getppid getuid geteuid getgid "
+    "getegid cpu_count process_cpu_count sched_getaffinity getloadavg uname ctermid get_terminal_size"
 ).split()
 _OS_FILES = (
-    "access chdir chmod chown close copy_file_range dup fdopen fsync link listdir lstat makedirs mkdir mkfifo open pipe read "
-    "readlink remove removedirs rename renames replace rmdir scandir sendfile stat statvfs symlink sync truncate unlink utime "
-    "walk write"
+    "access chdir chmod chown close copy_file_range dup fdopen fsync link listdir lstat makedirs mkdir mkfifo "
+    "open pipe read readlink remove removedirs rename renames replace rmdir scandir sendfile stat statvfs symlink "
+    "sync truncate unlink utime walk write"
 ).split()
 _OS_PURE = "fspath fsencode fsdecode".split()
 _PATH_PURE = (
     "basename commonpath commonprefix dirname isabs join normcase normpath split splitdrive splitext splitroot"
 ).split()
 _PATHLIB_WORK = (
-    "absolute chmod copy copy_into cwd exists expanduser glob group hardlink_to home is_block_device is_char_device is_dir "
-    "is_fifo is_file is_junction is_mount is_socket is_symlink iterdir lchmod lstat mkdir move open owner read_bytes "
-    "read_text readlink rename replace resolve rglob rmdir samefile stat symlink_to touch unlink walk write_bytes write_text"
+    "absolute chmod copy copy_into cwd exists expanduser glob group hardlink_to home is_block_device "
+    "is_char_device is_dir is_fifo is_file is_junction is_mount is_socket is_symlink iterdir lchmod lstat mkdir "
+    "move open owner read_bytes read_text readlink rename replace resolve rglob rmdir samefile stat symlink_to "
+    "touch unlink walk write_bytes write_text"
 ).split()
 _CLOCKS = (
     "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
@@ -102,7 +109,7 @@ _NAMES: dict[str, Forbidden | None] = {
     "os.path.expanduser": ENVIRONMENT,
     "os.path.expandvars": ENVIRONMENT,
     "os.PathLike": None,
-    **{f"pathlib.Path.{name}": FILES for name in _PATHLIB_WORK},
+    **{f"pathlib.{cls}.{name}": FILES for cls in ("Path", "PathBase") for name in _PATHLIB_WORK},
     "io.open": FILES,
     "io.FileIO": FILES,
     "io.open_code": FILES,
@@ -146,10 +153,14 @@ _MODULES: dict[str, Forbidden] = {
     "platform": ENVIRONMENT,
     "getpass": ENVIRONMENT,
     "sysconfig": ENVIRONMENT,
-    **dict.fromkeys(("tempfile", "shutil", "glob", "fileinput", "mmap", "fcntl", "linecache", "zipfile", "tarfile"), FILES),
+    **dict.fromkeys(
+        ("tempfile", "shutil", "glob", "fileinput", "mmap", "fcntl", "linecache", "zipfile", "tarfile"), FILES
+    ),
     **dict.fromkeys(("aiofiles", "importlib.resources", "importlib.metadata", "pkgutil"), FILES),
     **dict.fromkeys(("socket", "ssl", "select", "selectors", "socketserver", "http.client", "http.server"), NETWORK),
-    **dict.fromkeys(("urllib.request", "smtplib", "imaplib", "poplib", "ftplib", "telnetlib", "xmlrpc.client"), NETWORK),
+    **dict.fromkeys(
+        ("urllib.request", "smtplib", "imaplib", "poplib", "ftplib", "telnetlib", "xmlrpc.client"), NETWORK
+    ),
     **dict.fromkeys(("requests.api", "requests.sessions", "urllib3", "aiohttp.client", "websockets", "grpc"), NETWORK),
     **dict.fromkeys(("httpx._client", "httpx._api", "httpx.Client", "httpx.AsyncClient", "httpcore"), NETWORK),
     **dict.fromkeys(("boto3", "botocore.client", "pika", "confluent_kafka", "kafka", "paramiko"), NETWORK),
@@ -235,7 +246,14 @@ def module_name(name: str) -> str:
     return _RENAMED.get(name) or name.removeprefix("_")
 
 
-def judge(value: object, *, called: bool = False, path: str = "") -> Forbidden | None:  # noqa: PLR0911 - a table, read downwards
+class Judge(Protocol):
+    """Says what is wrong with reaching for an object."""
+
+    def __call__(self, value: object, /, *, called: bool, path: str) -> Forbidden | None:
+        """As `judge`."""
+
+
+def judge(value: object, /, *, called: bool = False, path: str = "") -> Forbidden | None:
     """What is wrong with reaching for an object; None where nothing is.
 
     Args:
@@ -250,7 +268,9 @@ def judge(value: object, *, called: bool = False, path: str = "") -> Forbidden |
     if isinstance(value, Gateway):
         return GATEWAYS
     holder = getattr(value, "__self__", None)
-    if isinstance(value, types.MethodType | types.BuiltinMethodType) and not isinstance(holder, types.ModuleType | type):
+    if isinstance(value, types.MethodType | types.BuiltinMethodType) and not isinstance(
+        holder, types.ModuleType | type
+    ):
         found = _by_type(holder)
         if found is not None:
             return found

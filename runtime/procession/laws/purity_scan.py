@@ -8,15 +8,16 @@ were read from the clock when a module was imported, and what happens inside of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CodeType, FunctionType
 
 import attrs
 
 from procession.laws.calls import Calls
 from procession.laws.finding import Finding
-from procession.laws.forbidden import Forbidden
+from procession.laws.forbidden import Forbidden, Judge, judge
 from procession.laws.frame import Frame
+from procession.laws.instructions import read
 from procession.laws.values import NOTHING, Instance, Known, Made, Value, Values, either, hints_of, typed
 from procession.primitives.definition import Definition
 from procession.primitives.envelope import Envelope
@@ -29,6 +30,11 @@ from procession.primitives.process import ProcessManager
 _ENTERED_MAX = 5000
 """Functions that are followed from one handler; no handler of a sane size comes near."""
 _DEPTH_MAX = 50
+_PURITY = frozenset({"LAW01", "LAW02", "LAW03", "LAW04", "LAW06", "LAW07"})
+
+
+def _nothing_wrong(holder: Value, name: str) -> Forbidden | None:  # noqa: ARG001 - as `peek` is called
+    return None
 
 
 @attrs.frozen
@@ -61,6 +67,13 @@ class Scan:
     owner: type | None = None
     failure: bool = False
     """The handler answers a failure event."""
+    codes: frozenset[str] = _PURITY
+    """What is looked for."""
+    judge: Judge = judge
+    peek: Callable[[Value, str], Forbidden | None] = attrs.field(default=_nothing_wrong)
+    """What is wrong with asking an object for an attribute."""
+    asked: list[tuple[str, Values]] = attrs.field(factory=list)
+    """The effects that are made: the name of the function, and what a timer's event or a cancelled timer may be."""
     found: list[Impurity] = attrs.field(factory=list)
     entered: dict[object, FunctionType] = attrs.field(factory=dict)
     _through: list[FunctionType] = attrs.field(factory=list)
@@ -74,7 +87,7 @@ class Scan:
         variables, fresh = self._variables(function, arguments)
         self._through.append(function)
         callees: list[tuple[FunctionType, dict[str, Values]]] = []
-        calls = Calls(lambda called, given: callees.append((called, given)), self.is_own)
+        calls = self._calls(callees)
         self._read(function, function.__code__, variables, fresh, None, calls)
         for callee, given in callees:
             self.follow(callee, given)
@@ -83,7 +96,7 @@ class Scan:
     def look_at_defaults(self, cls: type, line: int, path: str) -> None:
         """What making an object of a class without arguments runs."""
         callees: list[tuple[FunctionType, dict[str, Values]]] = []
-        calls = Calls(lambda called, given: callees.append((called, given)), self.is_own)
+        calls = self._calls(callees)
         calls.construct(lambda forbidden, what: self._add(forbidden, what, path, line), cls, (), {})
         for callee, given in callees:
             self.follow(callee, given)
@@ -101,6 +114,16 @@ class Scan:
         module = sys.modules.get(root)
         file = str(getattr(module, "__file__", "") or "")
         return "site-packages" not in file and "dist-packages" not in file
+
+    def _calls(self, callees: list[tuple[FunctionType, dict[str, Values]]]) -> Calls:
+        def enter(function: FunctionType, arguments: dict[str, Values]) -> None:
+            callees.append((function, arguments))
+
+        return Calls(enter, self.is_own, self.judge, self._ask)
+
+    def _ask(self, effect: str, given: Sequence[Values]) -> None:
+        number = 1 if effect in ("after", "at") else 0
+        self.asked.append((effect, given[number] if number < len(given) else NOTHING))
 
     def _variables(
         self, function: FunctionType, arguments: dict[str, Values]
@@ -141,12 +164,15 @@ class Scan:
             report=lambda forbidden, what, where, line: self._add(forbidden, what, where.co_filename, line),
             mention=calls.mention,
             call=calls.call,
+            peek=self.peek,
         )
-        frame.run()
+        read(frame)
         for made in frame.inner:
             self._read(function, made.code, dict(made.arguments), frozenset(), frame, calls)
 
     def _add(self, forbidden: Forbidden, what: str, path: str, line: int) -> None:
+        if forbidden.code not in self.codes:
+            return
         impurity = Impurity(forbidden, what, path, line, self.subject, tuple(self._through[::-1]), self.owner)
         if all((known.forbidden, known.what, known.line) != (forbidden, what, line) for known in self.found):
             self.found.append(impurity)

@@ -45,7 +45,7 @@ class Unordered:
 
 @attrs.define(eq=False)
 class Listed:
-    """A list or tuple that was made of a set. It breaks a law unless all that is done with it does not mind the order."""
+    """A list or tuple that was made of a set. It breaks a law unless what is done with it minds no order."""
 
     what: str
     line: int
@@ -65,6 +65,13 @@ class Bound:
 
     function: FunctionType
     holder: Value
+
+
+def function_of(bound: Bound) -> FunctionType:
+    """The function of a method: a checker takes a field that holds a function for a method of its class."""
+    function: object = bound.function
+    assert isinstance(function, FunctionType)
+    return function
 
 
 @attrs.define(eq=False)

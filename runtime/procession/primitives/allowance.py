@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import TypeVar
@@ -40,13 +41,17 @@ def allows(code: str, *, reason: str) -> Callable[[ThingT], ThingT]:
     """
     site = class_site()
     if not _CODE.fullmatch(code):
-        raise DefinitionError(site, "@allows", f"names the code {code!r}", "name one of LAW01 to LAW10, or DEF01 and on")
+        raise DefinitionError(
+            site, "@allows", f"names the code {code!r}", "name one of LAW01 to LAW10, or DEF01 and on"
+        )
     if not reason.strip():
         raise DefinitionError(site, f'@allows("{code}")', "has no reason", "say why, for who reads it next year")
     allowance = Allowance(code, reason.strip(), site)
 
     def mark(thing: ThingT) -> ThingT:
-        setattr(thing, _ATTRIBUTE, (*allowances_of(thing), allowance))
+        # What a cache or another decorator wraps is what handlers run.
+        for each in {id(thing): thing, id(inspect.unwrap(thing)): inspect.unwrap(thing)}.values():
+            setattr(each, _ATTRIBUTE, (*allowances_of(each), allowance))
         return thing
 
     return mark

@@ -23,6 +23,7 @@ import attrs
 
 from procession.engine.turn import Life, Turn, TurnFailed, place, run_turn
 from procession.errors import InvalidPayload
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
@@ -58,10 +59,13 @@ def given(
         effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(compile_definition(process), key, now, effects_max)
+    definition = compile_definition(process)
+    refuse_impure(definition)
+    flow = _Flow(definition, key, now, effects_max)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
