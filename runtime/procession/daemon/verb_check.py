@@ -111,10 +111,16 @@ def _tell(report: _Report, output: Output, sarif: str | None) -> None:
         return
     for finding in report.open:
         _print(finding, output)
-    counts = ", ".join(f"{number} {what}" for what, number in report.counts().items() if number)
+    counts = ", ".join(_counted(number, what) for what, number in report.counts().items() if number)
     allowed = f"; {len(report.allowed)} allowed, with a reason" if report.allowed else ""
-    found = f"{len(report.open)} findings" if report.open else "clean"
+    found = _counted(len(report.open), "findings") if report.open else "clean"
     output.say(f"{found}{allowed} ({counts or 'nothing could be loaded'})")
+
+
+def _counted(number: int, what: str) -> str:
+    """`1 process`, `4 processes`."""
+    one = what.removesuffix("es") if what.endswith("sses") else what.removesuffix("s")
+    return f"{number:,} {one if number == 1 else what}"
 
 
 def _print(finding: Finding, output: Output) -> None:

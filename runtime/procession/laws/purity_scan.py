@@ -52,7 +52,8 @@ class Impurity:
 
     def finding(self) -> Finding:
         """It, as a check reports it."""
-        inner = [f"{function.__qualname__}()" for function in self.through[-2::-1]]
+        # What a decorator wraps has the name of its wrapper, and is said once.
+        inner = list(dict.fromkeys(f"{function.__qualname__}()" for function in self.through[-2::-1]))
         by = f" by {' and '.join(inner)}" if inner else ""
         found = f"{self.forbidden.does}{by}: {self.what}"
         return Finding(self.path, self.line, self.forbidden.code, self.subject, found, self.forbidden.cure)
