@@ -20,6 +20,7 @@ from procession.primitives.envelope import Envelope
 from procession.testing import given
 from tests.laws.planted.breach import Breach, Kind
 from tests.laws.planted.messages import Notes
+from tests.laws.planted.routes import Numbers
 from tests.laws.planted.table import PLANTED
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "laws.md"
@@ -48,8 +49,8 @@ def process_of(made: object) -> type[ProcessManager]:
 
 
 def wiring_of(made: object) -> Wiring:
-    """What was made, as the check takes it: one process with the gateway of all, or a whole wiring."""
-    return made if isinstance(made, Wiring) else Wiring((process_of(made),), (Notes(),))
+    """What was made, as the check takes it: one process with the gateways of all, or a whole wiring."""
+    return made if isinstance(made, Wiring) else Wiring((process_of(made),), (Notes(), Numbers()))
 
 
 def turns_of(process: type[ProcessManager], events: tuple[Event, ...]) -> list[Turn]:
