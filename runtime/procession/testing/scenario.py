@@ -22,6 +22,7 @@ import attrs
 
 from procession.engine.guard import strict_guard
 from procession.engine.turn import Life, TurnFailed
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
@@ -55,6 +56,7 @@ def given(
         effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         AssertionError: the history itself breaks the flow.
     """
@@ -173,7 +175,9 @@ class Outcome(Scenario):
 @functools.lru_cache(COMPILED_MAX)
 def _compiled(process: type[ProcessManager]) -> tuple[Definition, Codec]:
     """Compiling costs fifty times what a turn does, so all scenarios of a process share one."""
-    return compile_definition(process), Codec()
+    definition = compile_definition(process)
+    refuse_impure(definition)
+    return definition, Codec()
 
 
 @attrs.define

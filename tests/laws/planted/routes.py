@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import attrs
 
-from procession import Command, Effects, Event, ProcessManager, after, on, starts
+from procession import Attempt, Command, Effects, Event, Gateway, ProcessManager, after, on, starts
 from tests.laws.planted import elsewhere
 from tests.laws.planted.breach import PLACED_AT, Breach, placed_and_paid
 from tests.laws.planted.elsewhere import SHELF, deep_stamp, shout, stamp, stamp_of
@@ -149,7 +149,7 @@ class ByGetattr(ProcessManager, name="planted.by_getattr", key="order_id"):
         yield Note(placed.order_id, str(getattr(time, "time")()))  # noqa: B009 - what is to be found
 
 
-class ByGetattrOfSocket(ProcessManager, name="planted.by_getattr_of_open", key="order_id"):
+class ByGetattrOfFolder(ProcessManager, name="planted.by_getattr_of_folder", key="order_id"):
     @starts
     def note(self, placed: Placed) -> Effects:
         yield Note(placed.order_id, str(getattr(system, "listdir")("/")))  # noqa: B009 - what is to be found
@@ -347,6 +347,10 @@ class Numbered(Command, name="planted.numbered"):
     number: str = attrs.field(factory=lambda: uuid4().hex)
 
 
+class Numbers(Gateway, name="planted_numbers"):
+    async def number(self, command: Numbered, attempt: Attempt) -> None: ...
+
+
 class ByFieldFactory(ProcessManager, name="planted.by_field_factory", key="order_id"):
     @starts
     def note(self, placed: Placed) -> Effects:
@@ -393,7 +397,7 @@ ROUTES = (
     Breach("clock by partial", "LAW03", "refused", lambda: ByPartial, lambda: PartialOfPure),
     Breach("file by partial", "LAW04", "refused", lambda: ByPartialMadeHere, lambda: PartialOfPure),
     Breach("clock by getattr", "LAW03", "refused", lambda: ByGetattr, lambda: GetattrOfPure),
-    Breach("folder by getattr", "LAW04", "refused", lambda: ByGetattrOfSocket, lambda: GetattrOfPure),
+    Breach("folder by getattr", "LAW04", "refused", lambda: ByGetattrOfFolder, lambda: GetattrOfPure),
     Breach("clock by a computed getattr", "LAW03", "missed", lambda: ByGetattrComputed, lambda: GetattrOfPure),
     Breach("clock by operator.methodcaller", "LAW03", "missed", lambda: ByOperator, lambda: GetattrOfPure),
     Breach(
