@@ -31,7 +31,7 @@ ProcessionError
 ├── FlowQuarantined          a flow that was waited for is set aside
 ├── NotFound                 no flow, command or gateway of this name
 ├── ActRefused               an operator act does not fit the state it finds
-├── ImpureCall               the runtime was called from inside a turn
+├── ImpureTurn               a turn did more than look at its event and state
 └── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
@@ -54,9 +54,12 @@ class DefinitionError(ProcessionError):
     """The class, and the method where there is one: `Order.paid`."""
     found: str
     cure: str
+    code: str = ""
+    """The law that it breaks, `LAW02`; empty for any other fault."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.subject} {self.found}; {self.cure}"
+        code = f"{self.code} " if self.code else ""
+        return f"{self.where}: {code}{self.subject} {self.found}; {self.cure}"
 
 
 @attrs.define
@@ -373,13 +376,23 @@ class ActRefused(ProcessionError):
 
 
 @attrs.define
-class ImpureCall(ProcessionError):
-    """The runtime was called from inside a turn. Fold and reaction see the event and the state, nothing else."""
+class ImpureTurn(ProcessionError):
+    """A turn called what a fold or reaction must not call, the runtime itself among it; its flow is set aside.
 
+    Take time, ids and chance from events, and do work in a gateway; then `retry` the flow.
+    """
+
+    where: str
+    """File and line of the user's code that called, `order.py:31`."""
+    handler: str
+    """The handler that ran: `Order.paid`."""
     call: str
 
     def __str__(self) -> str:
-        return f"{self.call} was called from inside a turn; a turn yields effects and calls nothing"
+        return (
+            f"{self.where}: {self.handler} called {self.call} in a turn, which sees its event and state and nothing"
+            " else; take time, ids and chance from events, and do work in a gateway"
+        )
 
 
 @attrs.define

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "cancel": "procession.daemon.verb_repair",
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
+    "check": "procession.daemon.verb_check",
     "new": "procession.daemon.verb_new",
     "schemas": "procession.daemon.verb_schemas",
     "rehearse": "procession.daemon.verb_rehearse",
@@ -96,6 +97,7 @@ def _parser() -> Parser:
     _add_reading(verb)
     _add_acts(verb)
     _add_foreseeing(verb)
+    _add_checks(verb)
     return parser
 
 
@@ -192,6 +194,19 @@ def _add_foreseeing(verb: Callable[[str, str], Parser]) -> None:
     drawn = verb("map", "Draw flows, events, commands, gateways and deadlines as Mermaid, derived from the types.")
     drawn.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the settings name")
     drawn.add_argument("--process", action="append", metavar="NAME", help="only this one; may be given several times")
+
+
+def _add_checks(verb: Callable[[str, str], Parser]) -> None:
+    check = verb("check", "Check flows against the ten laws; exit code 1 where something is found.")
+    check.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="a module or .py file; default: those that the configuration names"
+    )
+    check.add_argument(
+        "--wiring", choices=("production", "testing"), default="production", help="which wiring; default: production"
+    )
+    check.add_argument(
+        "--sarif", nargs="?", const="-", metavar="FILE", help="write SARIF 2.1.0 into FILE, or to standard output"
+    )
 
 
 def _since(verb: Parser) -> None:

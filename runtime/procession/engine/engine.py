@@ -16,6 +16,7 @@ from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
 from procession.engine.gateway_host import GatewayHost
+from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.invariant_watch import InvariantWatch
@@ -23,6 +24,7 @@ from procession.engine.life import Lasting, Life, assemble
 from procession.engine.opening import Opening, Since, check, record
 from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
+from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
@@ -96,6 +98,8 @@ class Engine:
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
             {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
+            make_guard(settings.purity.guard, self._count_impure),
+            shadow_of(settings, registry.codec, self.counters),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -134,6 +138,8 @@ class Engine:
                     nursery.start_soon(self._watch_cancellation, shield)
                     async with trio.open_nursery() as attempts:
                         self.lasting.gateways.attach(attempts)
+                        if self.lasting.shadow is not None:
+                            nursery.start_soon(self.lasting.shadow.run, self._parts.policy, self._random.random)
                         await supervise(
                             self._actor,
                             lambda: self._lives(task_status),
@@ -210,6 +216,7 @@ class Engine:
             *self._parts.info(),
             ActorInfo("flows", "held" if life is None else "running", 0, flows),
             ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+            *(() if self.lasting.shadow is None else (self.lasting.shadow.actor.info(),)),
         )
         state = "held" if self.held else self._actor.state
         return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)
@@ -364,6 +371,9 @@ class Engine:
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)
+
+    def _count_impure(self) -> None:
+        self.counters.turns_impure += 1
 
     def _end(self) -> None:
         self._closing.set()

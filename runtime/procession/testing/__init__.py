@@ -1,6 +1,7 @@
 """What users test their flows and journals with, as we do.
 
-`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `JournalContract` is the suite that
+`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `shadow(Process, ...)` runs a history
+again in other processes, and `pure_turns()` holds the turns of a runtime to purity; `JournalContract` is the suite that
 every journal passes. Strategies for hypothesis are in `procession.testing.strategies`.
 """
 
@@ -9,6 +10,8 @@ import importlib
 _HOMES = {
     "JournalContract": "procession.testing.contract",
     "given": "procession.testing.scenario",
+    "pure_turns": "procession.testing.pure",
+    "shadow": "procession.testing.shadow_replay",
 }
 """Where each public name lives. Names are imported when first used: pytest imports the plugin at each start."""
 
@@ -32,4 +35,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
 
 
-__all__ = ["JournalContract", "given"]
+__all__ = ["JournalContract", "given", "pure_turns", "shadow"]

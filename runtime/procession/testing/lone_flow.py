@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import attrs
 
+from procession.engine.guard import UNGUARDED, Guard
 from procession.engine.turn import FACTS_DEPTH_MAX, Life, Turn, TurnFailed, place, run_turn
 from procession.errors import InvalidPayload
 from procession.primitives.codec import Codec
@@ -75,6 +76,7 @@ class LoneFlow:
     effects_max: int = EFFECTS_MAX
     waiting_max: int = WAITING_MAX
     chains: Chains = attrs.field(factory=Chains, kw_only=True)
+    guard: Guard = attrs.field(default=UNGUARDED, kw_only=True)
     _writable: dict[int, Event] = attrs.field(factory=dict, init=False)
     """Events that came before and can be written, by identity: an exploration has the same ones come ever again."""
 
@@ -132,7 +134,9 @@ class LoneFlow:
                 if len(self._writable) >= _WRITABLE_MAX:
                     self._writable.clear()
                 self._writable[id(event)] = event
-            turn = run_turn(self.definition, course.state, event, course.life, envelope(event), self.effects_max)
+            turn = run_turn(
+                self.definition, course.state, event, course.life, envelope(event), self.effects_max, self.guard
+            )
             facts = self._facts(turn)
         except TurnFailed as failed:
             course.broken = failed

@@ -21,7 +21,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from procession.engine.guard import strict_guard
 from procession.engine.turn import Life, TurnFailed
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
@@ -58,12 +60,13 @@ def given(
         lifts: an event of an older type, given or not, is lifted before the flow sees it, as a runtime does.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
     definition, codec = _compiled(process)  # type: ignore[arg-type]  # a class can be hashed
-    flow = _Flow(LoneFlow(definition, codec, effects_max, chains=Chains(lifts)), key, now)
+    flow = _Flow(LoneFlow(definition, codec, effects_max, chains=Chains(lifts), guard=strict_guard()), key, now)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
@@ -179,7 +182,9 @@ class Outcome(Scenario):
 @functools.lru_cache(COMPILED_MAX)
 def _compiled(process: type[ProcessManager]) -> tuple[Definition, Codec]:
     """Compiling costs fifty times what a turn does, so all scenarios of a process share one."""
-    return compile_definition(process), Codec()
+    definition = compile_definition(process)
+    refuse_impure(definition)
+    return definition, Codec()
 
 
 @attrs.define
