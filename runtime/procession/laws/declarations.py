@@ -15,7 +15,7 @@ from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
 from procession.laws.values import hints_of
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, compile_definition
+from procession.primitives.definition import Definition
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
@@ -123,16 +123,17 @@ def refuse_impure(definition: Definition) -> None:
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    finding = _certain_breach(definition.cls)
+    finding = _certain_breach(definition)
     if finding is not None:
         cure = f'{finding.cure}; or allow it: @allows("{finding.code}", reason="...")'
         raise DefinitionError(f"{finding.path}:{finding.line}", finding.subject, finding.found, cure, finding.code)
 
 
-def _certain_breach(cls: type[ProcessManager]) -> Finding | None:
+def _certain_breach(definition: Definition) -> Finding | None:
     """The first one; a class is read once, since tests open a runtime for each of a thousand scenarios."""
+    cls = definition.cls
     if cls not in _READ:
-        suspects = check_purity(scan_process(compile_definition(cls)))
+        suspects = check_purity(scan_process(definition))
         certain = (suspect for suspect in suspects if suspect.certain and suspect.allowance is None)
         first = next(certain, None)
         _READ[cls] = None if first is None else first.finding
