@@ -32,6 +32,7 @@ ProcessionError
 ├── NotFound                 no flow, command or gateway of this name
 ├── ActRefused               an operator act does not fit the state it finds
 ├── ImpureTurn               a turn did more than look at its event and state
+├── ShadowEnded              the second process of a shadow replay gave no answer
 └── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
@@ -393,6 +394,16 @@ class ImpureTurn(ProcessionError):
             f"{self.where}: {self.handler} called {self.call} in a turn, which sees its event and state and nothing"
             " else; take time, ids and chance from events, and do work in a gateway"
         )
+
+
+@attrs.define
+class ShadowEnded(ProcessionError):
+    """A second process, in which turns run again, ended or gave no answer in time. Nothing was changed; try again."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"a second process gave no answer ({self.found}); if it happens again, a turn may end its process"
 
 
 @attrs.define

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
-from procession import Command, Effects, Event, Gateway, ProcessManager, folds, on, record, starts
+from procession import Command, Effects, Event, Gateway, ProcessManager, allows, folds, on, record, starts
+
+HIDDEN: dict[str, Callable[..., Any]] = {"clock": time.time, "exit": os._exit, "write": os.write}
+
+
+def hidden(name: str, *arguments: object) -> Any:  # noqa: ANN401 - as the function that is meant
+    """What no scan finds: a runtime would not open with it."""
+    return HIDDEN[name.strip()](*arguments)
 
 
 class Counted(Event, name="shadowed.counted"):
@@ -63,6 +72,15 @@ class Clocked(ProcessManager, name="clocked", key="key"):
 
     @starts
     def counted(self, counted: Counted) -> Effects:
+        yield Say(counted.key, str(hidden("clock")))
+
+
+class Allowed(ProcessManager, name="allowed", key="key"):
+    """Says what time it is, and has leave to."""
+
+    @allows("LAW03", reason="people only read it")
+    @starts
+    def counted(self, counted: Counted) -> Effects:
         yield Say(counted.key, str(time.time()))
 
 
@@ -79,8 +97,8 @@ class Ending(ProcessManager, name="ending", key="key"):
 
     @starts
     def counted(self, counted: Counted) -> Effects:
-        if not 1_600_000_000 < time.time() < counted.amount:
-            os._exit(3)
+        if not 1_600_000_000 < hidden("clock") < counted.amount:
+            hidden("exit", 3)
         yield Say(counted.key, "here")
 
 
@@ -89,5 +107,5 @@ class Writing(ProcessManager, name="writing", key="key"):
 
     @starts
     def counted(self, counted: Counted) -> Effects:
-        os.write(1, b"not an answer\n")
+        hidden("write", 1, b"not an answer\n")
         yield Say(counted.key, "written")

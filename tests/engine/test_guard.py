@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import gc
 import logging
 import os
@@ -19,7 +18,19 @@ import attrs
 import pytest
 import trio.testing
 
-from procession import Command, Effects, Event, Gateway, ProcessManager, Settings, folds, on, open_runtime, starts
+from procession import (
+    Command,
+    Effects,
+    Event,
+    Gateway,
+    ProcessManager,
+    Settings,
+    allows,
+    folds,
+    on,
+    open_runtime,
+    starts,
+)
 from procession.engine.guard import Guard, make_guard
 from procession.engine.turn import Turn, TurnFailed, run_turn
 from procession.errors import ImpureTurn
@@ -63,10 +74,13 @@ class Teller(Gateway, name="teller"):
 
 
 def process_of(act: Callable[[], object]) -> type[ProcessManager]:
+    acts = [act]  # out of a list: a runtime would not open with what the scan finds
+
     class Acting(ProcessManager, name="acting", key="key"):
         @starts
         def opened(self, opened: Opened) -> Effects:
-            act()
+            for each in acts:
+                each()
             yield Tell(opened.key)
 
     return Acting
@@ -215,6 +229,38 @@ def test_a_log_line_is_let_pass() -> None:
     turn_of(lambda: logging.getLogger("orders").error("placed"), make_guard("raise"))
 
 
+# What its author allowed.
+
+
+@allows("LAW04", reason="the file never changes")
+def opens_a_file_with_leave() -> None:
+    opens_a_file()
+
+
+def test_a_function_that_is_allowed_to_work_works() -> None:
+    turn_of(opens_a_file_with_leave, make_guard("raise"))
+
+
+def test_a_handler_that_is_allowed_to_work_works() -> None:
+    class Acting(ProcessManager, name="acting", key="key"):
+        @allows("LAW04", reason="the file never changes")
+        @starts
+        def opened(self, opened: Opened) -> None:
+            opens_a_file()
+
+    run_turn(compile_definition(Acting), Acting(), Opened("a"), "unstarted", no_envelope, 10, make_guard("raise"))
+
+
+def test_a_process_that_is_allowed_to_work_works() -> None:
+    @allows("LAW04", reason="the file never changes")
+    class Acting(ProcessManager, name="acting", key="key"):
+        @starts
+        def opened(self, opened: Opened) -> None:
+            opens_a_file()
+
+    run_turn(compile_definition(Acting), Acting(), Opened("a"), "unstarted", no_envelope, 10, make_guard("raise"))
+
+
 # One hook for the process.
 
 
@@ -299,12 +345,13 @@ async def test_encoding_is_not_guarded(autojump_clock: trio.testing.MockClock) -
 
 
 async def test_a_fold_of_the_past_is_guarded(autojump_clock: trio.testing.MockClock) -> None:
-    looking: list[int] = []
+    acts: list[Callable[[], object]] = []
 
     class Folding(ProcessManager, name="folding", key="key"):
         @folds
         def was_opened(self, opened: Opened) -> Folding:
-            functools.reduce(lambda _, act: act(), [opens_a_file] * len(looking), None)
+            for act in acts:
+                act()
             return self
 
         @starts
@@ -316,7 +363,7 @@ async def test_a_fold_of_the_past_is_guarded(autojump_clock: trio.testing.MockCl
     journal = MemoryJournal()
     async with open_runtime(journal, processes=[Folding], settings=settings_of("raise")) as runtime:
         await runtime.publish(Opened("a"))
-    looking.append(1)
+    acts.append(opens_a_file)
     async with open_runtime(journal.reopened(), processes=[Folding], settings=settings_of("raise")) as runtime:
         await runtime.publish(Told("a"))
         await runtime.drain()

@@ -38,7 +38,7 @@ async def test_a_handler_that_differs_is_found_once_with_its_place() -> None:
     ]
     assert {finding.path for finding in found} == {shadowed_flows.__file__}
     assert found[0].line < found[1].line
-    assert "(flow clocked/a, first of 6 turns)" in found[0].found
+    assert ", first of 3 turns)" in found[0].found
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ async def test_flows_can_be_limited() -> None:
         await runtime.publish([Counted(key, 1) for key in "abc"])
         await runtime.drain()
         (found,) = await shadow_journal(runtime.journal, build_registry([Clocked], [Speaker()]), flows_max=2)
-    assert "first of 4 turns" in found.found
+    assert "first of 2 turns" in found.found
 
 
 async def test_what_can_not_run_elsewhere_is_a_finding() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from procession import Effects, Event, ProcessManager, starts
 from procession.testing import shadow
-from tests.engine.shadowed_flows import Asked, Clocked, Counted, Ending, Honest, Ordered, Say
+from tests.engine.shadowed_flows import Allowed, Asked, Clocked, Counted, Ending, Honest, Ordered, Say
 
 
 def test_a_pure_flow_is_the_same_elsewhere() -> None:
@@ -22,6 +22,11 @@ def test_a_clock_is_found_with_its_handler() -> None:
     (difference,) = shadow(Clocked, Counted("a", 1), processes=1).differences
     assert difference.handler == "Clocked.counted"
     assert "has effect 0 (command shadowed.say) with text" in difference.found
+
+
+def test_what_its_author_allowed_is_left_out() -> None:
+    seen = shadow(Allowed, Counted("a", 1))
+    assert (seen.turns, seen.differences) == (0, ())
 
 
 def test_the_order_of_hashes_is_found() -> None:

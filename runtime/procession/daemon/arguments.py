@@ -207,6 +207,12 @@ def _add_checks(verb: Callable[[str, str], Parser]) -> None:
     check.add_argument(
         "--sarif", nargs="?", const="-", metavar="FILE", help="write SARIF 2.1.0 into FILE, or to standard output"
     )
+    check.add_argument(
+        "--shadow", metavar="JOURNAL", help="also run the turns of this journal again in other processes, and compare"
+    )
+    check.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="with --shadow: N flows of each process; default: all"
+    )
 
 
 def _since(verb: Parser) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import logging
 import sys
 import threading
@@ -23,6 +24,7 @@ import attrs
 
 from procession.engine.c_calls import CCalls, words
 from procession.errors import ImpureTurn
+from procession.primitives.allowance import allows_impurity
 from procession.primitives.handlers import Handler
 
 logger = logging.getLogger("procession.purity")
@@ -57,15 +59,17 @@ class Guard:
     """Told of each turn that was not pure."""
     c_calls: CCalls | None = None
     """Also watches calls of C functions; for tests, since each call of a turn then costs a microsecond."""
+    process: type | None = None
     handler: Handler | None = None
-    """What runs now, or ran last."""
+    """What runs now, or ran last, and of which process."""
     found: ImpureTurn | None = None
     """The first thing that this turn must not do; None while it is pure."""
     _seen: set[tuple[str, str]] = attrs.field(factory=set)
     _judging: bool = False
 
-    def enter(self) -> Guard | None:
+    def enter(self, process: type) -> Guard | None:
         """A turn begins in this thread; returns the guard of the turn around it, which there is in no runtime."""
+        self.process = process
         if self.c_calls is not None:
             self.c_calls.start(self)
         thread = get_ident()
@@ -97,7 +101,7 @@ class Guard:
         try:
             frames = list(_frames_of_turn(frame))
             names = {_top_name(inner) for inner in frames}
-            if names & BYSTANDERS or _collects(frames):
+            if names & BYSTANDERS or _collects(frames) or self._is_allowed(frames):
                 return
             if event == "import" or names & IMPORT_SYSTEM:
                 if audited:
@@ -109,6 +113,11 @@ class Guard:
             self._say("a turn is not pure", event, call, frame)
         finally:
             self._judging = False
+
+    def _is_allowed(self, frames: Sequence[FrameType]) -> bool:
+        """Whether the author allowed it: of the class, of the handler, or of a function that it calls."""
+        assert self.handler is not None, "what is guarded is a handler that runs"
+        return allows_impurity(self.process, self.handler.method, *map(_function_of, frames))
 
     def refuse(self, call: str, frame: FrameType) -> ImpureTurn:
         """The error for a call of the runtime, which is refused in every mode."""
@@ -231,6 +240,14 @@ def _frames_of_turn(frame: FrameType) -> Iterator[FrameType]:
     while inner is not None and inner.f_globals.get("__name__") != _TURN_MODULE:
         yield inner
         inner = inner.f_back
+
+
+def _function_of(frame: FrameType) -> object:
+    """The function that runs in a frame, where its module tells it by its name."""
+    found: object = frame.f_globals.get(frame.f_code.co_qualname.partition(".")[0])
+    for name in frame.f_code.co_qualname.split(".")[1:]:
+        found = vars(found).get(name) if isinstance(found, type) else None
+    return inspect.unwrap(found) if callable(found) else None
 
 
 def _top_name(frame: FrameType) -> str:

@@ -17,6 +17,7 @@ import attrs
 
 from procession.engine.turn import Life, Turn
 from procession.errors import InvalidPayload
+from procession.primitives.allowance import allows_impurity
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition
@@ -73,6 +74,13 @@ class Reply(TypedDict, total=False):
 
 class Unshadowed(Exception):  # noqa: N818 - it says what became of a turn
     """A turn can't run in a second process; its text says why."""
+
+
+def is_allowed(definition: Definition, event: Event) -> bool:
+    """Whether the handlers of an event have leave not to be pure: their turns are not replayed, since they may work."""
+    reaction = definition.reaction(event)
+    handlers = () if reaction is None else (reaction.start, reaction.on, reaction.fold)
+    return allows_impurity(definition.cls, *(handler.method for handler in handlers if handler is not None))
 
 
 def job_of(

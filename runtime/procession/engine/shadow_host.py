@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from procession.actors.supervisor import RestartPolicy, Supervised, supervise
+from procession.actors.supervisor import RestartPolicy, Supervised, leaves, supervise
 from procession.engine.envelopes import envelope_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.shadow import (
@@ -26,11 +26,12 @@ from procession.engine.shadow import (
     child_command,
     child_environment,
     child_folder,
+    is_allowed,
     job_of,
     judged,
 )
 from procession.engine.turn import Turn
-from procession.errors import RuntimeFailed
+from procession.errors import RuntimeFailed, ShadowEnded
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.event import Event
 from procession.settings import PuritySettings, Settings
@@ -40,10 +41,6 @@ logger = logging.getLogger("procession.purity")
 _SEEN_MAX = 1_000
 _PART = 65_536
 _RATIO_BITS = 65_536
-
-
-class ShadowEnded(Exception):  # noqa: N818 - it says what became of a process
-    """The second process ended, or gave no answer in time."""
 
 
 class Child:
@@ -70,7 +67,8 @@ class Child:
                 nursery.start_soon(self._stdin.send_all, b"".join(to_json(job) + b"\n" for job in jobs))
                 replies = [await self._reply() for _ in jobs]
         except* (trio.BrokenResourceError, trio.TooSlowError, ShadowEnded) as group:
-            error = ShadowEnded(f"the second process gave no answer ({group.exceptions[0]!r})")
+            first = next(leaves(group))
+            error = first if isinstance(first, ShadowEnded) else ShadowEnded(type(first).__name__)
         else:
             return replies
         raise error
@@ -143,7 +141,7 @@ class Shadow:
 
     def begin(self, flow: Flow, delivery: Delivery, event: Event) -> Job | None:
         """Before a turn: what it begins with, if it is sampled. The id of its event decides that, and no pattern."""
-        if int.from_bytes(delivery.event.id[-2:]) >= self._share:
+        if int.from_bytes(delivery.event.id[-2:]) >= self._share or is_allowed(flow.definition, event):
             return None
         assert flow.state is not None, "a flow is folded before it takes a turn"
         try:

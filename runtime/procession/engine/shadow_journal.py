@@ -10,10 +10,10 @@ import trio
 
 from procession.actors.supervisor import leaves
 from procession.engine.envelopes import envelope_of, message_of
-from procession.engine.shadow import Answer, Job, Reply, Unshadowed, answer_of, job_of, judged
-from procession.engine.shadow_host import Child, ShadowEnded, open_child
+from procession.engine.shadow import Answer, Job, Reply, Unshadowed, answer_of, is_allowed, job_of, judged
+from procession.engine.shadow_host import Child, open_child
 from procession.engine.turn import Life, Turn, TurnFailed, run_turn
-from procession.errors import ProcessionError
+from procession.errors import ProcessionError, ShadowEnded
 from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow, FlowQuery, FlowRow, FlowStatus
 from procession.laws.finding import Finding
@@ -118,15 +118,15 @@ class _Replay:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        for there in await self._elsewhere([turned.job for turned in batch]):
-            for turned, reply in zip(batch, there, strict=True):
-                try:
-                    differs = judged(turned.here, reply)
-                except Unshadowed as error:
-                    self._note(turned.definition, None, turned.flow, f"can't be shadowed: {error}")
-                else:
-                    if differs:
-                        self._note(turned.definition, turned.handler, turned.flow, differs)
+        replies = await self._elsewhere([turned.job for turned in batch])
+        for turned, *there in zip(batch, *replies, strict=True):
+            try:
+                differs = next(filter(None, (judged(turned.here, reply) for reply in there)), "")
+            except Unshadowed as error:
+                self._note(turned.definition, None, turned.flow, f"can't be shadowed: {error}")
+            else:
+                if differs:
+                    self._note(turned.definition, turned.handler, turned.flow, differs)
 
     async def _elsewhere(self, jobs: Sequence[Job]) -> list[list[Reply]]:
         replies: list[list[Reply]] = [[] for _ in self._children]
@@ -174,7 +174,8 @@ class _Replay:
         except Unshadowed as error:
             self._note(definition, None, flow, f"can't be shadowed: {error}")
             return None
-        self._batch.append(_Turned(flow, definition, _handler(definition, event, turn.name), job, here))
+        if not is_allowed(definition, event):
+            self._batch.append(_Turned(flow, definition, _handler(definition, event, turn.name), job, here))
         return turn
 
     def _note(self, definition: Definition, handler: Handler | None, flow: str, what: str) -> None:

@@ -95,7 +95,7 @@ def run_turn(
     if reaction is None:
         return Turn(state, (), None, "seen")
     turn, failed = None, None
-    around = guard.enter()
+    around = guard.enter(definition.cls)
     try:
         turn = _fold_and_react(reaction, state, event, life, envelope, effects_max, guard)
     except TurnFailed as error:
@@ -115,7 +115,7 @@ def refold(reaction: Reaction | None, state: ProcessManager, event: Event, guard
     if reaction is None or reaction.fold is None:
         return state
     folded, failed = state, None
-    around = guard.enter()
+    around = guard.enter(type(state))
     try:
         folded = fold(reaction, state, event, guard)
     except TurnFailed as error:

@@ -22,6 +22,7 @@ from procession.engine.shadow import (
     child_command,
     child_environment,
     child_folder,
+    is_allowed,
     job_of,
     judged,
 )
@@ -73,7 +74,8 @@ def shadow(process: type[ProcessManager], *events: Event, processes: int = 2) ->
     """Run the turns of a history here, and again elsewhere.
 
     Elsewhere is another process, with another hash seed, clock, random seed, time zone, working directory and
-    environment, in which the guard lets no turn do work. The modules of the classes are imported there by name.
+    environment, in which the guard lets no turn do work. The modules of the classes are imported there by name. Turns
+    of handlers that `@allows` LAW03 or LAW04 are left out.
 
     Args:
         process: the process manager.
@@ -140,6 +142,8 @@ class _Replayed:
         definition, codec, began = self._lone.definition, self._lone.codec, self._state
         event, (envelope, payload) = turned.event, self._begun.pop(0)
         self._state = fold(definition.reaction(event), began, event)
+        if is_allowed(definition, event):
+            return
         turn = Turn(self._state, turned.effects, turned.outcome, turned.handler)
         try:
             job = job_of(definition, codec, began, event, payload, life, envelope(), EFFECTS_MAX)
