@@ -6,6 +6,7 @@ from procession.facade import Runtime as Runtime
 from procession.facade import open_runtime as open_runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
+from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
     Effects as Effects,
@@ -81,6 +82,7 @@ __all__ = [
     "Settings",
     "Wiring",
     "after",
+    "allows",
     "at",
     "cancel",
     "end",

@@ -54,9 +54,12 @@ class DefinitionError(ProcessionError):
     """The class, and the method where there is one: `Order.paid`."""
     found: str
     cure: str
+    code: str = ""
+    """The law that it breaks, `LAW02`; empty for any other fault."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.subject} {self.found}; {self.cure}"
+        code = f"{self.code} " if self.code else ""
+        return f"{self.where}: {code}{self.subject} {self.found}; {self.cure}"
 
 
 @attrs.define

@@ -22,6 +22,7 @@ from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.journal.sqlite import open_sqlite
+from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
@@ -219,7 +220,7 @@ async def open_runtime(
         clock: default: the machine's.
 
     Raises:
-        DefinitionError, WiringError: the classes can't work; nothing was written.
+        DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
@@ -229,6 +230,10 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, events, lifts)
+    for definition in registry.processes.values():
+        refuse_impure(definition)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
     opening: Opening | None = None
 
     async def look(reader: JournalReader) -> None:

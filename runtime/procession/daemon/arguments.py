@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "cancel": "procession.daemon.verb_repair",
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
+    "check": "procession.daemon.verb_check",
     "new": "procession.daemon.verb_new",
     "schemas": "procession.daemon.verb_schemas",
 }
@@ -91,6 +92,7 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_checks(verb)
     return parser
 
 
@@ -159,6 +161,19 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
             "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
         )
         _since(act)
+
+
+def _add_checks(verb: Callable[[str, str], Parser]) -> None:
+    check = verb("check", "Check flows against the ten laws; exit code 1 where something is found.")
+    check.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="a module or .py file; default: those that the configuration names"
+    )
+    check.add_argument(
+        "--wiring", choices=("production", "testing"), default="production", help="which wiring; default: production"
+    )
+    check.add_argument(
+        "--sarif", nargs="?", const="-", metavar="FILE", help="write SARIF 2.1.0 into FILE, or to standard output"
+    )
 
 
 def _since(verb: Parser) -> None:

@@ -49,7 +49,7 @@ def changed_cure(stored: Stored, newest: int) -> str:
     return f"schemas never change: restore it, and write a new class with version={newest + 1}{lift}"
 
 
-def type_in_words(kind: Type) -> str:  # noqa: PLR0911 - a table, read downwards
+def type_in_words(kind: Type) -> str:
     """A type as its author would write it."""
     match kind:
         case str():

@@ -25,6 +25,7 @@ import attrs
 
 from procession.engine.turn import Life, Turn, TurnFailed, place, run_turn
 from procession.errors import InvalidPayload
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
@@ -66,11 +67,14 @@ def given(
         lifts: an event of an older type, given or not, is lifted before the flow sees it, as a runtime does.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
         LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(*_compiled(process), key, now, effects_max)  # type: ignore[arg-type]  # a class can be hashed
+    definition, codec = _compiled(process)  # type: ignore[arg-type]  # a class can be hashed
+    refuse_impure(definition)
+    flow = _Flow(definition, codec, key, now, effects_max)
     flow.chains = Chains(lifts)
     for event in events:
         flow.take(event)
