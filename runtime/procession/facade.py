@@ -22,7 +22,7 @@ from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure
+from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
@@ -239,6 +239,8 @@ async def open_runtime(
     registry = build_registry(processes, gateways, events, lifts, invariants)
     for definition in registry.processes.values():
         refuse_impure(definition)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
     opening: Opening | None = None
 
     async def look(reader: JournalReader) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # as above
 
 from procession.daemon.cli import main
-from procession.daemon.schema_files import schema_findings, schema_folders
+from procession.daemon.schema_files import findings_in, schema_folders
 from procession.settings import Settings, load_settings
 from tests.daemon.command import CONFIG, ROOT, run, run_json, written
 
@@ -141,7 +141,7 @@ def test_a_changed_type_is_refused_and_no_file_is_touched(here: Here) -> None:
     here.path("first", "schemas.json").unlink()
 
     refused = here.json("--write", code=9)
-    listed = here.json("second.flow_B")["types"]
+    listed = here.json("second/flow_B.py")["types"]
 
     assert "BOpened is 'B.opened' version 1 with another schema" in refused["error"]
     assert "field amount had the default 0 and has the default 1; schemas never change" in refused["error"]
@@ -189,10 +189,13 @@ def test_an_event_that_names_an_older_schema_is_published_as_that_and_lifted(pro
     ("arguments", "found"),
     [
         (["--write", "--format", "linkml"], "--write goes with no --format linkml"),
-        (["first.nothing"], "module 'first.nothing' can't be imported"),
+        (["first.nothing"], "module first.nothing can't be imported"),
+        (["first/none.py"], "there is no file first/none.py"),
+        (["first/plain.py"], "module first/plain.py wires nothing"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_sentence(arguments: list[str], found: str, here: Here) -> None:
+    here.path("first", "plain.py").write_text(FLOW.format(prefix="C").partition("def wire_")[0])
     said = here.run(*arguments, code=2)
     assert found in said
     assert said.count("\n") == 1
@@ -207,7 +210,7 @@ def test_the_schemas_of_what_we_ship_are_recorded(configuration: Path, tmp_path:
 
 
 def test_the_reference_flows_break_no_schema() -> None:
-    assert schema_findings(load_settings(CONFIG, {})) == []
+    assert findings_in(schema_folders(load_settings(CONFIG, {}))) == []
 
 
 def test_a_folder_brings_what_its_modules_name() -> None:

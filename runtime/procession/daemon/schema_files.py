@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import attrs
 
+from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.flow_modules import load_flow_module
 from procession.laws.finding import Finding
 from procession.laws.schemas import FILE, Entry, check_schemas, messages_of, updated
 from procession.primitives.lifts import Chains
 from procession.primitives.registry import gather
+from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import combine, load_modules, registry_of
 
@@ -31,29 +36,34 @@ class SchemaFolder:
         return self.path.read_text("utf-8") if self.path.exists() else None
 
 
-def schema_folders(settings: Settings) -> list[SchemaFolder]:
-    """The folders of the modules that the settings name, in order.
+def schema_folders(settings: Settings, named: Sequence[str] = ()) -> list[SchemaFolder]:
+    """The folders of the modules that the settings name, or of these modules and files, in order.
 
     Raises:
         DefinitionError, WiringError: the modules can't work together.
+        UsageRefused: one that is named can't be imported, or wires nothing.
     """
-    modules = load_modules(settings, "testing")
+    modules = [_named(name, settings) for name in named] if named else load_modules(settings, "testing")
     registry_of(combine([wiring for _, wiring in modules]))
-    found: dict[Path, SchemaFolder] = {}
-    for folder in {_folder(str(module.__file__)): None for module, _ in modules}:
-        inside = combine([wiring for module, wiring in modules if _folder(str(module.__file__)) == folder])
-        part = gather(inside.processes, inside.gateways, inside.events, inside.lifts)
-        found[folder] = SchemaFolder(folder / FILE, messages_of(part), part.chains)
-    return [found[folder] for folder in sorted(found)]
+    return folders_of(modules)
 
 
-def schema_findings(settings: Settings) -> list[Finding]:
-    """Every breach of law 8 that the files show; raises as `schema_folders`."""
-    return [
-        finding
-        for folder in schema_folders(settings)
-        for finding in check_schemas(folder.messages, str(folder.path), folder.text)
-    ]
+def folders_of(modules: Sequence[tuple[ModuleType, Wiring]]) -> list[SchemaFolder]:
+    """The folders of these modules, in order; raises as `gather`."""
+    inside: dict[Path, list[Wiring]] = {}
+    for module, wiring in modules:
+        inside.setdefault(Path(str(module.__file__)).resolve().parent, []).append(wiring)
+    found = []
+    for folder, wirings in sorted(inside.items()):
+        both = combine(wirings)
+        part = gather(both.processes, both.gateways, both.events, both.lifts)
+        found.append(SchemaFolder(folder / FILE, messages_of(part), part.chains))
+    return found
+
+
+def findings_in(folders: Iterable[SchemaFolder]) -> list[Finding]:
+    """Every breach of law 8 that the files show."""
+    return [finding for folder in folders for finding in check_schemas(folder.messages, str(folder.path), folder.text)]
 
 
 def write_schemas(folders: list[SchemaFolder]) -> list[tuple[Path, tuple[Entry, ...]]]:
@@ -69,8 +79,11 @@ def write_schemas(folders: list[SchemaFolder]) -> list[tuple[Path, tuple[Entry, 
     return [(path, new) for path, _, new in texts]
 
 
-def _folder(file: str) -> Path:
-    return Path(file).resolve().parent
+def _named(name: str, settings: Settings) -> tuple[ModuleType, Wiring]:
+    found = load_flow_module(name, settings, "testing")
+    if not found.whole:
+        raise UsageRefused(f"module {name} wires nothing", "define wire_testing(settings) -> Wiring in it")
+    return found.module, found.wiring
 
 
 def _replace(path: Path, text: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import attrs
-
 from procession.daemon.configuration import configured
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.json_schema import json_schema_of
@@ -22,12 +20,9 @@ from procession.primitives.stored import stored_of
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the schemas, or write them beside the flows."""
-    settings = configured(options).settings
-    if options.modules:
-        settings = attrs.evolve(settings, modules=tuple(options.modules))
     if options.write and options.format != "list":
         raise UsageRefused(f"--write goes with no --format {options.format}", "leave one of them out")
-    folders = schema_folders(settings)
+    folders = schema_folders(configured(options).settings, options.modules)
     messages = list(dict.fromkeys(cls for folder in folders for cls in folder.messages))
     if options.write:
         _write(folders, output)

@@ -64,16 +64,14 @@ def check_schemas(messages: Iterable[type], path: str, text: str | None) -> list
     Args:
         messages: the events and commands that belong into the file.
         path: of the file, for the findings.
-        text: what it holds; None where it is not there.
+        text: what it holds; None where it is not there, and nothing has been given out yet.
     """
-    classes = tuple(messages)
     if text is None:
-        missing = f"is not there, and {len(classes)} events and commands have no record of their schemas"
-        return [Finding(path, 1, CODE, FILE, missing, _WRITE)] if classes else []
+        return []
     try:
         known = {entry.key: entry for entry in parse(path, text)}
     except SchemaFileUnreadable as error:
-        return [Finding(path, 1, CODE, FILE, f"can't be read: {error.found}", error.cure)]
+        return [Finding(path, 1, CODE, FILE, f"can't be read: {error.found}", error.cure, allowable=False)]
     found = [
         Finding(
             path,
@@ -82,21 +80,24 @@ def check_schemas(messages: Iterable[type], path: str, text: str | None) -> list
             f"{entry.name} version {entry.version}",
             "has a fingerprint that is not that of its fields",
             "restore the file: only `procession schemas --write` writes it",
+            allowable=False,
         )
         for entry in known.values()
         if entry.fingerprint != schema_fingerprint(entry.schema)
     ]
-    for cls in classes:
+    for cls in messages:
         entry = entry_of(cls)
         old = known.get(entry.key)
         file, _, line = stored_of(cls).site.rpartition(":")
         if old is None:
             shown = f"is {entry.name!r} version {entry.version}, which is not in {path}"
-            found.append(Finding(file, int(line), CODE, cls.__name__, shown, _WRITE))
+            found.append(Finding(file, int(line), CODE, cls.__name__, shown, _WRITE, allowable=False))
         elif changes := _changes(old, entry):
             shown = f"is {entry.name!r} version {entry.version} with another schema than {path}:{old.line} has"
             cure = changed_cure(stored_of(cls), _newest(entry.name, known)) + _NOT_YET
-            found.append(Finding(file, int(line), CODE, cls.__name__, f"{shown}: {in_words(changes)}", cure))
+            found.append(
+                Finding(file, int(line), CODE, cls.__name__, f"{shown}: {in_words(changes)}", cure, allowable=False)
+            )
     return found
 
 

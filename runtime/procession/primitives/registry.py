@@ -229,7 +229,7 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     known = registry.processes.get(definition.name)
     if known is not None:
         raise _two_classes("process", definition.name, known.cls, process)
-    _refuse_older(definition, registry.chains)
+    refuse_older(definition, registry.chains)
     registry.processes[definition.name] = definition
     for trigger in definition.reactions:
         if isinstance(trigger, tuple):
@@ -243,8 +243,12 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     return sorted(definition.concerned, key=lambda cls: stored_of(cls).name)
 
 
-def _refuse_older(definition: Definition, chains: Chains) -> None:
-    """Handlers see the newest type only, so none may wait for an older one."""
+def refuse_older(definition: Definition, chains: Chains) -> None:
+    """Handlers see the newest type only, so none may wait for an older one.
+
+    Raises:
+        DefinitionError: one does; says which.
+    """
     for lift in chains:
         reaction = definition.reactions.get(lift.old)
         if reaction is None:
