@@ -26,6 +26,7 @@ from procession import (
     Runtime,
     invariant,
     on,
+    record,
     starts,
 )
 from procession.engine.clock import SystemClock
@@ -434,6 +435,44 @@ async def test_a_history_read_from_the_journal_is_the_one_that_was_lived(store: 
     assert read == {12: lived[12]}
     assert lived[12].outcome == "fine"
     assert [noted.depth for noted in read[12].recorded(Noted)] == [1, 0]
+
+
+class Heard(Event, name="kit.heard"):
+    key: str
+
+
+class Unheard(Event, name="kit.unheard"):
+    key: str
+
+
+class Recorder(ProcessManager, name="recorder", key="key"):
+    @starts
+    def opened(self, opened: Opened) -> Effects:
+        yield record(Unheard(opened.key))
+        yield record(Heard(opened.key))
+        yield record(Heard(opened.key))
+
+    @on
+    def heard(self, heard: Heard) -> None:
+        raise ValueError("too loud")
+
+
+async def test_facts_that_no_turn_handled_are_part_of_a_history_that_is_read(store: Store) -> None:
+    seen: list[tuple[Event, ...]] = []
+
+    @invariant(Recorder)
+    def keeps(history: History) -> bool:
+        seen.append(history.recorded(Heard, Unheard))
+        return True
+
+    for watched in ([keeps], [keeps]):
+        async with opened(
+            await store.open(), processes=[Recorder], gateways=[], events=[Unheard], invariants=watched
+        ) as runtime:
+            await runtime.publish(Opened("a"), id="1", source="test")
+            await runtime.drain()
+            assert (await runtime.flow(Recorder, "a").summary()).status == "quarantined"
+    assert seen == [(Unheard("a"), Heard("a"), Heard("a"))] * 2
 
 
 KEY = "a"
