@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
     "new": "procession.daemon.verb_new",
+    "explore": "procession.daemon.verb_explore",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -89,6 +90,7 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_exploring(verb)
     return parser
 
 
@@ -153,6 +155,32 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
             "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
         )
         _since(act)
+
+
+def _add_exploring(verb: Callable[[str, str], Parser]) -> None:
+    explore = verb(
+        "explore",
+        "Try every order of answers, deadlines, duplicates and late arrivals on the configured flows, with nothing"
+        " running. Exit code 1 where something is found, or where a bound leaves a part unseen.",
+    )
+    explore.add_argument(
+        "processes", nargs="*", metavar="PROCESS", help="by stored name or class, or MODULE:CLASS; default: all"
+    )
+    explore.add_argument(
+        "--given-up", action=argparse.BooleanOptionalAction, default=True, help="let commands be given up; default: yes"
+    )
+    explore.add_argument(
+        "--deadlines-at-end", action="store_true", help="a deadline that is armed when its flow ends is a finding"
+    )
+    for option, default, what in (
+        ("--arrivals-max", 2, "events of each kind from outside, those after the first as duplicates"),
+        ("--states-max", 100_000, "different standings of one flow"),
+        ("--turns-max", 2_000_000, "turns"),
+        ("--depth-max", 1_000, "things that happen to a flow, one after another"),
+    ):
+        explore.add_argument(
+            option, type=_count, default=default, metavar="N", help=f"at most so many {what}; default: {default}"
+        )
 
 
 def _since(verb: Parser) -> None:
