@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import floor, isolation, memory, saga
+from tests.bench import exploring, floor, isolation, memory, saga
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -125,10 +125,26 @@ def run_isolation(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_explore(rounds: int, flows: int | None) -> str:
+    """Turns that `explore` runs, keeping account of all it has seen."""
+    items = 9 if flows is None else 4
+    found = _rounds("explore", rounds, lambda _: exploring.measure(items))
+    return table(
+        f"explore: a batch of {items} items and a user in {items - 2} systems, medians of {rounds} rounds",
+        [
+            ("turns/s, batch", found["batch_turns_per_s"], f"goal: 50,000 or more; {found['batch_turns']:,.0f} turns"),
+            ("turns/s, user", found["user_turns_per_s"], f"goal: 50,000 or more; {found['user_turns']:,.0f} turns"),
+            ("bare turns/s", found["bare_turns_per_s"], "the floor: the engine's turns in a loop"),
+            ("ratio to the floor, batch", found["batch_turns_per_s"] / found["bare_turns_per_s"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "memory": run_memory,
     "isolation": run_isolation,
+    "explore": run_explore,
 }
 
 

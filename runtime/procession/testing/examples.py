@@ -37,11 +37,17 @@ class Examples:
     variants_max: int = VARIANTS_MAX
     """Of one event class; what is left out beyond it is told."""
     _left_out: dict[str, str] = attrs.field(factory=dict)
+    _left_out_of: dict[tuple[str, str], set[str]] = attrs.field(factory=dict)
+    """For each field's name and what was tried of it, the classes."""
 
     @property
     def unexplored(self) -> tuple[str, ...]:
         """What was tried with some values only, a sentence each."""
-        return tuple(f"{subject}: {said}" for subject, said in sorted(self._left_out.items()))
+        fields = [
+            f"{', '.join(f'{name}.{field}' for name in sorted(names))}: {said}"
+            for (field, said), names in self._left_out_of.items()
+        ]
+        return tuple(sorted([*fields, *(f"{subject}: {said}" for subject, said in self._left_out.items())]))
 
     def of(self, cls: type[EventT], known: Mapping[str, object] = _NOTHING) -> tuple[EventT, ...]:
         """Examples of an event class, never none.
@@ -79,7 +85,8 @@ class Examples:
         if default is not attrs.NOTHING and not isinstance(default, _FACTORY):
             choices = tuple(dict.fromkeys((default, *choices))) if len(choices) > 1 else (default,)
         if not _whole(annotation):
-            self._left_out[f"{cls.__name__}.{name}"] = f"only {' and '.join(map(repr, choices))}"
+            said = f"only {' and '.join(map(repr, choices))}"
+            self._left_out_of.setdefault((name, said), set()).add(cls.__name__)
         return choices
 
     def _combined(self, subject: str, choices: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
