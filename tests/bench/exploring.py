@@ -14,7 +14,7 @@ from procession import CommandGivenUp, Event, ProcessManager, Settings
 from procession.engine.turn import run_turn
 from procession.primitives.definition import compile_definition
 from procession.primitives.envelope import Envelope
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.lone_flow import EFFECTS_MAX
 from tests.bench.figures import Figures
 

@@ -12,7 +12,7 @@ from flows.loan_application import AskAboutOffer, LoanApplication, OfferFollowed
 from flows.order_fulfilment import Order, PaymentCaptured, RefundCard, ShipParcel
 from flows.user_provisioning import AccountCreated, Provisioning, ProvisioningRequested, RemoveAccount
 from procession import Effects, Event, ProcessManager, Settings, Wiring, after, cancel, end, on
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 
 FLOWS = [
     (order_fulfilment, Order, None),

@@ -31,7 +31,7 @@ from procession import (
     starts,
 )
 from procession.errors import DefinitionError, WiringError
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.steps import short
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procession import History, Invariant, ProcessManager, invariant
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.steps import short
 from tests.testing.planted import races_membership as membership

@@ -15,7 +15,7 @@ from procession.daemon.progress import Progress
 from procession.primitives.process import ProcessManager
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.space import Tally
 from procession.wiring import load_wiring

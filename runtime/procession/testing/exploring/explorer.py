@@ -100,15 +100,20 @@ def explore(
     while True:
         judge = Judge(definition, answers, deadlines_at_end=deadlines_at_end)
         space = Space(lone, arriving.key, answers, arriving.kinds(), lens, judge, bounds, progress or _silent)
-        try:
-            space.search()
-        except LooksElsewhere:
-            continue
-        if not arriving.widen(space.tally):
+        if _searched(space) and not arriving.widen(space.tally):
             break
     if not space.tally.stopped:
         judge.unreachable(space.tally.handled, given_up=given_up)
     return _report(definition, arriving, answers, judge, space.tally, lens, bounds)
+
+
+def _searched(space: Space) -> bool:
+    """Search; False where an invariant asked something new, and the search begins anew."""
+    try:
+        space.search()
+    except LooksElsewhere:
+        return False
+    return True
 
 
 class _Arriving:
