@@ -31,7 +31,7 @@ from procession import (
     starts,
 )
 from procession.errors import DefinitionError, WiringError
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.steps import short
 
@@ -489,6 +489,37 @@ class Forgetful(ProcessManager, name="job.forgetful", key="job"):
 def test_a_deadline_that_is_never_armed_makes_its_handler_unreachable() -> None:
     (fault,) = explore(Forgetful, gateways=[Workers]).findings
     assert (fault.kind, fault.subject, fault.way) == ("unreachable", "too_late", ())
+
+
+class Numbered(Event, name="job.numbered"):
+    number: int
+
+
+class Shared(Event, name="job.shared"):
+    numbers: tuple[int, ...]
+
+
+class Elsewhere(Event, name="job.elsewhere"):
+    numbers: tuple[str, ...]
+
+
+class ByNumber(ProcessManager, name="job.by_number", key="number"):
+    @starts
+    def begin(self, numbered: Numbered) -> None: ...
+
+    @on(key=lambda shared: shared.numbers)
+    def share(self, shared: Shared) -> Effects:
+        yield end("shared")
+
+    @on(key=lambda elsewhere: elsewhere.numbers)
+    def never(self, elsewhere: Elsewhere) -> None: ...
+
+
+def test_examples_name_the_flow_and_what_can_not_is_told() -> None:
+    report = explore(ByNumber)
+    assert found(report) == [("unreachable", "nothing has happened")]
+    assert "Elsewhere: it never comes, no example of it names flow 1" in report.unexplored
+    explore(ByNumber, outside=[Shared, Elsewhere(("1",))]).assert_clean()
 
 
 # Turns that fail, and policies.
