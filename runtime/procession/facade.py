@@ -14,7 +14,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Since
+from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import NotAccepted, NotFound, OutcomeUnknown
@@ -26,6 +26,8 @@ from procession.laws.declarations import refuse_impure
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
+from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.publishing import Outside, Position, encode_all
@@ -137,7 +139,10 @@ class Runtime:
             yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
-        """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
+        """Wait until all that was accepted is handled and judged, and no command is open.
+
+        Armed timers are not waited for.
+        """
         refuse_in_turn("drain")
         while not self._engine.idle():
             with contextlib.suppress(NotAccepted):  # held: it goes on when the journal is well
@@ -198,6 +203,8 @@ async def open_runtime(
     processes: Sequence[type[ProcessManager]],
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
+    lifts: Sequence[AnyLift] = (),
+    invariants: Sequence[Invariant] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -212,6 +219,9 @@ async def open_runtime(
         processes: the process managers.
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
+        lifts: from event types of old to those that handlers take.
+        invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
+            an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -226,9 +236,15 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events)
+    registry = build_registry(processes, gateways, events, lifts, invariants)
     for definition in registry.processes.values():
         refuse_impure(definition)
+    opening: Opening | None = None
+
+    async def look(reader: JournalReader) -> None:
+        nonlocal opening
+        opening = await check(reader, registry, since or {})
+
     if isinstance(journal, str | Path):
         journal = await open_sqlite(
             str(journal),
@@ -237,6 +253,7 @@ async def open_runtime(
             readers=settings.journal.readers,
             unclean_period_s=settings.journal.unclean_period_s,
             wal_pages_max=settings.journal.wal_pages_max,
+            check=look,
         )
     with _plain_errors():
         try:
@@ -245,7 +262,7 @@ async def open_runtime(
             await journal.close()
             raise
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}))
+            await nursery.start(engine.run, dict(since or {}), opening)
             try:
                 yield Runtime(engine)
             finally:

@@ -45,6 +45,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["lss"], "did you mean ls?"),
         (["ls", "--limt", "3"], "did you mean --limit?"),
         (["ls", "--status", "quarantine"], "did you mean quarantined?"),
+        (["schemas", "--format", "linkm"], "did you mean linkml?"),
         ([], "name a verb"),
         (["retry", "order/1"], "required: --reason"),
         (["demo", "--flows", "0"], "less than 1"),
