@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import floor, isolation, memory, saga, scenarios
+from tests.bench import floor, guard, isolation, memory, saga, scenarios
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -160,12 +160,30 @@ def run_scenarios(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_guard(rounds: int, flows: int | None) -> str:
+    """The order saga with the guard armed, beside the same with no guard."""
+    flows = flows or 5000
+    found = _rounds("guard", rounds, lambda folder: guard.measure(folder, flows))
+    return table(
+        f"guard: {flows} flows, medians of {rounds} rounds",
+        [
+            ("CPU a flow with no guard, us", found["off_cpu_us_per_flow"], ""),
+            ("CPU a flow with the guard armed, us", found["report_cpu_us_per_flow"], ""),
+            ("more CPU, percent", found["cpu_more_percent"], "goal: under 5"),
+            ("flows/s with no guard", found["off_flows_per_s"], ""),
+            ("flows/s with the guard armed", found["report_flows_per_s"], ""),
+            ("more time, percent", found["wall_more_percent"], "goal: under 5"),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "memory": run_memory,
     "isolation": run_isolation,
     "invariants": run_invariants,
     "scenarios": run_scenarios,
+    "guard": run_guard,
 }
 
 
