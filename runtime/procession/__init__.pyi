@@ -49,10 +49,14 @@ from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
+from procession.primitives.lifts import Lift as Lift
+from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
+from procession.reading.causes import Why as Why
+from procession.reading.waits import WhyNot as WhyNot
 from procession.settings import Settings as Settings
 
 __all__ = [
@@ -69,6 +73,7 @@ __all__ = [
     "Gateway",
     "History",
     "Invariant",
+    "Lift",
     "Outside",
     "Position",
     "ProcessManager",
@@ -77,6 +82,8 @@ __all__ = [
     "Refused",
     "Runtime",
     "Settings",
+    "Why",
+    "WhyNot",
     "Wiring",
     "after",
     "allows",
@@ -86,6 +93,7 @@ __all__ = [
     "ends",
     "folds",
     "invariant",
+    "lifts",
     "on",
     "open_runtime",
     "record",

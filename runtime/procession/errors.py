@@ -5,10 +5,12 @@ ProcessionError
 ├── WiringError              classes can't work together, or not with this journal
 │   ├── SchemaChanged        a stored name has another shape than the journal knows
 │   └── UnknownInJournal     the journal needs types that are not registered
+├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
 ├── PublishRefused           an event was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
+│   │   └── LiftFailed       a lift can't lift it
 │   ├── InvalidKey           a key can't be computed or is out of bounds
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
@@ -83,6 +85,18 @@ class UnknownInJournal(WiringError):
 
 
 @attrs.define
+class SchemaFileUnreadable(ProcessionError):
+    """A `schemas.json` can't be read; it was not touched. Restore it from version control."""
+
+    path: str
+    found: str
+    cure: str = "restore it: only `procession schemas --write` writes it"
+
+    def __str__(self) -> str:
+        return f"{self.path} is no file of schemas ({self.found}); {self.cure}"
+
+
+@attrs.define
 class SettingsError(ProcessionError):
     """A setting is unknown, malformed or out of bounds; nothing was started."""
 
@@ -119,6 +133,16 @@ class InvalidPayload(PublishRefused):
 
     def __str__(self) -> str:
         return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+
+
+@attrs.define
+class LiftFailed(InvalidPayload):
+    """The lift of an old event raised, or returned something else. Mend the lift; the event stays as it came."""
+
+    lift: str
+
+    def __str__(self) -> str:
+        return f"an event {self.type!r} can't be lifted by {self.lift}: {self.found}; mend the lift"
 
 
 @attrs.define
@@ -334,9 +358,10 @@ class NotFound(ProcessionError):
 
     what: str
     name: str
+    cure: str = "`procession ls` shows what there is"
 
     def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+        return f"there is no {self.what} {self.name!r}; {self.cure}"
 
 
 @attrs.define

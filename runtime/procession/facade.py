@@ -14,7 +14,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Since
+from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import NotAccepted, NotFound, OutcomeUnknown
@@ -22,11 +22,12 @@ from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure
+from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.publishing import Outside, Position, encode_all
@@ -202,6 +203,7 @@ async def open_runtime(
     processes: Sequence[type[ProcessManager]],
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
+    lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
@@ -217,6 +219,7 @@ async def open_runtime(
         processes: the process managers.
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
+        lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         settings: default: the defaults.
@@ -233,9 +236,17 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, invariants)
+    registry = build_registry(processes, gateways, events, lifts, invariants)
     for definition in registry.processes.values():
         refuse_impure(definition)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
+    opening: Opening | None = None
+
+    async def look(reader: JournalReader) -> None:
+        nonlocal opening
+        opening = await check(reader, registry, since or {})
+
     if isinstance(journal, str | Path):
         journal = await open_sqlite(
             str(journal),
@@ -244,6 +255,7 @@ async def open_runtime(
             readers=settings.journal.readers,
             unclean_period_s=settings.journal.unclean_period_s,
             wal_pages_max=settings.journal.wal_pages_max,
+            check=look,
         )
     with _plain_errors():
         try:
@@ -252,7 +264,7 @@ async def open_runtime(
             await journal.close()
             raise
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}))
+            await nursery.start(engine.run, dict(since or {}), opening)
             try:
                 yield Runtime(engine)
             finally:

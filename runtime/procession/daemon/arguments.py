@@ -23,9 +23,15 @@ VERBS: dict[str, str] = {
     "doctor": "procession.daemon.verb_doctor",
     "check": "procession.daemon.verb_check",
     "new": "procession.daemon.verb_new",
+    "schemas": "procession.daemon.verb_schemas",
+    "rehearse": "procession.daemon.verb_rehearse",
+    "why": "procession.daemon.verb_why",
+    "why-not": "procession.daemon.verb_why",
+    "map": "procession.daemon.verb_map",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
+_FORMATS = ("list", "jsonschema", "linkml")
 _STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
 _USAGE = 2
 _INVALID = re.compile(r"invalid choice: '(?P<given>[^']*)'")
@@ -45,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_USAGE)
 
     def _meant(self, message: str) -> str:
-        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES]), (_UNRECOGNIZED, self.known_options())):
+        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES, *_FORMATS]), (_UNRECOGNIZED, self.known_options())):
             found = pattern.search(message)
             near = difflib.get_close_matches(found["given"], known, n=1) if found else []
             if near:
@@ -90,6 +96,7 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_foreseeing(verb)
     _add_checks(verb)
     return parser
 
@@ -134,6 +141,10 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
     backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
     verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")
+    schemas = verb("schemas", "Print the schemas of the flows' events and commands, or write them beside the flows.")
+    schemas.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the configuration names")
+    schemas.add_argument("--format", choices=_FORMATS, default="list", help="default: list, one type a line")
+    schemas.add_argument("--write", action="store_true", help="add what is new to schemas.json beside the modules")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:
@@ -155,6 +166,34 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
             "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
         )
         _since(act)
+
+
+def _add_foreseeing(verb: Callable[[str, str], Parser]) -> None:
+    rehearse = verb(
+        "rehearse",
+        "Replay every flow of a journal through the code at hand and say where it would ask for something else;"
+        " works beside a running owner, calls no gateway. Exit code 1 where flows differ.",
+    )
+    rehearse.add_argument("--process", metavar="NAME", help="only flows of this process")
+    rehearse.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
+    rehearse.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="at most so many flows, the oldest first; default: 0, all"
+    )
+    rehearse.add_argument(
+        "--sample", type=_count, default=5, metavar="N", help="flows shown for each difference; default: 5"
+    )
+    why = verb("why", "Tell why a flow asked for a command or got an event: the chain of causes to the first event.")
+    why.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    why.add_argument(
+        "what",
+        metavar="COMMAND|EVENT",
+        help="a type by its stored name or its class (the latest of that type), an id, or a position",
+    )
+    why_not = verb("why-not", "Tell what a flow waits for: commands, deadlines, events, repair; or how it ended.")
+    why_not.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    drawn = verb("map", "Draw flows, events, commands, gateways and deadlines as Mermaid, derived from the types.")
+    drawn.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the settings name")
+    drawn.add_argument("--process", action="append", metavar="NAME", help="only this one; may be given several times")
 
 
 def _add_checks(verb: Callable[[str, str], Parser]) -> None:

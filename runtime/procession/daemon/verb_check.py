@@ -17,15 +17,16 @@ from procession.daemon.exit_codes import ExitCode, NoSuchFile, UsageRefused
 from procession.daemon.flow_modules import FlowModule, load_flow_module
 from procession.daemon.output import Output
 from procession.daemon.sarif import sarif_of
+from procession.daemon.schema_files import findings_in, folders_of
 from procession.engine.shadow_journal import shadow_journal
-from procession.errors import DefinitionError
+from procession.errors import DefinitionError, WiringError
 from procession.journal.sqlite_reader import read_sqlite
 from procession.laws.finding import Finding
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.laws.wiring_check import Checked, check_tests, look_at
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registry import Registry
 from procession.settings import Settings
-from procession.wiring import Kind, combine
+from procession.wiring import Kind, combine, registry_of
 
 _SARIF_ENDS = (".sarif", ".json")
 
@@ -91,7 +92,16 @@ def _check(modules: list[str], settings: Settings, kind: Kind) -> _Report:
     checked = [look_at(combine(whole), whole=not refused)] if whole else []
     checked += [look_at(each.wiring, whole=False) for each in loaded if not each.whole]
     checked += [check_tests(each.module) for each in loaded if each.tests]
-    return _Report(modules, loaded, _settled(checked, refused))
+    schemas = [Suspect(finding) for finding in _schemas(loaded)]
+    return _Report(modules, loaded, _settled(checked, [*refused, *schemas]))
+
+
+def _schemas(loaded: Sequence[FlowModule]) -> list[Finding]:
+    """What the files of schemas beside the modules say; nothing where the modules can't work together."""
+    try:
+        return findings_in(folders_of([(each.module, each.wiring) for each in loaded if each.whole]))
+    except (DefinitionError, WiringError):
+        return []  # which is found, and told, by the checks of the wiring
 
 
 def _shadow(report: _Report, journal: str, flows_max: int, settings: Settings) -> list[Finding]:
@@ -101,7 +111,7 @@ def _shadow(report: _Report, journal: str, flows_max: int, settings: Settings) -
     wiring = combine([each.wiring for each in report.flow_modules if each.whole])
     if not wiring.processes:
         raise UsageRefused("--shadow has no wired process to run", "name a module that has a wiring")
-    registry = build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.invariants)
+    registry = registry_of(wiring)
     return trio.run(_replay, journal, registry, flows_max, settings.flows.effects_per_turn_max)
 
 

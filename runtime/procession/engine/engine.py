@@ -21,7 +21,7 @@ from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.life import Lasting, Life, assemble
-from procession.engine.opening import Since, check_and_record
+from procession.engine.opening import Opening, Since, check, record
 from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
 from procession.engine.shadow_host import shadow_of
@@ -97,7 +97,7 @@ class Engine:
             Gateways(registry, hosts, answers, clock),
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
-            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
             make_guard(settings.purity.guard, self._count_impure),
             shadow_of(settings, registry.codec, self.counters),
         )
@@ -108,9 +108,17 @@ class Engine:
         self._rejections = 0
 
     async def run(
-        self, since: Mapping[str, Since], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        since: Mapping[str, Since],
+        opening: Opening | None = None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open, live, and close the journal. Reports started when it is ready.
+
+        Args:
+            since: as `check` takes it.
+            opening: what `check` found, where the journal was checked before it was taken over.
 
         Raises:
             WiringError: the classes do not fit the journal; nothing was written.
@@ -123,7 +131,8 @@ class Engine:
             owner = await self._journal.owner()
             if owner is not None and owner.unclean_starts >= self.settings.journal.careful_after:
                 self._careful = f"the last {owner.unclean_starts} runs did not end in order"
-            await check_and_record(self._journal, self.registry, since, self.clock.now_us())
+            opening = opening or await check(self._journal, self.registry, since)
+            await record(self._journal, self.registry, opening, self.clock.now_us())
             async with trio.open_nursery() as nursery:
                 with trio.CancelScope(shield=True) as shield:
                     nursery.start_soon(self._watch_cancellation, shield)

@@ -118,5 +118,6 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         rows_max=settings.commit.rows_max,
     )
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
+    ledger.run_ready = host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)

@@ -206,6 +206,9 @@ class Turns:
             commit.commands.append(row)
             self._send(SentCommand(row, new.command, flow, correlation, delivery.event.trace))
         for name, timer in orders.timers:
+            for older in self._registry.older_names(name):
+                self._withdraw(flow, older)
+                self._disarm(flow, older)
             self._withdraw(flow, name)
             if timer is None:
                 self._disarm(flow, name)
@@ -233,9 +236,14 @@ class Turns:
         if depth >= FACTS_DEPTH_MAX:
             self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {FACTS_DEPTH_MAX} deep")
             return
-        where = place(flow.life, flow.definition.reaction(fact.event), fact.event)
+        event = delivery.message
+        if event is None:
+            found = f"{type(fact.event).__name__} was recorded, and can't be lifted"
+            self._quarantine.set_aside(flow, delivery, "decode", found)
+            return
+        where = place(flow.life, flow.definition.reaction(event), event)
         if where == "step":
-            self._step(flow, delivery, fact.event, depth + 1)
+            self._step(flow, delivery, event, depth + 1)
         else:
             self.unhandled(delivery, _reason(where, flow, delivery))
 

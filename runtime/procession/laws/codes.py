@@ -55,7 +55,7 @@ _RULES = (
     Rule(
         "LAW08",
         "Event schemas are immutable",
-        "stored names and versions; two shapes under one name and version",
+        "stored names and versions; two shapes under one name and version; classes and `schemas.json` that differ",
     ),
     Rule(
         "LAW09",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from weakref import WeakKeyDictionary
 
 from procession.errors import DefinitionError
 from procession.laws.finding import Finding
 from procession.laws.inner_state import scan_rule_for_state
-from procession.laws.purity_scan import Scan, scan_process, scan_rule
+from procession.laws.purity_scan import Scan, scan_function, scan_process, scan_rule
 from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
 from procession.laws.values import hints_of
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, compile_definition
+from procession.primitives.definition import Definition
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import check_fields, stored_of
 
@@ -117,26 +118,43 @@ def check_rule(rule: Invariant) -> Iterator[Suspect]:
         yield from suspects_of(scan, rule.judge)
 
 
+def check_lift(lift: AnyLift) -> Iterator[Suspect]:
+    """A lift is as pure as a fold: what it makes of a recorded event must be the same at each replay."""
+    yield from suspects_of(scan_function(lift.function, lift.name, lift.old), lift.function)
+
+
 def refuse_impure(definition: Definition) -> None:
     """Refuse a process of which it is certain, and not allowed, that it breaks a law while it runs.
 
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    finding = _certain_breach(definition.cls)
+    _refuse(definition.cls, lambda: check_purity(scan_process(definition)))
+
+
+def refuse_impure_lift(lift: AnyLift) -> None:
+    """The same for a lift.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
+    _refuse(lift.function, lambda: check_lift(lift))
+
+
+def _refuse(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> None:
+    finding = _certain_breach(thing, suspects)
     if finding is not None:
         cure = f'{finding.cure}; or allow it: @allows("{finding.code}", reason="...")'
         raise DefinitionError(f"{finding.path}:{finding.line}", finding.subject, finding.found, cure, finding.code)
 
 
-def _certain_breach(cls: type[ProcessManager]) -> Finding | None:
-    """The first one; a class is read once, since tests open a runtime for each of a thousand scenarios."""
-    if cls not in _READ:
-        suspects = check_purity(scan_process(compile_definition(cls)))
-        certain = (suspect for suspect in suspects if suspect.certain and suspect.allowance is None)
+def _certain_breach(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> Finding | None:
+    """The first one; a thing is read once, since tests open a runtime for each of a thousand scenarios."""
+    if thing not in _READ:
+        certain = (suspect for suspect in suspects() if suspect.certain and suspect.allowance is None)
         first = next(certain, None)
-        _READ[cls] = None if first is None else first.finding
-    return _READ[cls]
+        _READ[thing] = None if first is None else first.finding
+    return _READ[thing]
 
 
-_READ: WeakKeyDictionary[type[ProcessManager], Finding | None] = WeakKeyDictionary()
+_READ: WeakKeyDictionary[object, Finding | None] = WeakKeyDictionary()

@@ -14,6 +14,7 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.gateway import CommandMethod, Gateway
+from procession.primitives.lifts import Chains
 from procession.primitives.stored import stored_of
 
 _PACKAGE = __name__.partition(".")[0]
@@ -32,9 +33,9 @@ class Part:
 
 
 def orphans(
-    parts: Sequence[Part], taken: Iterable[CommandMethod], registered: Iterable[type[Event]]
+    parts: Sequence[Part], taken: Iterable[CommandMethod], registered: Iterable[type[Event]], chains: Chains
 ) -> Iterator[Suspect]:
-    """Events that nobody handles."""
+    """Events that nobody handles, lifted or not."""
     triggers = [trigger for part in parts for trigger in part.definition.reactions]
     handled = {trigger if isinstance(trigger, type) else trigger[0] for trigger in triggers}
     said: dict[type[Event], str] = {}
@@ -47,7 +48,7 @@ def orphans(
     for event in registered:
         said.setdefault(event, "is registered")
     for event, how in said.items():
-        if event not in handled and event.__module__.partition(".")[0] != _PACKAGE:
+        if chains.newest(event) not in handled and event.__module__.partition(".")[0] != _PACKAGE:
             path, line = place_of(stored_of(event).site)
             cure = "handle it, name it in concerns=, or allow it with the reason why no flow has to know"
             yield Suspect(Finding(path, line, "DEF02", event.__name__, f"{how}, and nobody handles it", cure), (event,))

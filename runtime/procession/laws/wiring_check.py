@@ -17,6 +17,8 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.lifts import Chains
+from procession.primitives.registry import refuse_older
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 
@@ -51,7 +53,9 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     gateways = list(_gateways(wiring, checked))
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
-    events = _events(definitions, taken, wiring.events)
+    events = _events(
+        definitions, taken, [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
+    )
     commands = _commands(definitions, taken)
     checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
     for event in events:
@@ -66,6 +70,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
         checked.suspects += declarations.check_rule(rule)
+    chains = _lifts(wiring, definitions, checked)
     checked.suspects += faults.doubled(gateways)
     checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
     checked.suspects += faults.same_name(
@@ -73,9 +78,23 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     )
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events)
+        checked.suspects += faults.orphans(parts, taken, wiring.events, chains)
         checked.suspects += faults.without_gateway(parts, taken)
     return checked
+
+
+def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) -> Chains:
+    checked.things += [lift.function for lift in wiring.lifts]
+    for lift in wiring.lifts:
+        checked.suspects += declarations.check_lift(lift)
+    try:
+        chains = Chains(wiring.lifts)
+        for definition in definitions:
+            refuse_older(definition, chains)
+    except DefinitionError as error:
+        checked.suspects.append(Suspect(finding_of(error), certain=True))
+        return Chains()
+    return chains
 
 
 def check_tests(module: ModuleType) -> Checked:
