@@ -255,8 +255,8 @@ async def open_runtime(
 
 async def _opened(
     path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
-) -> tuple[Journal, Opening]:
-    """The journal of a file, and how it fits these classes: looked at before it is taken over."""
+) -> tuple[Journal, Opening | None]:
+    """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
     found: list[Opening] = []
 
     async def look(reader: JournalReader) -> None:
@@ -271,7 +271,7 @@ async def _opened(
         wal_pages_max=settings.journal.wal_pages_max,
         check=look,
     )
-    return journal, found[-1]
+    return journal, found[-1] if found else None
 
 
 @contextlib.asynccontextmanager

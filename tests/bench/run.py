@@ -19,7 +19,20 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import disk, exploring, floor, in_flight, isolation, memory, recovery, replay, saga, scenarios, startup
+from tests.bench import (
+    disk,
+    exploring,
+    floor,
+    guard,
+    in_flight,
+    isolation,
+    memory,
+    recovery,
+    replay,
+    saga,
+    scenarios,
+    startup,
+)
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -246,6 +259,23 @@ def run_explore(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_guard(rounds: int, flows: int | None) -> str:
+    """The order saga with the guard armed, beside the same with no guard."""
+    flows = flows or 5000
+    found = _rounds("guard", rounds, lambda folder: guard.measure(folder, flows))
+    return table(
+        f"guard: {flows} flows, medians of {rounds} rounds",
+        [
+            ("CPU a flow with no guard, us", found["off_cpu_us_per_flow"], ""),
+            ("CPU a flow with the guard armed, us", found["report_cpu_us_per_flow"], ""),
+            ("more CPU, percent", found["cpu_more_percent"], "goal: under 5"),
+            ("flows/s with no guard", found["off_flows_per_s"], ""),
+            ("flows/s with the guard armed", found["report_flows_per_s"], ""),
+            ("more time, percent", found["wall_more_percent"], "goal: under 5"),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "in_flight": run_in_flight,
@@ -258,6 +288,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "invariants": run_invariants,
     "scenarios": run_scenarios,
     "explore": run_explore,
+    "guard": run_guard,
 }
 
 

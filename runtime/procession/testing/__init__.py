@@ -2,8 +2,8 @@
 
 `given(Process, ...).when(event).then(command)` tests a flow with nothing running; `explore(Process, ...)` tries every
 order of what may happen to it; `shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds
-the turns of a runtime to purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis are
-in `procession.testing.strategies`.
+the turns of a runtime to purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis
+are in `procession.testing.strategies`.
 """
 
 import importlib
