@@ -7,6 +7,7 @@ The layers, each importing only from those above it in this list:
     primitives                          events, commands, process managers, gateways; pure
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
+    reading                             what happened, why, and what would happen
     facade                              Runtime
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
@@ -37,6 +38,8 @@ _HOMES = {
     "Refused": "procession.errors",
     "Runtime": "procession.facade",
     "Settings": "procession.settings",
+    "Why": "procession.reading.causes",
+    "WhyNot": "procession.reading.waits",
     "Wiring": "procession.primitives.wiring",
     "after": "procession.primitives.effects",
     "allows": "procession.primitives.allowance",
@@ -97,6 +100,8 @@ __all__ = [
     "Refused",
     "Runtime",
     "Settings",
+    "Why",
+    "WhyNot",
     "Wiring",
     "after",
     "allows",

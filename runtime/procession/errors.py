@@ -31,7 +31,8 @@ ProcessionError
 ├── FlowQuarantined          a flow that was waited for is set aside
 ├── NotFound                 no flow, command or gateway of this name
 ├── ActRefused               an operator act does not fit the state it finds
-├── ImpureCall               the runtime was called from inside a turn
+├── ImpureTurn               a turn did more than look at its event and state
+├── ShadowEnded              the second process of a shadow replay gave no answer
 └── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
@@ -357,9 +358,10 @@ class NotFound(ProcessionError):
 
     what: str
     name: str
+    cure: str = "`procession ls` shows what there is"
 
     def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+        return f"there is no {self.what} {self.name!r}; {self.cure}"
 
 
 @attrs.define
@@ -375,13 +377,33 @@ class ActRefused(ProcessionError):
 
 
 @attrs.define
-class ImpureCall(ProcessionError):
-    """The runtime was called from inside a turn. Fold and reaction see the event and the state, nothing else."""
+class ImpureTurn(ProcessionError):
+    """A turn called what a fold or reaction must not call, the runtime itself among it; its flow is set aside.
 
+    Take time, ids and chance from events, and do work in a gateway; then `retry` the flow.
+    """
+
+    where: str
+    """File and line of the user's code that called, `order.py:31`."""
+    handler: str
+    """The handler that ran: `Order.paid`."""
     call: str
 
     def __str__(self) -> str:
-        return f"{self.call} was called from inside a turn; a turn yields effects and calls nothing"
+        return (
+            f"{self.where}: {self.handler} called {self.call} in a turn, which sees its event and state and nothing"
+            " else; take time, ids and chance from events, and do work in a gateway"
+        )
+
+
+@attrs.define
+class ShadowEnded(ProcessionError):
+    """A second process, in which turns run again, ended or gave no answer in time. Nothing was changed; try again."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"a second process gave no answer ({self.found}); if it happens again, a turn may end its process"
 
 
 @attrs.define

@@ -26,6 +26,7 @@ from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.gateway import Gateway
+from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
@@ -138,7 +139,10 @@ class Runtime:
             yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
-        """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
+        """Wait until all that was accepted is handled and judged, and no command is open.
+
+        Armed timers are not waited for.
+        """
         refuse_in_turn("drain")
         while not self._engine.idle():
             with contextlib.suppress(NotAccepted):  # held: it goes on when the journal is well
@@ -200,6 +204,7 @@ async def open_runtime(
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
+    invariants: Sequence[Invariant] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -215,6 +220,8 @@ async def open_runtime(
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
         lifts: from event types of old to those that handlers take.
+        invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
+            an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -229,7 +236,7 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts)
+    registry = build_registry(processes, gateways, events, lifts, invariants)
     for definition in registry.processes.values():
         refuse_impure(definition)
     for lift in registry.chains:

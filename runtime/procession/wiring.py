@@ -14,7 +14,8 @@ from typing import Literal
 import attrs
 
 from procession.engine.opening import Since
-from procession.errors import WiringError
+from procession.engine.turn import describe
+from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime, open_runtime
 from procession.journal.journal import Journal
 from procession.primitives.registry import Registry, build_registry
@@ -95,7 +96,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
-    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts)
+    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants)
 
 
 @contextlib.asynccontextmanager
@@ -113,6 +114,7 @@ async def open_wired(
         gateways=wiring.gateways,
         events=wiring.events,
         lifts=wiring.lifts,
+        invariants=wiring.invariants,
         settings=settings,
         since=since,
     ) as runtime:
@@ -133,3 +135,7 @@ def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
             f"module {name!r} can't be imported ({error}) from {searched}",
             "mend modules or import_paths in the settings",
         ) from error
+    except ProcessionError:
+        raise
+    except Exception as error:  # the user's module: whatever it raises, it can't be used
+        raise WiringError(f"module {name!r} can't be imported ({describe(error)})", "mend the module") from error

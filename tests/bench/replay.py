@@ -15,6 +15,7 @@ import trio
 from procession import Event, Outside, ProcessManager, Runtime, Settings, ends, folds, open_runtime, starts
 from procession.actors.mailbox import Mailbox
 from procession.engine.flow import Flow
+from procession.engine.guard import UNGUARDED
 from procession.engine.rehydrate import Rehydrator
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.fingerprint import fingerprint
@@ -122,7 +123,9 @@ async def _rehydrated_per_s(reader: SqliteReader, flows: int) -> float:
     definition = registry.processes["trip"]
     counters = Counters()
     marks = {"trip": fingerprint(definition)}
-    rehydrator = Rehydrator(registry, reader, counters, marks, slice_steps=settings.flows.load_slice_steps)
+    rehydrator = Rehydrator(
+        registry, reader, counters, marks, slice_steps=settings.flows.load_slice_steps, guard=UNGUARDED
+    )
     flow_of = [Flow(definition, f"{number:08}", Mailbox(1)) for number in range(flows)]
     began = time.perf_counter()
     for at in range(0, flows, settings.flows.awake_max):

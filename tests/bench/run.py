@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import disk, floor, in_flight, isolation, memory, recovery, replay, saga, startup
+from tests.bench import disk, floor, in_flight, isolation, memory, recovery, replay, saga, scenarios, startup
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -196,6 +196,41 @@ def run_disk(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_invariants(rounds: int, flows: int | None) -> str:
+    """The saga with two invariants that are watched, and without."""
+    flows = flows or 5000
+    found = _rounds("invariants", rounds, lambda folder: _watched_and_not(folder, flows))
+    return table(
+        f"invariants: {flows} flows, medians of {rounds} rounds",
+        [
+            ("flows/s without", found["plain_flows_per_s"], ""),
+            ("flows/s with two", found["watched_flows_per_s"], "until the last history is judged"),
+            ("ratio, in the same round", found["ratio"], ""),
+        ],
+    )
+
+
+def _watched_and_not(folder: Path, flows: int) -> Figures:
+    plain = trio.run(saga.throughput, folder / "plain.db", flows)
+    rules = (saga.never_ships_unpaid, saga.never_charges_twice)
+    watched = trio.run(saga.throughput, folder / "watched.db", flows, rules)
+    return {"plain_flows_per_s": plain, "watched_flows_per_s": watched, "ratio": watched / plain}
+
+
+def run_scenarios(rounds: int, flows: int | None) -> str:
+    """Given/when/then tests, beside tests that do nothing."""
+    tests = flows or 1000
+    found = _rounds("scenarios", rounds, lambda folder: scenarios.measure(folder, tests))
+    return table(
+        f"scenarios: {tests} tests in a pytest process, medians of {rounds} rounds",
+        [
+            ("scenario tests, s", found["scenarios_s"], "goal: about 2 for 1,000"),
+            ("empty tests, s", found["empty_s"], "the floor: pytest itself, and its start"),
+            ("a scenario beyond an empty test, ms", found["scenario_beyond_empty_ms"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "in_flight": run_in_flight,
@@ -205,6 +240,8 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "replay": run_replay,
     "startup": run_startup,
     "isolation": run_isolation,
+    "invariants": run_invariants,
+    "scenarios": run_scenarios,
 }
 
 

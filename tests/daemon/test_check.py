@@ -325,3 +325,26 @@ def test_schemas_on_record_are_clean_and_one_that_changed_is_found(check: Check,
     assert {(finding["code"], finding["allow"]) for finding in found.values()} == {("LAW08", "")}
     assert "field order_id was int and is str" in found["OrderPlaced"]["found"]
     assert "not that of its fields" in found["checked.placed version 1"]["found"]
+
+
+# With the turns of a journal.
+
+
+def test_the_turns_of_a_journal_run_again_elsewhere(tmp_path: Path) -> None:
+    journal = tmp_path / "demo.db"
+    run("demo", "--flows", "4", "--fast", "--config", CONFIG, "--journal", journal, cwd=tmp_path)
+    done = run("check", "flows.order_fulfilment", "--shadow", journal, "--limit", "2", "--config", CONFIG, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.startswith(b"clean")
+
+
+def test_a_journal_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = run("check", "flows.order_fulfilment", "--shadow", "none.db", "--config", CONFIG, cwd=tmp_path)
+    assert done.returncode == 3
+    assert b"name a journal by --shadow JOURNAL" in done.stderr
+
+
+def test_a_limit_below_zero_is_refused(tmp_path: Path) -> None:
+    done = run("check", "--limit", "-1", "--config", CONFIG, cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"--limit -1 is less than 0" in done.stderr

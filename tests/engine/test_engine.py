@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from procession import Effects, ProcessManager, Runtime, starts
-from procession.errors import Fenced, ImpureCall, NotFound, WiringError
+from procession.errors import Fenced, ImpureTurn, NotFound, WiringError
 from procession.journal.memory import MemoryJournal
 from procession.telemetry import counter_help
 from tests.engine.faulty_journal import FaultyJournal
@@ -114,7 +114,7 @@ async def test_the_runtime_can_not_be_called_from_inside_a_turn(autojump_clock: 
             call = runtimes[0].publish(Opened("b"))
             try:
                 call.send(None)
-            except ImpureCall as error:
+            except ImpureTurn as error:
                 found.append(error.call)
             yield from ()
 

@@ -18,6 +18,7 @@ from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import FlowQuery
 from procession.primitives.codec import from_json
+from procession.testing.strategies import events
 from tests.engine.faulty_journal import Fault, FaultyJournal
 from tests.engine.tally import (
     TINY,
@@ -42,15 +43,16 @@ KEYS = st.sampled_from("abc")
 NUMBERS = st.integers(0, 9)
 TIMERS = st.sampled_from(["tea", "egg"])
 ALL = FlowQuery(status=("unstarted", "active", "quarantined", "ended", "cancelled"))
-EVENTS: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Opened, KEYS),
-    st.builds(Counted, KEYS, NUMBERS),
-    st.builds(Asked, KEYS, st.lists(NUMBERS, max_size=4).map(tuple)),
-    st.builds(Armed, KEYS, TIMERS, st.sampled_from([0.0, 0.5, 5.0])),
-    st.builds(Disarmed, KEYS, TIMERS),
-    st.builds(Noted, KEYS, st.integers(0, 3)),
-    st.builds(Closed, KEYS, st.sampled_from(["well", "badly"])),
-    st.builds(Shared, st.lists(KEYS, max_size=3).map(tuple), NUMBERS),
+EVENTS: st.SearchStrategy[Event] = events(
+    *(Opened, Counted, Asked, Armed, Disarmed, Noted, Closed, Shared),
+    key=KEYS,
+    number=NUMBERS,
+    numbers=st.lists(NUMBERS, max_size=4).map(tuple),
+    timer=TIMERS,
+    after_s=st.sampled_from([0.0, 0.5, 5.0]),
+    depth=st.integers(0, 3),
+    outcome=st.sampled_from(["well", "badly"]),
+    keys=st.lists(KEYS, max_size=3).map(tuple),
 )
 
 
@@ -139,9 +141,9 @@ class World:
                 elif isinstance(action, Restart):
                     break
                 else:
-                    events = [Outside(e, str(len(self.published) + n), "test") for n, e in enumerate(action.events)]
-                    self.published += events
-                    for part in [events] if action.together else [[event] for event in events]:
+                    new = [Outside(e, str(len(self.published) + n), "test") for n, e in enumerate(action.events)]
+                    self.published += new
+                    for part in [new] if action.together else [[event] for event in new]:
                         nursery.start_soon(self._send, runtime, part)
                     await trio.sleep(action.wait_s)
             if action.how == "crash":

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
+import asyncio.tasks
+import collections
 import contextlib
+import csv
+import dataclasses
+import email.message
+import enum
+import fractions
 import functools
+import inspect
 import json
+import json.decoder
+import logging
 import math
+import pathlib
 import random
+import statistics
+import string
+import tarfile
+import textwrap
 import time
+import typing
+import unittest.mock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import FunctionType, ModuleType
 
 import attrs
 import pytest
@@ -20,7 +40,7 @@ from flows.loan_application import LoanApplication
 from flows.order_fulfilment import Order
 from flows.user_provisioning import Provisioning
 from procession import Command, Effects, Envelope, Event, History, ProcessManager, ends, folds, invariant, on, starts
-from procession.laws.purity_scan import scan_function, scan_process, scan_rule
+from procession.laws.purity_scan import Scan, scan_function, scan_process, scan_rule
 from procession.primitives.definition import compile_definition
 
 REFERENCE_FLOWS = (Order, Batch, LoanApplication, Provisioning)
@@ -357,3 +377,42 @@ def test_the_reference_flows_are_scanned_in_a_small_part_of_a_start() -> None:
     began = time.process_time()
     assert [scan.found for definition in definitions for scan in scan_process(definition) if scan.found] == []
     assert time.process_time() - began < 0.2  # measured: 0.011 s on a machine of its own
+
+
+LIBRARIES = (
+    argparse,
+    ast,
+    asyncio.tasks,
+    collections,
+    contextlib,
+    csv,
+    dataclasses,
+    email.message,
+    enum,
+    fractions,
+    functools,
+    inspect,
+    json.decoder,
+    logging,
+    pathlib,
+    random,
+    statistics,
+    string,
+    tarfile,
+    textwrap,
+    typing,
+    unittest.mock,
+)
+
+
+@pytest.mark.parametrize("module", LIBRARIES, ids=lambda module: module.__name__)
+def test_any_code_can_be_read(module: ModuleType) -> None:
+    things = [*vars(module).values(), *(each for cls in classes_of(module) for each in vars(cls).values())]
+    scan = Scan("nobody", module.__name__)
+    for function in [thing for thing in things if isinstance(thing, FunctionType)]:
+        scan.follow(function, {})
+    assert len(scan.entered) > 3
+
+
+def classes_of(module: ModuleType) -> list[type]:
+    return [thing for thing in vars(module).values() if isinstance(thing, type)]

@@ -24,6 +24,10 @@ VERBS: dict[str, str] = {
     "check": "procession.daemon.verb_check",
     "new": "procession.daemon.verb_new",
     "schemas": "procession.daemon.verb_schemas",
+    "rehearse": "procession.daemon.verb_rehearse",
+    "why": "procession.daemon.verb_why",
+    "why-not": "procession.daemon.verb_why",
+    "map": "procession.daemon.verb_map",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -92,6 +96,7 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_foreseeing(verb)
     _add_checks(verb)
     return parser
 
@@ -163,6 +168,34 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
         _since(act)
 
 
+def _add_foreseeing(verb: Callable[[str, str], Parser]) -> None:
+    rehearse = verb(
+        "rehearse",
+        "Replay every flow of a journal through the code at hand and say where it would ask for something else;"
+        " works beside a running owner, calls no gateway. Exit code 1 where flows differ.",
+    )
+    rehearse.add_argument("--process", metavar="NAME", help="only flows of this process")
+    rehearse.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
+    rehearse.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="at most so many flows, the oldest first; default: 0, all"
+    )
+    rehearse.add_argument(
+        "--sample", type=_count, default=5, metavar="N", help="flows shown for each difference; default: 5"
+    )
+    why = verb("why", "Tell why a flow asked for a command or got an event: the chain of causes to the first event.")
+    why.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    why.add_argument(
+        "what",
+        metavar="COMMAND|EVENT",
+        help="a type by its stored name or its class (the latest of that type), an id, or a position",
+    )
+    why_not = verb("why-not", "Tell what a flow waits for: commands, deadlines, events, repair; or how it ended.")
+    why_not.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    drawn = verb("map", "Draw flows, events, commands, gateways and deadlines as Mermaid, derived from the types.")
+    drawn.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the settings name")
+    drawn.add_argument("--process", action="append", metavar="NAME", help="only this one; may be given several times")
+
+
 def _add_checks(verb: Callable[[str, str], Parser]) -> None:
     check = verb("check", "Check flows against the ten laws; exit code 1 where something is found.")
     check.add_argument(
@@ -173,6 +206,12 @@ def _add_checks(verb: Callable[[str, str], Parser]) -> None:
     )
     check.add_argument(
         "--sarif", nargs="?", const="-", metavar="FILE", help="write SARIF 2.1.0 into FILE, or to standard output"
+    )
+    check.add_argument(
+        "--shadow", metavar="JOURNAL", help="also run the turns of this journal again in other processes, and compare"
+    )
+    check.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="with --shadow: N flows of each process; default: all"
     )
 
 

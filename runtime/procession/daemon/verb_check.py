@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import attrs
+import trio
 
 from procession.daemon.configuration import configured
-from procession.daemon.exit_codes import ExitCode, UsageRefused
+from procession.daemon.exit_codes import ExitCode, NoSuchFile, UsageRefused
 from procession.daemon.flow_modules import FlowModule, load_flow_module
 from procession.daemon.output import Output
 from procession.daemon.sarif import sarif_of
 from procession.daemon.schema_files import findings_in, folders_of
+from procession.engine.shadow_journal import shadow_journal
 from procession.errors import DefinitionError, WiringError
+from procession.journal.sqlite_reader import read_sqlite
 from procession.laws.finding import Finding
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.laws.wiring_check import Checked, check_tests, look_at
+from procession.primitives.registry import Registry
 from procession.settings import Settings
-from procession.wiring import Kind, combine
+from procession.wiring import Kind, combine, registry_of
 
 _SARIF_ENDS = (".sarif", ".json")
 
@@ -65,7 +70,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     modules: Sequence[str] = options.modules or settings.modules
     if not modules:
         raise UsageRefused("no modules are named", 'name them, or write modules = ["flows.mine"] into the settings')
+    if options.limit < 0:
+        raise UsageRefused(f"--limit {options.limit} is less than 0", "give a number of flows, or 0 for all")
     report = _check(list(dict.fromkeys(modules)), settings, options.wiring)
+    if options.shadow is not None:
+        report.findings = sorted([*report.findings, *_shadow(report, options.shadow, options.limit, settings)])
     _tell(report, output, sarif)
     return ExitCode.FAILED if report.open else ExitCode.DONE
 
@@ -93,6 +102,24 @@ def _schemas(loaded: Sequence[FlowModule]) -> list[Finding]:
         return findings_in(folders_of([(each.module, each.wiring) for each in loaded if each.whole]))
     except (DefinitionError, WiringError):
         return []  # which is found, and told, by the checks of the wiring
+
+
+def _shadow(report: _Report, journal: str, flows_max: int, settings: Settings) -> list[Finding]:
+    """What differs when the turns of a journal run again; of the modules that have a wiring."""
+    if not os.path.lexists(journal):
+        raise NoSuchFile(journal, "name a journal by --shadow JOURNAL")
+    wiring = combine([each.wiring for each in report.flow_modules if each.whole])
+    if not wiring.processes:
+        raise UsageRefused("--shadow has no wired process to run", "name a module that has a wiring")
+    return trio.run(_replay, journal, registry_of(wiring), flows_max, settings.flows.effects_per_turn_max)
+
+
+async def _replay(journal: str, registry: Registry, flows_max: int, effects_max: int) -> list[Finding]:
+    reader = await read_sqlite(journal)
+    try:
+        return await shadow_journal(reader, registry, flows_max=flows_max, effects_max=effects_max)
+    finally:
+        await reader.close()
 
 
 def _settled(checked: Sequence[Checked], others: Sequence[Suspect]) -> list[Finding]:

@@ -90,6 +90,8 @@ class _Publish:
                 counts = await runtime.journal.counts()
         finally:
             progress.clear()
+            if self._size is not None:  # a pipe that is still waited for would have to be waited for here
+                lines.close()
         if self._tally.failure is not None:
             raise self._with_what_stays(self._tally.failure)
         self._report(counts, progress.elapsed_s)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 import trio
 
-from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, leaves, supervise
+from procession.actors.supervisor import ActorInfo, Supervised, leaves, supervise
 from procession.engine.answers import Answers
 from procession.engine.careful import run_alone, write_kept
 from procession.engine.clock import Clock
@@ -16,11 +16,15 @@ from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
 from procession.engine.gateway_host import GatewayHost
+from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
+from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.life import Lasting, Life, assemble
 from procession.engine.opening import Opening, Since, check, record
+from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
+from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
@@ -61,7 +65,9 @@ class Engine:
         self._grace_s = settings.shutdown.grace_s
         self._ended = trio.Event()
         self._actor = Supervised("runtime")
-        self._infrastructure = {name: Supervised(name) for name in ("journal writer", "intake", "timers", "recovery")}
+        watching = ("invariants",) if registry.invariants else ()
+        names = ("journal writer", "intake", "timers", "recovery", *watching)
+        self._parts = Parts(names, settings.supervision, self._random.random, self.counters)
         ids = Ids(clock, journal.id)
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
@@ -90,7 +96,10 @@ class Engine:
             answers,
             Gateways(registry, hosts, answers, clock),
             self.watch,
+            InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
             {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
+            make_guard(settings.purity.guard, self._count_impure),
+            shadow_of(settings, registry.codec, self.counters),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -129,10 +138,12 @@ class Engine:
                     nursery.start_soon(self._watch_cancellation, shield)
                     async with trio.open_nursery() as attempts:
                         self.lasting.gateways.attach(attempts)
+                        if self.lasting.shadow is not None:
+                            nursery.start_soon(self.lasting.shadow.run, self._parts.policy, self._random.random)
                         await supervise(
                             self._actor,
                             lambda: self._lives(task_status),
-                            self._policy(),
+                            self._parts.policy,
                             jitter=self._random.random,
                             on_failure=self._failed,
                             fatal=(Fenced, JournalDamaged),
@@ -191,9 +202,9 @@ class Engine:
         return self.life
 
     def idle(self) -> bool:
-        """All that was accepted is handled, and no command is open."""
+        """All that was accepted is handled and judged, and no command is open."""
         life = self.life
-        return life is not None and life.idle() and self.lasting.gateways.idle()
+        return life is not None and life.idle() and self.lasting.gateways.idle() and self.lasting.invariants.idle()
 
     def tree(self) -> ActorInfo:
         """The supervision tree as it stands."""
@@ -202,9 +213,10 @@ class Engine:
         if life is not None:
             flows = tuple(ActorInfo(flow.name, "running", 0) for flow in life.table if flow.running)
         children = (
-            *(actor.info() for actor in self._infrastructure.values()),
+            *self._parts.info(),
             ActorInfo("flows", "held" if life is None else "running", 0, flows),
             ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+            *(() if self.lasting.shadow is None else (self.lasting.shadow.actor.info(),)),
         )
         state = "held" if self.held else self._actor.state
         return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)
@@ -219,10 +231,6 @@ class Engine:
             if flow.process == process and flow.has_work():
                 life.table.wake(flow)
         await take_up(self._journal, self.registry, life.table, life.host)
-
-    def _policy(self) -> RestartPolicy:
-        limits = self.settings.supervision
-        return RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
 
     async def _watch_cancellation(self, shield: trio.CancelScope) -> None:
         """The host cancelled us: no grace, and the last commit may take so long and no longer."""
@@ -303,7 +311,7 @@ class Engine:
         self._unsettled.begin(life)
         life.solo.active, life.solo.why = bool(self._careful), self._careful
         async with trio.open_nursery() as outermost:
-            outermost.start_soon(self._supervised, "journal writer", life.ledger.run)
+            outermost.start_soon(self._parts.run, "journal writer", life.ledger.run)
             async with trio.open_nursery() as nursery:
                 life.host.attach(nursery)
                 self.lasting.answers.desk = life.desk
@@ -312,10 +320,12 @@ class Engine:
                 await life.timers.fire_due()
                 self.lasting.gateways.resume()
                 for name in self.registry.gateways:
-                    nursery.start_soon(self._gateway, name, life)
-                nursery.start_soon(self._supervised, "timers", life.timers.run)
-                nursery.start_soon(self._supervised, "intake", life.intake.run)
-                nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
+                    nursery.start_soon(self._drive, name, life)
+                nursery.start_soon(self._parts.run, "timers", life.timers.run)
+                nursery.start_soon(self._parts.run, "intake", life.intake.run)
+                nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
+                if self.registry.invariants:
+                    nursery.start_soon(self._judge, life)
                 if life.solo.active:
                     nursery.start_soon(self._leave_solo, life)
                 self.life = life
@@ -324,31 +334,21 @@ class Engine:
                     self._ready = True
                     task_status.started()
                 await self._closing.wait()
-                await shut_down(life, self.lasting.gateways, self.watch, self._grace_s)
+                await shut_down(life, self.lasting, self._grace_s)
                 nursery.cancel_scope.cancel()
             life.ledger.close()
         self.life = None
         self.lasting.answers.desk = None
 
-    async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """A part that can't be restarted alone: it shares its memory with the others. Its failure ends the life."""
-        actor = self._infrastructure[name]
-        actor.state = "running"
-        try:
-            await run()
-            actor.state = "ended"
-        finally:
-            if actor.state == "running":
-                actor.state = "failed"
-
-    async def _gateway(self, name: str, life: Life) -> None:
+    async def _drive(self, name: str, life: Life) -> None:
         """A gateway's loop is restarted alone: its window is read again from the journal."""
-        await supervise(
-            self.lasting.gateways.actors[name],
-            lambda: self.lasting.gateways.drive(name, life.ledger),
-            self._policy(),
-            jitter=self._random.random,
-            on_failure=self._gateway_failed,
+        gateways = self.lasting.gateways
+        await self._parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger))
+
+    async def _judge(self, life: Life) -> None:
+        invariants = self.lasting.invariants
+        await self._parts.dispensable(
+            "invariants", lambda: invariants.run(life.ledger, life.router, life.solo), invariants.stop
         )
 
     async def _recover(self, life: Life) -> None:
@@ -364,10 +364,6 @@ class Engine:
         self.counters.actors_restarted += 1
         self._drop(error)
 
-    def _gateway_failed(self, error: Exception) -> None:
-        logger.error("a gateway's loop failed and starts again", exc_info=error)
-        self.counters.actors_restarted += 1
-
     def _drop(self, error: Exception, refuse: Submission | None = None) -> None:
         """Nothing in memory is used again; who waits hears of it once the journal was read."""
         self.life = None
@@ -375,6 +371,9 @@ class Engine:
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)
+
+    def _count_impure(self) -> None:
+        self.counters.turns_impure += 1
 
     def _end(self) -> None:
         self._closing.set()

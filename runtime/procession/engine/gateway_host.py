@@ -104,6 +104,16 @@ class GatewayHost:
             self.counters.commands_sent += 1
         return handle
 
+    def held_back(self) -> str:
+        """Why no attempt begins, in words; empty where nothing holds them back."""
+        if self.paused:
+            return "paused"
+        if not self.open:
+            return "held: the journal is not well, or the runtime closes"
+        if self.breaker.state == "closed":
+            return ""
+        return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
+
     def _waits_alone(self) -> bool:
         """After the process died, commands run one at a time."""
         return self._is_solo() and self.answers.desk is not None and self.answers.desk.solo.command is not None

@@ -92,6 +92,12 @@ class Router:
         """Append an event that concerns no flow: an act on a gateway or a process."""
         return self._append(event, payload, origin, ())
 
+    def report(self, event: Event, payload: str, origin: Origin, definition: Definition, key: str) -> EventRow:
+        """Append an event that tells of a flow; the flow does not handle it, and a row says so."""
+        row = self._append(event, payload, origin, ((definition, key),))
+        self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, definition.name, key, "alert"))
+        return row
+
     def _seen(self, event: Event) -> Event | None:
         """The event as handlers see it. None where it can't be lifted: each flow is told so when its turn comes."""
         try:

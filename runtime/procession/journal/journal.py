@@ -21,6 +21,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -56,6 +57,13 @@ class JournalReader(Protocol):
         """The next steps of a flow in order of version, with their events."""
         ...
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        """The next steps of several flows, with their events: flow by flow in the order given, each by version.
+
+        Of the first flow those after a version, of the others all; at most `limit` in all.
+        """
+        ...
+
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
     ) -> list[Delivered]:
@@ -84,6 +92,10 @@ class JournalReader(Protocol):
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         """A flow's armed timers, in order of (due_us, name)."""
+        ...
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        """What each of these flows waits for, in the order given; of each at most so many timers."""
         ...
 
     async def events(

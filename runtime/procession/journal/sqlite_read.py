@@ -26,6 +26,7 @@ from procession.journal.rows import (
     OpenCommand,
     OwnerInfo,
     SnapshotRow,
+    Standing,
     Stepped,
     StepRow,
     TimerRow,
@@ -131,6 +132,16 @@ def steps(connection: sqlite3.Connection, flow: int, after_version: int, limit: 
     ]
 
 
+def steps_of(connection: sqlite3.Connection, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+    found: list[Stepped] = []
+    for flow in flows:
+        found += steps(connection, flow, after_version, limit - len(found))
+        if len(found) >= limit:
+            break
+        after_version = 0
+    return found
+
+
 def deliveries(
     connection: sqlite3.Connection, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
 ) -> list[Delivered]:
@@ -192,9 +203,20 @@ def timers(connection: sqlite3.Connection, after: tuple[int, int, str], limit: i
     return [ArmedTimer(TimerRow._make(row[:width]), *row[width:]) for row in rows]
 
 
-def timers_of(connection: sqlite3.Connection, flow: int) -> list[TimerRow]:
-    rows = connection.execute(f"select {_TIMER} from timer where flow = ? order by due_us, name", (flow,))
-    return list(map(TimerRow._make, rows))
+def timers_of(connection: sqlite3.Connection, flow: int, limit: int = -1) -> list[TimerRow]:
+    asked = f"select {_TIMER} from timer where flow = ? order by due_us, name limit ?"
+    return list(map(TimerRow._make, connection.execute(asked, (flow, limit))))
+
+
+def standing_of(connection: sqlite3.Connection, flows: Sequence[int], timers_max: int) -> list[Standing]:
+    states: tuple[DeliveryState, ...] = ("pending", "waiting", "quarantined")
+    return [
+        Standing(
+            timers_of(connection, flow, timers_max),
+            next(iter(deliveries(connection, flow, 0, 1, states)), None),
+        )
+        for flow in flows
+    ]
 
 
 def events(
@@ -242,6 +264,7 @@ def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, lim
         (query.started_before_us, "started_us < ?"),
         (query.started_after_us, "started_us > ?"),
         (query.updated_before_us, "updated_us < ?"),
+        (query.updated_after_us, "updated_us > ?"),
     ):
         if value is not None:
             where.append(condition)

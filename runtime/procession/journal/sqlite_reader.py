@@ -34,6 +34,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -146,6 +147,9 @@ class SqliteReader:
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(partial(sqlite_read.steps, flow=flow, after_version=after_version, limit=limit))
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        return await self._read(partial(sqlite_read.steps_of, flows=flows, after_version=after_version, limit=limit))
+
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
     ) -> list[Delivered]:
@@ -179,6 +183,9 @@ class SqliteReader:
         return await self._read(
             partial(sqlite_read.columns, names=names, after_position=after_position, limit=limit, types=types)
         )
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        return await self._read(partial(sqlite_read.standing_of, flows=flows, timers_max=timers_max))
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None

@@ -15,7 +15,7 @@ from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
 from procession.laws.values import hints_of
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, compile_definition
+from procession.primitives.definition import Definition
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
@@ -129,7 +129,7 @@ def refuse_impure(definition: Definition) -> None:
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    _refuse(definition.cls, lambda: check_purity(scan_process(compile_definition(definition.cls))))
+    _refuse(definition.cls, lambda: check_purity(scan_process(definition)))
 
 
 def refuse_impure_lift(lift: AnyLift) -> None:

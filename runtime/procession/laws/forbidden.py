@@ -235,10 +235,10 @@ def full_name(value: object) -> str:
         owner = holder if isinstance(holder, type) else type(holder)
     if owner is not None:
         return f"{full_name(owner)}.{getattr(value, '__name__', '')}"
-    name = getattr(value, "__qualname__", None)
-    if not isinstance(name, str) or isinstance(value, types.GeneratorType | types.CoroutineType):
+    # Any other object is asked nothing: its class may answer by code of the user's.
+    if not (isinstance(value, type) or is_callable_object(value)):
         return ""
-    return f"{module_name(str(getattr(value, '__module__', '') or ''))}.{name}"
+    return f"{module_name(str(getattr(value, '__module__', '') or ''))}.{getattr(value, '__qualname__', '')}"
 
 
 def module_name(name: str) -> str:
@@ -267,11 +267,9 @@ def judge(value: object, /, *, called: bool = False, path: str = "") -> Forbidde
         return _judge_class(value) if called else None
     if isinstance(value, Gateway):
         return GATEWAYS
-    holder = getattr(value, "__self__", None)
-    if isinstance(value, types.MethodType | types.BuiltinMethodType) and not isinstance(
-        holder, types.ModuleType | type
-    ):
-        found = _by_type(holder)
+    if isinstance(value, types.MethodType | types.BuiltinMethodType):
+        holder: object = value.__self__
+        found = None if isinstance(holder, types.ModuleType | type) else _by_type(holder)
         if found is not None:
             return found
     if is_callable_object(value):

@@ -216,12 +216,15 @@ def _of_object(value: Known, thing: object, name: str) -> Reached:
     if held is not _MISSING:
         return Reached((Known(held),))
     found = inspect.getattr_static(type(thing), name, _MISSING)
-    if isinstance(found, types.MemberDescriptorType | types.GetSetDescriptorType):
+    if isinstance(found, types.MemberDescriptorType):
         with contextlib.suppress(AttributeError):
             return Reached((Known(found.__get__(thing, type(thing))),))
         return Reached()
     if isinstance(found, types.MethodDescriptorType | types.WrapperDescriptorType):
-        return Reached((Known(found.__get__(thing, type(thing))),))
+        # It may be borrowed from a class that this object is none of.
+        with contextlib.suppress(TypeError):
+            return Reached((Known(found.__get__(thing, type(thing))),))
+        return Reached()
     return _of_instance(value, type(thing), name)
 
 
@@ -282,8 +285,8 @@ def inner_functions(thing: object) -> Iterator[object]:
     elif isinstance(thing, types.MethodType):
         yield thing.__func__
     else:
-        wrapped = getattr(thing, "__wrapped__", None) if callable(thing) and not isinstance(thing, type) else None
-        if wrapped is not None:
+        wrapped = None if isinstance(thing, type) else inspect.getattr_static(thing, "__wrapped__", None)
+        if isinstance(wrapped, FunctionType):
             yield wrapped
 
 

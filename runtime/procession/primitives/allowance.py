@@ -61,3 +61,11 @@ def allowances_of(thing: object) -> tuple[Allowance, ...]:
     """What is allowed for a class or function itself, not for what it inherits."""
     found: object = getattr(thing, "__dict__", {}).get(_ATTRIBUTE, ())
     return found if isinstance(found, tuple) else ()
+
+
+def allows_impurity(*things: object) -> bool:
+    """Whether one of these classes and functions has leave to break law 3 or 4 while it runs."""
+    return any(allowance.code in _PURITY for thing in things for allowance in allowances_of(thing))
+
+
+_PURITY = frozenset({"LAW03", "LAW04"})

@@ -12,6 +12,7 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import check_fields, stored_of
@@ -42,6 +43,8 @@ class Registry:
     """Which processes an event type concerns, by key; a type that is lifted stands under what it is lifted to."""
     chains: Chains = attrs.field(factory=Chains)
     """The lifts."""
+    invariants: dict[str, tuple[Invariant, ...]] = attrs.field(factory=dict)
+    """What must hold of every flow, by process."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
@@ -142,17 +145,21 @@ def build_registry(
     gateways: Sequence[Gateway],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
+    invariants: Iterable[Invariant] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
 
     Raises:
         DefinitionError: a class or a lift can't work.
-        WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes.
+        WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes,
+            an invariant of another process.
     """
     registry = gather(processes, gateways, events, lifts)
     registry.check_lifts()
     for process in processes:
         _check_receivers(registry, process)
+    for rule in invariants:
+        _add_invariant(registry, rule)
     return registry
 
 
@@ -177,6 +184,24 @@ def gather(
     registry.add_lifts()
     registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
     return registry
+
+
+def _add_invariant(registry: Registry, rule: Invariant) -> None:
+    name = rule.process.__process__.name
+    definition = registry.processes.get(name)
+    if definition is None or not issubclass(definition.cls, rule.process):
+        raise WiringError(
+            f"{rule.site}: the invariant {rule.name} is of {rule.process.__name__}, which is not given",
+            "give the runtime the process, or leave the invariant out",
+        )
+    known = registry.invariants.get(name, ())
+    other = next((other for other in known if other.name == rule.name), None)
+    if other is not None:
+        raise WiringError(
+            f"{rule.site}: {rule.process.__name__} has another invariant called {rule.name} ({other.site})",
+            "give one of them a name of its own: an alert is known by it",
+        )
+    registry.invariants[name] = (*known, rule)
 
 
 def _add_gateway(registry: Registry, gateway: Gateway) -> None:

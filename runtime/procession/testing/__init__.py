@@ -1,10 +1,38 @@
 """What users test their flows and journals with, as we do.
 
-`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `JournalContract` is the suite that
-every journal passes.
+`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `shadow(Process, ...)` runs a history
+again in other processes, and `pure_turns()` holds the turns of a runtime to purity; `JournalContract` is the suite that
+every journal passes. Strategies for hypothesis are in `procession.testing.strategies`.
 """
 
-from procession.testing.contract import JournalContract
-from procession.testing.scenario import given
+import importlib
 
-__all__ = ["JournalContract", "given"]
+_HOMES = {
+    "JournalContract": "procession.testing.contract",
+    "given": "procession.testing.scenario",
+    "pure_turns": "procession.testing.pure",
+    "shadow": "procession.testing.shadow_replay",
+}
+"""Where each public name lives. Names are imported when first used: pytest imports the plugin at each start."""
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported from its home.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+__all__ = ["JournalContract", "given", "pure_turns", "shadow"]

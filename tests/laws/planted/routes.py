@@ -377,6 +377,9 @@ class LibraryOfPure(ProcessManager, name="planted.library_of_pure", key="order_i
         yield after(dates.timedelta(minutes=1), Waited(placed.order_id, placed.at))
         yield Note(placed.order_id, email.utils.format_datetime(placed.at))
 
+    @on
+    def waited(self, waited: Waited) -> None: ...
+
 
 ROUTES = (
     Breach("clock by alias", "LAW03", "refused", lambda: ByAlias, lambda: AliasOfPure),
