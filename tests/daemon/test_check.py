@@ -312,21 +312,6 @@ def test_the_command_needs_no_configuration(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.decode()) == (0, "clean (1 process, 1 gateway)\n")
 
 
-def test_schemas_on_record_are_clean_and_one_that_changed_is_found(check: Check, tmp_path: Path) -> None:
-    module = written("shop.py", CLEAN, WIRED, WIRED.replace("production", "testing"))
-    assert cli.main(["schemas", module, "--write"]) == 0
-    clean = check(module)
-    file = tmp_path / "schemas.json"
-    file.write_text(file.read_text().replace('"type": "str"', '"type": "int"'))
-    changed = check(module, "--json")
-
-    assert (clean.code, changed.code) == (0, 1)
-    found = {finding["subject"]: finding for finding in changed.json["findings"]}
-    assert {(finding["code"], finding["allow"]) for finding in found.values()} == {("LAW08", "")}
-    assert "field order_id was int and is str" in found["OrderPlaced"]["found"]
-    assert "not that of its fields" in found["checked.placed version 1"]["found"]
-
-
 # With the turns of a journal.
 
 
@@ -348,3 +333,21 @@ def test_a_limit_below_zero_is_refused(tmp_path: Path) -> None:
     done = run("check", "--limit", "-1", "--config", CONFIG, cwd=tmp_path)
     assert done.returncode == 2
     assert b"--limit -1 is less than 0" in done.stderr
+
+
+# With the schemas on record.
+
+
+def test_schemas_on_record_are_clean_and_one_that_changed_is_found(check: Check, tmp_path: Path) -> None:
+    module = written("shop.py", CLEAN, WIRED, WIRED.replace("production", "testing"))
+    assert cli.main(["schemas", module, "--write"]) == 0
+    clean = check(module)
+    file = tmp_path / "schemas.json"
+    file.write_text(file.read_text().replace('"type": "str"', '"type": "int"'))
+    changed = check(module, "--json")
+
+    assert (clean.code, changed.code) == (0, 1)
+    found = {finding["subject"]: finding for finding in changed.json["findings"]}
+    assert {(finding["code"], finding["allow"]) for finding in found.values()} == {("LAW08", "")}
+    assert "field order_id was int and is str" in found["OrderPlaced"]["found"]
+    assert "not that of its fields" in found["checked.placed version 1"]["found"]

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
+import hypothesis
 import pytest
 import trio
+import trio.testing
+from hypothesis import strategies as st
 
 from procession import (
     Command,
@@ -23,6 +26,7 @@ from procession import (
     Runtime,
     invariant,
     on,
+    record,
     starts,
 )
 from procession.engine.clock import SystemClock
@@ -33,6 +37,7 @@ from procession.journal.rows import Commit, UnhandledRow
 from procession.journal.sqlite import open_sqlite
 from procession.primitives.event import InvariantBroken
 from procession.settings import InvariantsSettings, JournalSettings
+from procession.testing.strategies import events, histories
 from tests.daemon.command import run
 from tests.engine.faulty_journal import FaultyJournal
 from tests.engine.tally import (
@@ -42,6 +47,7 @@ from tests.engine.tally import (
     BrokenTally,
     Closed,
     Counted,
+    Desk,
     Disarmed,
     Done,
     Noted,
@@ -429,6 +435,94 @@ async def test_a_history_read_from_the_journal_is_the_one_that_was_lived(store: 
     assert read == {12: lived[12]}
     assert lived[12].outcome == "fine"
     assert [noted.depth for noted in read[12].recorded(Noted)] == [1, 0]
+
+
+class Heard(Event, name="kit.heard"):
+    key: str
+
+
+class Unheard(Event, name="kit.unheard"):
+    key: str
+
+
+class Recorder(ProcessManager, name="recorder", key="key"):
+    @starts
+    def opened(self, opened: Opened) -> Effects:
+        yield record(Unheard(opened.key))
+        yield record(Heard(opened.key))
+        yield record(Heard(opened.key))
+
+    @on
+    def heard(self, heard: Heard) -> None:
+        raise ValueError("too loud")
+
+
+async def test_facts_that_no_turn_handled_are_part_of_a_history_that_is_read(store: Store) -> None:
+    seen: list[tuple[Event, ...]] = []
+
+    @invariant(Recorder)
+    def keeps(history: History) -> bool:
+        seen.append(history.recorded(Heard, Unheard))
+        return True
+
+    for watched in ([keeps], [keeps]):
+        async with opened(
+            await store.open(), processes=[Recorder], gateways=[], events=[Unheard], invariants=watched
+        ) as runtime:
+            await runtime.publish(Opened("a"), id="1", source="test")
+            await runtime.drain()
+            assert (await runtime.flow(Recorder, "a").summary()).status == "quarantined"
+    assert seen == [(Unheard("a"), Heard("a"), Heard("a"))] * 2
+
+
+KEY = "a"
+HISTORIES = histories(
+    Tally,
+    key=KEY,
+    gateways=[Desk],
+    given={
+        Asked: events(Asked, numbers=st.lists(st.integers(0, 9), max_size=3).map(tuple)),
+        Armed: events(Armed, timer=st.sampled_from(["tea", "egg"]), after_s=st.sampled_from([0.0, 5.0])),
+        Disarmed: events(Disarmed, timer=st.sampled_from(["tea", "egg"])),
+        Noted: events(Noted, depth=st.integers(0, 2)),
+        Closed: events(Closed, outcome=st.sampled_from(["well", "badly"])),
+    },
+)
+
+
+async def live(history: list[Event], limits: InvariantsSettings) -> tuple[dict[int, History], dict[int, History]]:
+    """What an invariant is shown while this happens, and what it is shown at the next start."""
+    journal, lived, read = MemoryJournal(), dict[int, History](), dict[int, History]()
+    bounded = attrs.evolve(settings(), invariants=limits)
+    async with opened(journal, invariants=[kept(lived)], settings=bounded) as runtime:
+        for event in history:
+            await runtime.publish(event)
+        await trio.sleep(10)
+        await runtime.drain()
+    async with opened(journal.reopened(), invariants=[kept(read)], settings=bounded) as runtime:
+        await runtime.drain()
+    return lived, read
+
+
+def run_live(history: list[Event], limits: InvariantsSettings) -> tuple[dict[int, History], dict[int, History]]:
+    return trio.run(live, history, limits, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@hypothesis.settings(max_examples=15)
+@hypothesis.given(HISTORIES)
+def test_every_history_is_read_back_as_it_was_lived_and_judged_after_each_turn(history: list[Event]) -> None:
+    lived, read = run_live(history, InvariantsSettings())
+    assert list(lived) == list(range(1, len(lived) + 1))
+    assert read == dict(list(lived.items())[-1:])
+
+
+@hypothesis.settings(max_examples=15)
+@hypothesis.given(HISTORIES)
+def test_where_memory_keeps_next_to_nothing_the_same_histories_are_judged(history: list[Event]) -> None:
+    lived, read = run_live(history, InvariantsSettings(turns_cached_max=1, flows_due_max=1))
+    assert read == dict(list(lived.items())[-1:])
+    whole = next(iter(read.values()), None)
+    assert whole is None or all(seen.turns == whole.turns[:number] for number, seen in lived.items())
 
 
 async def test_the_watch_stands_in_the_tree_where_there_is_one() -> None:

@@ -111,7 +111,8 @@ def _shadow(report: _Report, journal: str, flows_max: int, settings: Settings) -
     wiring = combine([each.wiring for each in report.flow_modules if each.whole])
     if not wiring.processes:
         raise UsageRefused("--shadow has no wired process to run", "name a module that has a wiring")
-    return trio.run(_replay, journal, registry_of(wiring), flows_max, settings.flows.effects_per_turn_max)
+    registry = registry_of(wiring)
+    return trio.run(_replay, journal, registry, flows_max, settings.flows.effects_per_turn_max)
 
 
 async def _replay(journal: str, registry: Registry, flows_max: int, effects_max: int) -> list[Finding]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import attrs
 import trio
 
+from procession.engine.due_flows import Due, DueFlows, Name
 from procession.engine.histories import PAGE, DurableTurn, HistoryReader
 from procession.engine.ids import Ids
 from procession.engine.ledger import Batch, Ledger
@@ -28,21 +29,7 @@ from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.invariants")
 _SLICE_S = 0.002
-_LATEST_ONLY = 2**62
 _ERROR_CHARS_MAX = 500
-
-Name = tuple[str, str]
-"""Process and key of a flow."""
-
-
-@attrs.define(eq=False)
-class _Due:
-    """A flow that is to be judged."""
-
-    first: int
-    """The history is judged after each turn from this version on, and after the last."""
-    turns: list[DurableTurn] | None
-    """What became durable, in order; None where it is read from the journal."""
 
 
 @attrs.define(eq=False)
@@ -76,9 +63,7 @@ class InvariantWatch:
         self._limits = limits
         self._on_idle = on_idle
         self._reader = HistoryReader(registry, journal, limits.turns_per_flow_max)
-        self._due: OrderedDict[Name, _Due] = OrderedDict()
-        self._beyond: tuple[int, int] | None = None
-        """Ids of flows, first and last, that found no room: those between are looked through in the journal."""
+        self._due = DueFlows(limits.flows_due_max, limits.turns_cached_max)
         self._known: OrderedDict[Name, _Known] = OrderedDict()
         self._turns = 0
         """Turns in the histories that are known."""
@@ -91,30 +76,24 @@ class InvariantWatch:
         if not batch.turned or self._stopped:
             return
         for flow, turn in batch.turned:
-            due = self._due.get((flow.process, flow.key))
-            if due is None:
-                self._take((flow.process, flow.key), flow.id, _Due(turn.version, [turn]))
-            elif due.turns is not None:
-                due.turns.append(turn)
+            self._due.add((flow.process, flow.key), flow.id, turn)
         self._wake.set()
 
     def idle(self) -> bool:
         """All that is durable is judged, or nobody judges."""
-        return self._stopped or not (self._busy or self._due or self._beyond)
+        return self._stopped or not (self._busy or self._due)
 
     def stop(self) -> None:
         """Judge no more: it failed too often. What is due is judged after the next start."""
         self._stopped = True
         self._due.clear()
         self._known.clear()
-        self._beyond = None
 
     async def run(self, ledger: Ledger, router: Router, solo: Solo) -> None:
         """Judge what is due, until cancelled."""
         self._known.clear()
         self._turns = 0
-        for due in self._due.values():
-            due.turns = None  # what it holds may be of a life that has ended: the journal decides
+        self._due.forget_turns()  # they may be of a life that has ended
         judge = _Judge(self._registry, self._reader, self._ids, self._counters, ledger, router, solo)
         try:
             await self._look_back(judge, ledger)
@@ -128,16 +107,6 @@ class InvariantWatch:
         finally:
             self._busy = True  # as long as nobody has looked again, nobody knows
 
-    def _take(self, name: Name, flow: int, due: _Due) -> None:
-        if len(self._due) < self._limits.flows_due_max:
-            self._due[name] = due
-        else:
-            self._look_later(flow, flow)
-
-    def _look_later(self, first: int, last: int) -> None:
-        others = self._beyond or (first, last)
-        self._beyond = (min(first, others[0]), max(last, others[1]))
-
     async def _look_back(self, judge: _Judge, ledger: Ledger) -> None:
         """Flows that changed shortly before the last event may have been left unjudged when the runtime ended."""
         last = await self._journal.events(ledger.durable_position - 1, 1)
@@ -149,8 +118,7 @@ class InvariantWatch:
             while True:
                 page = await self._journal.flows(FlowQuery(process=process, updated_after_us=since_us), after, PAGE)
                 for row in page:
-                    if (row.process, row.key) not in self._due:
-                        self._take((row.process, row.key), row.id, _Due(_LATEST_ONLY, None))
+                    self._due.look_at((row.process, row.key), row.id)
                 await self._judge_due(judge)
                 if len(page) < PAGE:
                     break
@@ -158,56 +126,63 @@ class InvariantWatch:
 
     async def _judge_due(self, judge: _Judge) -> None:
         until = trio.current_time() + _SLICE_S
-        while self._due or self._beyond:
-            if not self._due:
+        while self._due:
+            taken = self._due.take()
+            if taken is None:
                 await self._look_beyond()
                 continue
-            name, due = self._due.popitem(last=False)
             judged = False
             try:
-                await self._judge(judge, name, due)
+                await self._judge(judge, *taken)
                 judged = True
             finally:
                 if not judged:
-                    newer = self._due.get(name, due)
-                    self._due[name] = _Due(min(due.first, newer.first), None)
+                    self._due.give_back(*taken)
             if trio.current_time() > until:
                 await trio.lowlevel.checkpoint()
                 until = trio.current_time() + _SLICE_S
 
     async def _look_beyond(self) -> None:
         """Take a page of the flows that found no room."""
-        assert self._beyond is not None, "there is something beyond"
-        first, last = self._beyond
-        self._beyond = None
-        page = await self._journal.flows(FlowQuery(), first - 1, PAGE)
+        beyond = self._due.take_beyond()
+        assert beyond is not None, "what is due is in the queue or beyond it"
+        first, last = beyond
+        page = None
+        try:
+            page = await self._journal.flows(FlowQuery(), first - 1, PAGE)
+        finally:
+            if page is None:
+                self._due.look_later(first, last)
         for row in page:
-            name = (row.process, row.key)
-            if row.id <= last and row.process in self._registry.invariants and name not in self._due:
-                self._take(name, row.id, _Due(_LATEST_ONLY, None))
+            if row.id <= last and row.process in self._registry.invariants:
+                self._due.look_at((row.process, row.key), row.id)
         if len(page) == PAGE and page[-1].id < last:
-            self._look_later(page[-1].id + 1, last)
+            self._due.look_later(page[-1].id + 1, last)
 
-    async def _judge(self, judge: _Judge, name: Name, due: _Due) -> None:
+    async def _judge(self, judge: _Judge, name: Name, due: Due) -> None:
         known = self._known.pop(name, None) or _Known()
         self._turns -= len(known.turns)
-        turns = due.turns or []
-        if known.lost:
-            turns = []
-        elif turns and _follow(known.version, turns) and known.version + len(turns) <= self._limits.turns_per_flow_max:
-            known.version = turns[-1].version
-        else:
-            try:
-                past = await self._reader.read(*name, known.version)
-            except (TooLarge, UnknownType, InvalidPayload, WiringError) as error:
-                logger.warning("the invariants of %s/%s are not watched any more: %s", *name, error)
-                self._counters.histories_not_judged += 1
-                known.lost, known.turns, past = True, (), None
-            turns = [] if past is None else list(past.turns)
-            known.version = known.version if past is None else past.version
+        turns = await self._new_turns(name, known, due.turns)
         if turns:
             await judge.judge(name, known, turns, due.first)
         self._keep(name, known)
+
+    async def _new_turns(self, name: Name, known: _Known, turns: Sequence[DurableTurn] | None) -> Sequence[DurableTurn]:
+        """What happened since a history was judged; its version is then the latest."""
+        if known.lost:
+            return ()
+        if turns and _follow(known.version, turns) and turns[-1].version <= self._limits.turns_per_flow_max:
+            known.version = turns[-1].version
+            return turns
+        try:
+            past = await self._reader.read(*name, known.version)
+        except (TooLarge, UnknownType, InvalidPayload, WiringError) as error:
+            logger.warning("the invariants of %s/%s are not watched any more: %s", *name, error)
+            self._counters.histories_not_judged += 1
+            known.lost, known.turns = True, ()
+            return ()
+        known.version = past.version
+        return past.turns
 
     def _keep(self, name: Name, known: _Known) -> None:
         """Keep a history for the next step; the one that was judged longest ago leaves where there is no room."""
@@ -220,7 +195,7 @@ class InvariantWatch:
             self._turns -= len(oldest.turns)
 
 
-def _follow(version: int, turns: list[DurableTurn]) -> bool:
+def _follow(version: int, turns: Sequence[DurableTurn]) -> bool:
     """Whether these turns follow a version without a gap; an act leaves one."""
     return turns[0].version == version + 1 and turns[-1].version == version + len(turns)
 
@@ -237,7 +212,7 @@ class _Judge:
     router: Router
     solo: Solo
 
-    async def judge(self, name: Name, known: _Known, turns: list[DurableTurn], first: int) -> None:
+    async def judge(self, name: Name, known: _Known, turns: Sequence[DurableTurn], first: int) -> None:
         """Put these turns behind what is known, and judge after each that has not been judged."""
         process = self.registry.processes[name[0]].cls
         self.counters.histories_judged += 1
