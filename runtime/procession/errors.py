@@ -5,10 +5,12 @@ ProcessionError
 ├── WiringError              classes can't work together, or not with this journal
 │   ├── SchemaChanged        a stored name has another shape than the journal knows
 │   └── UnknownInJournal     the journal needs types that are not registered
+├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
 ├── PublishRefused           an event was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
+│   │   └── LiftFailed       a lift can't lift it
 │   ├── InvalidKey           a key can't be computed or is out of bounds
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
@@ -29,7 +31,8 @@ ProcessionError
 ├── FlowQuarantined          a flow that was waited for is set aside
 ├── NotFound                 no flow, command or gateway of this name
 ├── ActRefused               an operator act does not fit the state it finds
-├── ImpureCall               the runtime was called from inside a turn
+├── ImpureTurn               a turn did more than look at its event and state
+├── ShadowEnded              the second process of a shadow replay gave no answer
 └── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
@@ -52,9 +55,12 @@ class DefinitionError(ProcessionError):
     """The class, and the method where there is one: `Order.paid`."""
     found: str
     cure: str
+    code: str = ""
+    """The law that it breaks, `LAW02`; empty for any other fault."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.subject} {self.found}; {self.cure}"
+        code = f"{self.code} " if self.code else ""
+        return f"{self.where}: {code}{self.subject} {self.found}; {self.cure}"
 
 
 @attrs.define
@@ -76,6 +82,18 @@ class SchemaChanged(WiringError):
 @attrs.define
 class UnknownInJournal(WiringError):
     """Open commands, timers, deliveries or flows need types that are not registered; nothing was written."""
+
+
+@attrs.define
+class SchemaFileUnreadable(ProcessionError):
+    """A `schemas.json` can't be read; it was not touched. Restore it from version control."""
+
+    path: str
+    found: str
+    cure: str = "restore it: only `procession schemas --write` writes it"
+
+    def __str__(self) -> str:
+        return f"{self.path} is no file of schemas ({self.found}); {self.cure}"
 
 
 @attrs.define
@@ -115,6 +133,16 @@ class InvalidPayload(PublishRefused):
 
     def __str__(self) -> str:
         return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+
+
+@attrs.define
+class LiftFailed(InvalidPayload):
+    """The lift of an old event raised, or returned something else. Mend the lift; the event stays as it came."""
+
+    lift: str
+
+    def __str__(self) -> str:
+        return f"an event {self.type!r} can't be lifted by {self.lift}: {self.found}; mend the lift"
 
 
 @attrs.define
@@ -330,9 +358,10 @@ class NotFound(ProcessionError):
 
     what: str
     name: str
+    cure: str = "`procession ls` shows what there is"
 
     def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+        return f"there is no {self.what} {self.name!r}; {self.cure}"
 
 
 @attrs.define
@@ -348,13 +377,33 @@ class ActRefused(ProcessionError):
 
 
 @attrs.define
-class ImpureCall(ProcessionError):
-    """The runtime was called from inside a turn. Fold and reaction see the event and the state, nothing else."""
+class ImpureTurn(ProcessionError):
+    """A turn called what a fold or reaction must not call, the runtime itself among it; its flow is set aside.
 
+    Take time, ids and chance from events, and do work in a gateway; then `retry` the flow.
+    """
+
+    where: str
+    """File and line of the user's code that called, `order.py:31`."""
+    handler: str
+    """The handler that ran: `Order.paid`."""
     call: str
 
     def __str__(self) -> str:
-        return f"{self.call} was called from inside a turn; a turn yields effects and calls nothing"
+        return (
+            f"{self.where}: {self.handler} called {self.call} in a turn, which sees its event and state and nothing"
+            " else; take time, ids and chance from events, and do work in a gateway"
+        )
+
+
+@attrs.define
+class ShadowEnded(ProcessionError):
+    """A second process, in which turns run again, ended or gave no answer in time. Nothing was changed; try again."""
+
+    found: str
+
+    def __str__(self) -> str:
+        return f"a second process gave no answer ({self.found}); if it happens again, a turn may end its process"
 
 
 @attrs.define

@@ -221,6 +221,18 @@ class ShutdownSettings:
 
 
 @attrs.frozen(kw_only=True)
+class PuritySettings:
+    """How turns are watched."""
+
+    guard: Literal["report", "raise", "off"] = knob_field(
+        "report",
+        Knob(str, "What becomes of a turn that does work.", "report", choices=("report", "raise", "off")),
+    )
+    shadow_replay_ratio: float = float_knob(0, 0, 1, "This share of turns runs again in a second process.")
+    shadow_queue_max: int = int_knob(1_000, 1, 1_000_000, "Turns that wait for it; the rest is left out and counted.")
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """Every knob of one runtime."""
 
@@ -238,6 +250,7 @@ class Settings:
     invariants: InvariantsSettings = InvariantsSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+    purity: PuritySettings = PuritySettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

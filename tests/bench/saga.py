@@ -22,6 +22,7 @@ from procession import (
     Outside,
     ProcessManager,
     Runtime,
+    Settings,
     after,
     cancel,
     ends,
@@ -141,10 +142,14 @@ def never_charges_twice(history: History) -> bool:
     return len(history.sent(ChargeCard)) < 2
 
 
-async def throughput(path: Path, flows: int, invariants: Sequence[Invariant] = ()) -> float:
+async def throughput(
+    path: Path, flows: int, invariants: Sequence[Invariant] = (), settings: Settings | None = None
+) -> float:
     """Flows a second, from the first publish to the last end, and to the last history judged."""
     gateways = [Warehouse(), Payments(), Carrier()]
-    async with open_runtime(path, processes=[Order], gateways=gateways, invariants=invariants) as runtime:
+    async with open_runtime(
+        path, processes=[Order], gateways=gateways, invariants=invariants, settings=settings
+    ) as runtime:
         batches = [[placed(number) for number in range(at, min(at + _BATCH, flows))] for at in range(0, flows, _BATCH)]
         began = time.perf_counter()
         async with trio.open_nursery() as nursery:

@@ -47,6 +47,20 @@ async def never(command: Work, attempt: Attempt) -> Done:
     raise AssertionError
 
 
+async def first_never(command: Work, attempt: Attempt) -> Done:
+    """The outside answers at once, but for commands with number 0, which it answers the second time."""
+    if command.number == 0 and attempt.number == 1:
+        await trio.sleep_forever()
+    return Done(command.key, command.number)
+
+
+async def stubborn(command: Work, attempt: Attempt) -> Done:
+    """The outside is quick, and not to be interrupted at number 0."""
+    with trio.CancelScope(shield=command.number == 0):
+        await trio.sleep(0.008)
+    return Done(command.key, command.number)
+
+
 async def failing(command: Work, attempt: Attempt) -> Done:
     """The outside is broken."""
     raise OSError("connection refused")
@@ -201,6 +215,40 @@ async def test_an_open_breaker_uses_no_attempts(autojump_clock: trio.testing.Moc
         desk.answer = slow
         await runtime.drain()
         assert len([step for step in await story(runtime, "a") if step.startswith("done")]) == 50
+
+
+async def test_a_call_that_times_out_takes_no_other_with_it(autojump_clock: trio.testing.MockClock) -> None:
+    desk = Desk(first_never)
+    limits = settings(gateways={"concurrency": 1, "timeout_s": 5, "backoff_initial_s": 1})
+    async with opened(MemoryJournal(), gateways=[desk], settings=limits) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1, 0, 2, 3))])
+        await runtime.drain()
+        assert desk.numbers == [1, 0, 2, 3, 0]
+        assert runtime.counters()["procession_attempts_failed"] == 1
+
+
+async def test_a_call_that_is_cancelled_takes_no_other_with_it(autojump_clock: trio.testing.MockClock) -> None:
+    desk = Desk(first_never)
+    async with opened(MemoryJournal(), gateways=[desk], settings=settings(gateways={"concurrency": 1})) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (0,)), Opened("b"), Asked("b", (1, 2))])
+        await trio.sleep(1)
+        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted", force=True)
+        await runtime.drain()
+        assert desk.numbers == [0, 1, 2]
+        assert runtime.counters()["procession_attempts_cancelled"] == 1
+
+
+async def test_a_call_that_ends_although_it_was_cancelled_takes_no_other_with_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    desk = Desk(stubborn)
+    async with opened(MemoryJournal(), gateways=[desk], settings=settings(gateways={"concurrency": 1})) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (0,)), Opened("b"), Asked("b", (1,))])
+        await trio.sleep(0.001)
+        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted", force=True)
+        await runtime.drain()
+        assert [(command.number, attempt.number) for command, attempt in desk.calls] == [(0, 1), (1, 1)]
+        assert runtime.counters()["procession_attempts_started"] == 2
 
 
 async def test_a_paused_gateway_begins_nothing_and_gives_nothing_up(autojump_clock: trio.testing.MockClock) -> None:

@@ -11,11 +11,11 @@ from procession.daemon.configuration import configured
 from procession.daemon.durations import human, iso, now_us
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.output import Output
-from procession.daemon.timeline import Entry, Timeline, effects_of, read_timeline
 from procession.daemon.verb_list import flow_json
 from procession.journal.rows import OpenCommand, TimerRow
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import from_json, to_json
+from procession.reading.timeline import Entry, Timeline, effects_of, read_timeline
 
 _US = 1_000_000
 

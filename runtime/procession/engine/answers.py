@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import attrs
 
@@ -33,6 +33,13 @@ class Desk:
     solo: Solo
 
 
+class Answer(NamedTuple):
+    """What a gateway returned, found good and encoded."""
+
+    events: tuple[Event, ...]
+    payloads: tuple[str, ...]
+
+
 @attrs.define(eq=False)
 class Verdict:
     """How a command ended, and its answer; kept until it is durable."""
@@ -40,7 +47,7 @@ class Verdict:
     answers: Answers
     handle: Handle
     state: CommandState
-    events: tuple[Event, ...]
+    answer: Answer
     forget: Callable[[Handle], None]
 
     def durable(self) -> None:
@@ -81,39 +88,43 @@ class Answers:
         """None while the engine is held."""
         self.kept: list[Verdict] = []
 
-    def wrong(self, handle: Handle, value: object) -> str | None:
-        """Why a returned value is no answer; None where it is one."""
+    def examined(self, handle: Handle, value: object) -> Answer | str:
+        """The answer in a returned value; or why it is none."""
         contract = handle.method.contract
-        subject = f"{type(value).__name__} was returned"
         if not contract.accepts(value):
-            return f"{subject}, the contract is {contract.shown}"
+            return f"{type(value).__name__} was returned, the contract is {contract.shown}"
         definition = self._registry.processes.get(handle.process)
-        for event in _events(value):
+        events, payloads = _events(value), []
+        for event in events:
             try:
-                size, size_max = len(self._codec.encode(event)), self._payload_bytes_max
+                payload = self._codec.encode(event)
+                size, size_max = len(payload), self._payload_bytes_max
                 if size > size_max:
                     return f"{type(event).__name__} has {size} bytes, at most {size_max} (payload_bytes_max)"
-                concerned = definition is not None and type(event) in definition.concerned
-                keys = definition.keys(event) if concerned and definition is not None else (handle.key,)
+                seen = self._registry.lifted(event)
+                concerned = definition is not None and type(seen) in definition.concerned
+                keys = definition.keys(seen) if concerned and definition is not None else (handle.key,)
             except (InvalidPayload, InvalidKey) as error:
                 return str(error)
             if keys != (handle.key,):
                 return f"{type(event).__name__} of flow {', '.join(keys)} was returned to flow {handle.key}"
-        return None
+            payloads.append(payload.decode())
+        return Answer(events, tuple(payloads))
 
-    def answered(self, handle: Handle, value: object) -> None:
+    def answered(self, handle: Handle, answer: Answer) -> None:
         """The whole answer and the command's completion are one transaction, whatever the turn makes of it."""
         if handle.ended != "open":
-            self._too_late(handle, _events(value))
+            self._too_late(handle, answer)
             return
-        self._end(Verdict(self, handle, "answered", _events(value), self._forget))
+        self._end(Verdict(self, handle, "answered", answer, self._forget))
 
     def gave_up(self, handle: Handle, reason: Literal["refused", "unknown"], found: str) -> None:
         """No attempt follows: the flow hears of it."""
         if handle.ended != "open":
             return
         event = CommandGivenUp(handle.command, handle.row.id.hex(), reason, handle.attempts, found)
-        self._end(Verdict(self, handle, "given_up", (event,), self._forget))
+        answer = Answer((event,), (self._codec.encode(event).decode(),))
+        self._end(Verdict(self, handle, "given_up", answer, self._forget))
 
     def cancelled(self, handle: Handle, *, unknown: bool) -> None:
         """The flow was cancelled; where a call runs, whether it was done is not known."""
@@ -121,7 +132,7 @@ class Answers:
             handle.log.append(
                 {"n": handle.attempts, "at_us": self._ids.now_us(), "found": "cancelled while it ran: outcome unknown"}
             )
-        self._end(Verdict(self, handle, "cancelled", (), self._forget))
+        self._end(Verdict(self, handle, "cancelled", _NO_ANSWER, self._forget))
 
     async def mark(self, handle: Handle) -> bool:
         """After the process died more than once: mark a command before it runs; False where it died of it too often."""
@@ -157,8 +168,7 @@ class Answers:
         desk.ledger.when_durable(verdict)
         self._count(verdict)
         definition = self._registry.processes[handle.process]
-        for index, event in enumerate(verdict.events):
-            payload = self._codec.encode(event).decode()
+        for index, (event, payload) in enumerate(zip(*verdict.answer, strict=True)):
             if verdict.state == "given_up":
                 event_id = self._ids.given_up(handle.row.id, handle.sent_again)
             else:
@@ -173,30 +183,31 @@ class Answers:
         else:
             self.write(verdict)
 
-    def _too_late(self, handle: Handle, events: tuple[Event, ...]) -> None:
+    def _too_late(self, handle: Handle, answer: Answer) -> None:
         """An answer to a command that has ended otherwise is recorded; it never reopens the command."""
         if self.desk is None:
             return
         definition = self._registry.processes[handle.process]
-        for event in events:
+        for event, payload in zip(*answer, strict=True):
             flow = self.desk.table.flow(definition, handle.key)
             origin = Origin(
                 self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace
             )
-            _, delivery = self.desk.router.note(event, self._codec.encode(event).decode(), origin, flow)
+            _, delivery = self.desk.router.note(event, payload, origin, flow)
             self.desk.turns.unhandled(delivery, "late_answer")
             self.desk.table.rest(flow)
 
     def _count(self, verdict: Verdict) -> None:
         if verdict.state == "answered":
             self._counters.commands_answered += 1
-            self._counters.answers_recorded += len(verdict.events)
+            self._counters.answers_recorded += len(verdict.answer.events)
         elif verdict.state == "given_up":
             self._counters.commands_given_up += 1
         else:
             self._counters.commands_cancelled += 1
 
 
+_NO_ANSWER = Answer((), ())
 _MARK = "begun, alone, after the process had died"
 
 

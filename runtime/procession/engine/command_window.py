@@ -72,6 +72,11 @@ class CommandWindow:
         return self._readers > 0
 
     @property
+    def stirs(self) -> bool:
+        """Something in here is ready, or rests until it is due."""
+        return bool(self._ready) or bool(self._resting)
+
+    @property
     def room(self) -> int:
         """How many more fit."""
         return self._size_max - len(self.known)

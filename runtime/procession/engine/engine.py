@@ -16,13 +16,15 @@ from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
 from procession.engine.gateway_host import GatewayHost
+from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.life import Lasting, Life, assemble
-from procession.engine.opening import Since, check_and_record
+from procession.engine.opening import Opening, Since, check, record
 from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
+from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
@@ -95,7 +97,9 @@ class Engine:
             Gateways(registry, hosts, answers, clock),
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
-            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
+            make_guard(settings.purity.guard, self._count_impure),
+            shadow_of(settings, registry.codec, self.counters),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -104,9 +108,17 @@ class Engine:
         self._rejections = 0
 
     async def run(
-        self, since: Mapping[str, Since], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        since: Mapping[str, Since],
+        opening: Opening | None = None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open, live, and close the journal. Reports started when it is ready.
+
+        Args:
+            since: as `check` takes it.
+            opening: what `check` found, where the journal was checked before it was taken over.
 
         Raises:
             WiringError: the classes do not fit the journal; nothing was written.
@@ -119,12 +131,15 @@ class Engine:
             owner = await self._journal.owner()
             if owner is not None and owner.unclean_starts >= self.settings.journal.careful_after:
                 self._careful = f"the last {owner.unclean_starts} runs did not end in order"
-            await check_and_record(self._journal, self.registry, since, self.clock.now_us())
+            opening = opening or await check(self._journal, self.registry, since)
+            await record(self._journal, self.registry, opening, self.clock.now_us())
             async with trio.open_nursery() as nursery:
                 with trio.CancelScope(shield=True) as shield:
                     nursery.start_soon(self._watch_cancellation, shield)
                     async with trio.open_nursery() as attempts:
                         self.lasting.gateways.attach(attempts)
+                        if self.lasting.shadow is not None:
+                            nursery.start_soon(self.lasting.shadow.run, self._parts.policy, self._random.random)
                         await supervise(
                             self._actor,
                             lambda: self._lives(task_status),
@@ -201,6 +216,7 @@ class Engine:
             *self._parts.info(),
             ActorInfo("flows", "held" if life is None else "running", 0, flows),
             ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+            *(() if self.lasting.shadow is None else (self.lasting.shadow.actor.info(),)),
         )
         state = "held" if self.held else self._actor.state
         return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)
@@ -355,6 +371,9 @@ class Engine:
         self.lasting.answers.desk = None
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)
+
+    def _count_impure(self) -> None:
+        self.counters.turns_impure += 1
 
     def _end(self) -> None:
         self._closing.set()

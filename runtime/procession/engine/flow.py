@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 import attrs
-import trio
 
 from procession.actors.mailbox import Mailbox
 from procession.engine.acts import Act
@@ -59,7 +58,7 @@ class Flow:
     reason: str | None = None
     started_us: int = 0
     running: bool = False
-    """A task drains it."""
+    """It is being drained, or will be in a moment."""
     queued: bool = False
     """It waits for a place among the awake."""
     pins: int = 0
@@ -75,7 +74,6 @@ class Flow:
     """Names of timers that it set since it is in memory."""
     timers_stored: bool = False
     """It may have timers in the journal."""
-    scope: trio.CancelScope | None = None
 
     @property
     def process(self) -> str:

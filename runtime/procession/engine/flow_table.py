@@ -27,7 +27,7 @@ class FlowTable:
         self._resting: OrderedDict[tuple[str, str], Flow] = OrderedDict()
         self._ready: deque[Flow] = deque()
         self.start: Callable[[Flow], None] = _not_started
-        """Starts the task of a flow; set by the flows' host."""
+        """Has a flow drained; set by the flows' host."""
         self.paused: set[str] = set()
         """Processes whose deliveries wait in the journal."""
         self.awake = 0
@@ -65,7 +65,7 @@ class FlowTable:
         self.wake(flow)
 
     def wake(self, flow: Flow) -> None:
-        """Have a task drain it, now or as soon as fewer are awake."""
+        """Have it drained, now or as soon as fewer are awake."""
         if flow.running or flow.queued or (flow.process in self.paused and not flow.acts):
             return
         if self.awake >= self._awake_max:
@@ -75,7 +75,7 @@ class FlowTable:
         self._begin(flow)
 
     def ended(self, flow: Flow) -> None:
-        """A flow's task ended: it rests, and the next that is ready begins."""
+        """A flow was drained: it rests, and the next that waits for its place begins."""
         flow.running = False
         self.awake -= 1
         if self._ready and self.awake < self._awake_max:

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from procession.actors.supervisor import Result, contained
-from procession.engine.answers import Answers
+from procession.engine.answers import Answer, Answers
 from procession.engine.breaker import Breaker, RateLimit
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
@@ -25,6 +25,9 @@ logger = logging.getLogger("procession.gateways")
 _LOG_MAX = 20
 _FOUND_CHARS_MAX = 300
 _LOOK_AGAIN_S = 0.02
+_NEVER = float("inf")
+_SLICE_S = 0.01
+"""A task that makes one attempt after another lets others run after this long."""
 
 
 @attrs.define(eq=False)
@@ -49,6 +52,8 @@ class GatewayHost:
     """Attempts may begin: the journal is well and the runtime is not closing."""
     last_error: str = ""
     wake: trio.Event = attrs.field(factory=trio.Event)
+    _held_back: bool = False
+    """Breaker or rate hold the next attempt back."""
     _nursery: trio.Nursery | None = None
     _limiter: trio.CapacityLimiter = attrs.field(init=False)
 
@@ -66,33 +71,55 @@ class GatewayHost:
 
     def begin_ready(self) -> bool:
         """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
-        now, now_us = trio.current_time(), self.clock.now_us()
-        while self.open and not self.paused and self.running < self.drive.concurrency:
-            if self._waits_alone():
-                return True
-            if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
-                return False
-            handle = self.window.next(now_us)
+        while True:
+            handle = self._begin_next()
             if handle is None:
-                return True
-            self.breaker.begun()
-            self.rate.begun()
-            handle.state = "running"
-            if self.answers.desk is not None and self.answers.desk.solo.active:
-                self.answers.desk.solo.command = handle
-            handle.attempts += 1
-            self.running += 1
-            self.counters.attempts_started += 1
-            if handle.attempts == 1:
-                self.counters.commands_sent += 1
+                return not self._held_back
             assert self._nursery is not None, "attempts begin after attach"
-            self._nursery.start_soon(self._attempt, handle, name=f"{self.name}: {handle.process}/{handle.key}")
-        return True
+            self._nursery.start_soon(self._attempts, handle, name=self.name)
+
+    def _begin_next(self) -> Handle | None:
+        """The command whose attempt begins now; None where none may."""
+        self._held_back = False
+        if not self.open or self.paused or self.running >= self.drive.concurrency or self._waits_alone():
+            return None
+        if not self.window.stirs:
+            return None
+        now = trio.current_time()
+        if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
+            self._held_back = True
+            return None
+        handle = self.window.next(self.clock.now_us())
+        if handle is None:
+            return None
+        self.breaker.begun()
+        self.rate.begun()
+        handle.state = "running"
+        if self.answers.desk is not None and self.answers.desk.solo.active:
+            self.answers.desk.solo.command = handle
+        handle.attempts += 1
+        self.running += 1
+        self.counters.attempts_started += 1
+        if handle.attempts == 1:
+            self.counters.commands_sent += 1
+        return handle
+
+    def held_back(self) -> str:
+        """Why no attempt begins, in words; empty where nothing holds them back."""
+        if self.paused:
+            return "paused"
+        if not self.open:
+            return "held: the journal is not well, or the runtime closes"
+        if self.breaker.state == "closed":
+            return ""
+        return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
 
     def _waits_alone(self) -> bool:
         """After the process died, commands run one at a time."""
-        desk = self.answers.desk
-        return desk is not None and desk.solo.active and desk.solo.command is not None
+        return self._is_solo() and self.answers.desk is not None and self.answers.desk.solo.command is not None
+
+    def _is_solo(self) -> bool:
+        return self.answers.desk is not None and self.answers.desk.solo.active
 
     def next_wake(self, now: float, now_us: int) -> float:
         """On trio's clock, when something may begin that may not now; infinity where only an event can tell."""
@@ -112,26 +139,42 @@ class GatewayHost:
         if handle.scope is not None:
             handle.scope.cancel()
 
-    async def _attempt(self, handle: Handle) -> None:
+    async def _attempts(self, handle: Handle | None) -> None:
+        """One attempt after another, as long as all goes well: a task for each would cost more than a quick answer.
+
+        They share a cancel scope: the one that is cancelled, or runs into its time-out, is the last.
+        """
+        until = trio.current_time() + _SLICE_S
+        with trio.CancelScope() as scope:
+            while handle is not None:
+                await self._attempt(handle, scope)
+                if self.breaker.failures or scope.cancel_called or self._is_solo():
+                    return  # the gateway's loop decides what may begin next
+                if trio.current_time() > until:
+                    scope.deadline = _NEVER
+                    await trio.lowlevel.checkpoint()
+                    until = trio.current_time() + _SLICE_S
+                handle = self._begin_next()
+
+    async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
         attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
         arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
         result: Result[object] | None = None
         doomed = False
+        handle.scope = scope
         try:
-            with trio.CancelScope() as scope:
-                handle.scope = scope
-                if not await self.answers.mark(handle):
-                    doomed = True
-                    return
-                scope.deadline = trio.current_time() + self.drive.timeout_s
-                if handle.method.is_async:
-                    result = await contained(lambda: method(*arguments))
-                else:
-                    result = await contained(lambda: self._in_thread(handle, method, arguments))
+            if not await self.answers.mark(handle):
+                doomed = True
+                return
+            scope.deadline = trio.current_time() + self.drive.timeout_s
+            if handle.method.is_async:
+                result = await contained(lambda: method(*arguments))
+            else:
+                result = await contained(lambda: self._in_thread(handle, method, arguments))
         finally:
-            handle.timed_out = trio.current_time() >= scope.deadline
+            handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
             self._stands_aside(handle)
@@ -141,7 +184,8 @@ class GatewayHost:
                 self._interrupted(handle)
             else:
                 self._finished(handle, result)
-            self.wake.set()
+            if self.window.stirs or self.window.more:
+                self.wake.set()
 
     def _stands_aside(self, handle: Handle) -> None:
         desk = self.answers.desk
@@ -185,12 +229,12 @@ class GatewayHost:
 
     def _finished(self, handle: Handle, result: Result[object]) -> None:
         if result.error is None:
-            wrong = self.answers.wrong(handle, result.value)
-            if wrong is None:
+            answer = self.answers.examined(handle, result.value)
+            if isinstance(answer, Answer):
                 self.breaker.succeeded()
-                self.answers.answered(handle, result.value)
+                self.answers.answered(handle, answer)
             else:
-                self._failed(handle, wrong, refused=False)
+                self._failed(handle, answer, refused=False)
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
             self._failed(handle, shown(result.error), refused=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
@@ -78,6 +78,8 @@ class Ledger:
         self.durable_position = heads.position
         self.subscribers: list[Callable[[Batch], None]] = []
         """Called with each batch that has become durable, in order."""
+        self.run_ready: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        """Runs the turns that are ready, so that their steps stand beside their events; set by the flows' host."""
         self._work = trio.Event()
         self._closing = False
         self._abandoned = False
@@ -209,10 +211,10 @@ class Ledger:
                     return
                 self._work = trio.Event()
                 await self._work.wait()
-            # Actors that were just woken get two turns of the scheduler to put their steps beside their event:
-            # without them each event would cost a delivery row and a second commit.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.checkpoint()  # attempts that the last commit released may answer at once
+            # Without this, each event whose turn has not come yet would cost a delivery row and a second commit.
+            await self.run_ready()
             await self._find_rows()
             batch = self._seal()
             if batch.commit:

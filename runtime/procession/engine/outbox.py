@@ -120,7 +120,7 @@ class Outbox:
         self, delivery: Delivery, index: int, effect: After | At, timers: list[tuple[str, TimerRow | None]]
     ) -> bytes:
         flow, stored = delivery.flow, stored_of(type(effect.event))
-        if flow.definition.reaction(effect.event) is None:
+        if flow.definition.reaction(self._registry.lifted(effect.event)) is None:
             found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
             raise WiringError(found, "give the process a handler for it")
         asked = b""

@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import attrs
 import trio
@@ -29,6 +30,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -120,6 +122,16 @@ class MemoryJournal:
         await self._checkpoint()
         return self._steps(flow, after_version, limit)
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        await self._checkpoint()
+        found: list[Stepped] = []
+        for flow in flows:
+            found += self._steps(flow, after_version, limit - len(found))
+            if len(found) >= limit:
+                break
+            after_version = 0
+        return found
+
     def _steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         found = self._store.steps.get(flow, [])[after_version : after_version + limit]
         return [Stepped(step, self._store.events[step.position]) for step in found]
@@ -172,9 +184,28 @@ class MemoryJournal:
         return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
-        store = await self._checkpoint()
-        rows = [store.timers[flow, name] for name in store.timer_names.get(flow, ())]
+        await self._checkpoint()
+        return self._timers_of(flow)
+
+    def _timers_of(self, flow: int) -> list[TimerRow]:
+        rows = [self._store.timers[flow, name] for name in self._store.timer_names.get(flow, ())]
         return sorted(rows, key=lambda row: (row.due_us, row.name))
+
+    async def columns(
+        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
+        assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
+        rows = await self.events(after_position, limit, types)
+        return [tuple(getattr(row, name) for name in names) for row in rows]
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        store = await self._checkpoint()
+        found: list[Standing] = []
+        for flow in flows:
+            waiting = store.deliveries.get(flow, {})
+            head = Delivered(waiting[min(waiting)], store.events[min(waiting)]) if waiting else None
+            found.append(Standing(self._timers_of(flow)[:timers_max], head))
+        return found
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None

@@ -238,6 +238,15 @@ class Stepped(NamedTuple):
     event: EventRow
 
 
+class Standing(NamedTuple):
+    """What a flow waits for in the journal."""
+
+    timers: list[TimerRow]
+    """Those that are armed, in order of (due_us, name)."""
+    head: Delivered | None
+    """The first event that it has not handled, in whatever state; None where there is none."""
+
+
 class LoadedFlow(NamedTuple):
     """A flow as it stands: its row (None: never seen), a snapshot, and its first steps after that."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar
@@ -24,13 +24,15 @@ from procession.errors import (
     Fenced,
     JournalDamaged,
     JournalUnwritable,
+    NotAJournal,
     ProcessionError,
     RuntimeClosed,
 )
 from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.rows import Commit
-from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened, read_sqlite
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 
@@ -81,27 +83,32 @@ class SqliteJournal(SqliteReader):
     async def commit(self, commit: Commit) -> None:
         self._check_process()
         with trio.CancelScope(shield=True):
-            async with self._turn:
-                self._check_usable()
-                try:
-                    self._tail = await self._write(
-                        partial(
-                            sqlite_write.write,
-                            tail=self._tail,
-                            epoch=self._epoch,
-                            commit=commit,
-                            clock_us=self._settings.clock_us,
-                        )
-                    )
-                except _REJECTING as error:
-                    raise CommitRejected(str(error)) from error
-                except sqlite_write.Overtaken:
-                    self._fenced = True
-                    raise Fenced(self._path) from None
-                except sqlite3.Error as error:
-                    self._broken = str(error)
-                    raise CommitFailed(self._broken) from error
-                self._count_pages(commit)
+            try:
+                self._turn.acquire_nowait()  # mostly free, and then no turn of the scheduler is spent on it
+            except trio.WouldBlock:
+                await self._turn.acquire()
+            try:
+                await self._commit(commit)
+            finally:
+                self._turn.release()
+
+    async def _commit(self, commit: Commit) -> None:
+        self._check_usable()
+        settings = self._settings
+        work = partial(
+            sqlite_write.write, tail=self._tail, epoch=self._epoch, commit=commit, clock_us=settings.clock_us
+        )
+        try:
+            self._tail = await self._write(work)
+        except _REJECTING as error:
+            raise CommitRejected(str(error)) from error
+        except sqlite_write.Overtaken:
+            self._fenced = True
+            raise Fenced(self._path) from None
+        except sqlite3.Error as error:
+            self._broken = str(error)
+            raise CommitFailed(self._broken) from error
+        self._count_pages(commit)
 
     async def reopen(self) -> None:
         self._check_process()
@@ -233,6 +240,19 @@ class SqliteJournal(SqliteReader):
         await close_all(lanes)
 
 
+async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) -> None:
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return
+    try:
+        reader = await read_sqlite(path)
+    except NotAJournal:
+        return  # nothing is in it yet, or an older schema, which its owner brings up to date; opening tells which
+    try:
+        await check(reader)
+    finally:
+        await reader.close()
+
+
 def _check_tail(connection: sqlite3.Connection, path: str) -> None:
     if connection.execute("select count(*) from owner").fetchone()[0] == 0:
         return
@@ -254,6 +274,7 @@ async def open_sqlite(
     readers: int = 2,
     unclean_period_s: float = 600,
     wal_pages_max: int = 8192,
+    check: Callable[[JournalReader], Awaitable[object]] | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
@@ -264,6 +285,8 @@ async def open_sqlite(
         readers: connections that read in parallel.
         unclean_period_s: how long after an unclean end a start counts it.
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
+        check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
+            journal, whose file and write-ahead log stay as they are.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
@@ -284,6 +307,8 @@ async def open_sqlite(
         if use.first:
             sqlite_schema.check_header(name)
         lock = await ownership.acquire(name, now_us)
+        if check is not None:
+            await _look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us)
         thread = LoopThread(name)
         opening = SqliteJournal(name, thread, settings, lock, use)

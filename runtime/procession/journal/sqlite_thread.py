@@ -11,6 +11,7 @@ connection's thread.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
@@ -45,8 +46,8 @@ class Lane:
     """One aiosqlite connection, and the functions that run in its thread."""
 
     def __init__(self) -> None:
-        self.waiting = 0
-        """Calls handed in and not answered; read and written in trio's thread only."""
+        self.busy = False
+        """It answers a question; read and written in trio's thread only."""
         self._made: list[StagedConnection] = []
         self._threads: list[threading.Thread] = []
         self._connection: aiosqlite.Connection | None = None
@@ -125,12 +126,41 @@ def _settle(answered: asyncio.Future[Any], result: object, error: Exception | No
         answered.set_exception(error)
 
 
+class _Bell:
+    """Wakes the one trio task that waits for it, from another thread: one turn of the scheduler.
+
+    trio's own way into its thread, `run_sync_soon`, takes three: to hear of it, to run it, to wake the task.
+    """
+
+    def __init__(self) -> None:
+        self._heard, self._rung = socket.socketpair()
+        self._heard.setblocking(False)  # noqa: FBT003 - positional only
+        self._rung.setblocking(False)  # noqa: FBT003 - as above
+
+    def ring(self) -> None:
+        """From any thread, also when nobody waits any more."""
+        with suppress(OSError):  # full: it rings; closed: nobody is left
+            self._rung.send(b"\0")
+
+    async def wait(self) -> None:
+        """Until it rings. It may have rung for somebody who left: look whether what you wait for is there."""
+        await trio.lowlevel.wait_readable(self._heard)
+        with suppress(BlockingIOError):
+            self._heard.recv(_RINGS_MAX)
+
+    def close(self) -> None:
+        self._heard.close()
+        self._rung.close()
+
+
 class _Call(Generic[T]):
     """One answer on its way from another thread to a waiting trio task; the first one counts."""
 
-    def __init__(self, token: trio.lowlevel.TrioToken, done: Callable[[], None] | None) -> None:
+    def __init__(self, token: trio.lowlevel.TrioToken, done: Callable[[], None] | None, bell: _Bell | None) -> None:
         self._token = token
         self._done = done
+        self._bell = bell
+        """None: the caller is told by way of trio's queue."""
         self._answered = trio.Event()
         self._results: list[T] = []
         self._errors: list[BaseException] = []
@@ -145,6 +175,10 @@ class _Call(Generic[T]):
             self._tell()
 
     def _tell(self) -> None:
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
+            return
         try:
             self._token.run_sync_soon(self._end)
         except trio.RunFinishedError:
@@ -153,16 +187,33 @@ class _Call(Generic[T]):
     def _end(self) -> None:
         if self._done is not None:
             self._done()
+            self._done = None
         self._answered.set()
 
     async def wait(self) -> T:
-        await self._answered.wait()
+        """The answer. A caller that leaves is told of, all the same, by `done`."""
+        if self._bell is None:
+            await self._answered.wait()
+        else:
+            await self._listen(self._bell)
         if self._errors:
             try:
                 raise self._errors[0]
             finally:
                 self._errors.clear()  # no cycle of error, frame and list
         return self._results[0]
+
+    async def _listen(self, bell: _Bell) -> None:
+        try:
+            if self._results or self._errors:
+                await trio.lowlevel.checkpoint()
+            while not self._results and not self._errors:
+                await bell.wait()
+        finally:
+            # In this order: whoever answers from now on, and finds no bell, comes by way of trio's queue.
+            self._bell = None
+            if self._results or self._errors:
+                self._end()
 
 
 class LoopThread:
@@ -175,6 +226,9 @@ class LoopThread:
         self._token = trio.lowlevel.current_trio_token()
         self._ending: Callable[[], Awaitable[None]] | None = None
         self._over = trio.Event()
+        self._bells: list[_Bell] = []
+        """Those that nobody waits for."""
+        self._bells_made = 0
         self._thread = threading.Thread(target=self._main, name=f"procession-journal {name}", daemon=True)
         self._thread.start()
         trio.lowlevel.spawn_system_task(self._guard, name=f"journal guard {name}")
@@ -194,6 +248,7 @@ class LoopThread:
             if self._thread.is_alive():
                 self._loop.call_soon_threadsafe(self._begin, self._end())
                 self._thread.join()
+            self._silence()
 
     def end_with(self, ending: Callable[[], Awaitable[None]]) -> None:
         """What to run in the loop before the thread ends: closing the connections."""
@@ -211,7 +266,7 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        call: _Call[T] = _Call(self._token, done)
+        call: _Call[T] = _Call(self._token, done, None)
 
         async def run() -> None:
             try:
@@ -231,7 +286,8 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        call: _Call[T] = _Call(self._token, done)
+        bell = self._take_bell()
+        call: _Call[T] = _Call(self._token, done, bell)
 
         def answering(connection: sqlite3.Connection) -> None:
             try:
@@ -243,7 +299,38 @@ class LoopThread:
             lane.stage(answering)
         except sqlite3.ProgrammingError as error:
             call.fail(error)
-        return await call.wait()
+        try:
+            return await call.wait()
+        finally:
+            if bell is not None:
+                self._put_back(bell)
+
+    def post(self, lane: Lane, work: Callable[[sqlite3.Connection], None], done: Callable[[], None]) -> None:
+        """Run a function in the connection's thread, and then `done` in trio's; nobody waits. `work` raises nothing.
+
+        Raises:
+            ProgrammingError: the connection is closed; neither is run.
+        """
+
+        def answering(connection: sqlite3.Connection) -> None:
+            work(connection)
+            with suppress(trio.RunFinishedError):  # nobody is left to tell
+                self._token.run_sync_soon(done)
+
+        lane.stage(answering)
+
+    def _take_bell(self) -> _Bell | None:
+        """A bell that nobody uses; None where all that there may be are in use."""
+        if not self._bells and self._bells_made < _BELLS_MAX:
+            self._bells_made += 1
+            return _Bell()
+        return self._bells.pop() if self._bells else None
+
+    def _put_back(self, bell: _Bell) -> None:
+        if self._over.is_set():
+            bell.close()
+        else:
+            self._bells.append(bell)
 
     def start(self, work: Callable[[], Awaitable[object]]) -> None:
         """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""
@@ -283,4 +370,14 @@ class LoopThread:
             if self._thread.is_alive():
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
+            self._silence()
             await trio.lowlevel.checkpoint()
+
+    def _silence(self) -> None:
+        while self._bells:
+            self._bells.pop().close()
+
+
+_BELLS_MAX = 8
+"""Each holds two descriptors: where more calls wait at once, they are told by way of trio's queue."""
+_RINGS_MAX = 4096

@@ -56,7 +56,7 @@ def mutable_part(annotation: object, known: frozenset[type] = frozenset()) -> tu
 
 def parts(annotation: object) -> Iterator[object]:
     """An annotation and all it is made of: members of unions, elements of tuples, supertypes of NewTypes."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         for member in typing.get_args(annotation):
@@ -72,6 +72,17 @@ def parts(annotation: object) -> Iterator[object]:
         yield OfAnything if annotation in (tuple, frozenset) else annotation
 
 
+def bare(annotation: object) -> object:
+    """An annotation without what JSON does not show: metadata of `Annotated`, names of NewTypes."""
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation
+
+
 def resolved_fields(cls: type) -> dict[str, object]:
     """The fields of an attrs class with resolved annotations, in order.
 
@@ -85,16 +96,6 @@ def resolved_fields(cls: type) -> dict[str, object]:
 def field_names(cls: type) -> tuple[str, ...]:
     """The fields of an attrs class, in order."""
     return tuple(field.name for field in attrs.fields(cls))
-
-
-def _bare(annotation: object) -> object:
-    while True:
-        if typing.get_origin(annotation) is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif isinstance(annotation, typing.NewType):
-            annotation = annotation.__supertype__
-        else:
-            return annotation
 
 
 def _problem(part: object, known: frozenset[type]) -> tuple[str, str] | None:

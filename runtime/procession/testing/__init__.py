@@ -1,14 +1,19 @@
 """What users test their flows and journals with, as we do.
 
-`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `JournalContract` is the suite that
-every journal passes. Strategies for hypothesis are in `procession.testing.strategies`.
+`given(Process, ...).when(event).then(command)` tests a flow with nothing running; `explore(Process, ...)` tries every
+order of what may happen to it; `shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds
+the turns of a runtime to purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis
+are in `procession.testing.strategies`.
 """
 
 import importlib
 
 _HOMES = {
     "JournalContract": "procession.testing.contract",
+    "explore": "procession.testing.exploring.explorer",
     "given": "procession.testing.scenario",
+    "pure_turns": "procession.testing.pure",
+    "shadow": "procession.testing.shadow_replay",
 }
 """Where each public name lives. Names are imported when first used: pytest imports the plugin at each start."""
 
@@ -32,4 +37,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
 
 
-__all__ = ["JournalContract", "given"]
+__all__ = ["JournalContract", "explore", "given", "pure_turns", "shadow"]

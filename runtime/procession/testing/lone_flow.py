@@ -13,15 +13,17 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import attrs
 
+from procession.engine.guard import UNGUARDED, Guard
 from procession.engine.turn import FACTS_DEPTH_MAX, Life, Turn, TurnFailed, place, run_turn
 from procession.errors import InvalidPayload
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition
-from procession.primitives.effects import After, At, Effect, Record
+from procession.primitives.effects import After, At, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.history import Turned
+from procession.primitives.lifts import Chains
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
 from procession.settings import Settings
@@ -30,6 +32,7 @@ Refusal: TypeAlias = Literal["late", "missing", "already_started", "ignored", "w
 """What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
 listen any more, or lets it wait for its start."""
 EFFECTS_MAX = Settings().flows.effects_per_turn_max
+_WRITABLE_MAX = 1_000
 WAITING_MAX = Settings().flows.waiting_events_max
 
 
@@ -72,6 +75,10 @@ class LoneFlow:
     codec: Codec
     effects_max: int = EFFECTS_MAX
     waiting_max: int = WAITING_MAX
+    chains: Chains = attrs.field(factory=Chains, kw_only=True)
+    guard: Guard = attrs.field(default=UNGUARDED, kw_only=True)
+    _writable: dict[int, Event] = attrs.field(factory=dict, init=False)
+    """Events that came before and can be written, by identity: an exploration has the same ones come ever again."""
 
     def take(self, standing: Standing, event: Event, envelope: Callable[[Event], Callable[[], Envelope]]) -> Course:
         """Handle one event, the facts that follow from it, and after a start what had waited for it."""
@@ -82,7 +89,23 @@ class LoneFlow:
             self._handle(course, waited, envelope)
         return course
 
+    def lifted(self, event: Event) -> Event:
+        """An event as the flow sees it.
+
+        Raises:
+            LiftFailed: a lift raised, or made an event that does not fit its type.
+        """
+        if type(event) not in self.chains:
+            return event
+        self._fits(event)
+        return self.chains.lifted(event, self._fits)
+
+    def _fits(self, event: Event) -> None:
+        self.codec.register(type(event))
+        self.codec.check(event)
+
     def _handle(self, course: Course, event: Event, envelope: Callable[[Event], Callable[[], Envelope]]) -> None:
+        event = self.lifted(event)
         found = place(course.life, self.definition.reaction(event), event)
         if found == "step":
             self._turn(course, event, envelope, 0)
@@ -106,8 +129,14 @@ class LoneFlow:
         self, course: Course, event: Event, envelope: Callable[[Event], Callable[[], Envelope]], depth: int
     ) -> None:
         try:
-            self._writable(event)
-            turn = run_turn(self.definition, course.state, event, course.life, envelope(event), self.effects_max)
+            if id(event) not in self._writable:
+                self._check(event)
+                if len(self._writable) >= _WRITABLE_MAX:
+                    self._writable.clear()
+                self._writable[id(event)] = event
+            turn = run_turn(
+                self.definition, course.state, event, course.life, envelope(event), self.effects_max, self.guard
+            )
             facts = self._facts(turn)
         except TurnFailed as failed:
             course.broken = failed
@@ -127,6 +156,7 @@ class LoneFlow:
         if depth > FACTS_DEPTH_MAX:
             course.broken = TurnFailed("record", f"recorded facts {FACTS_DEPTH_MAX} deep")
             return
+        fact = self.lifted(fact)
         found = place(course.life, self.definition.reaction(fact), fact)
         if found == "step":
             self._turn(course, fact, envelope, depth)
@@ -137,20 +167,21 @@ class LoneFlow:
         """What a turn recorded; what the engine could not write is found here, not in production."""
         facts: list[Event] = []
         for effect in turn.effects:
-            self._writable(effect)
-            if isinstance(effect, Record):
+            if isinstance(effect, Command):
+                self._check(effect)
+            elif isinstance(effect, Record):
+                self._check(effect.event)
                 facts.append(effect.event)
-            elif isinstance(effect, After | At) and self.definition.reaction(effect.event) is None:
-                found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
-                raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
+            elif isinstance(effect, After | At):
+                self._check(effect.event)
+                if self.definition.reaction(self.lifted(effect.event)) is None:
+                    found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
+                    raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
         return facts
 
-    def _writable(self, thing: Event | Effect) -> None:
-        message = thing.event if isinstance(thing, After | At | Record) else thing
+    def _check(self, message: Event | Command) -> None:
         if isinstance(message, CommandGivenUp):
             message = message.command
-        if not isinstance(message, Event | Command):
-            return
         self.codec.register(type(message))
         try:
             self.codec.encode(message)

@@ -17,16 +17,20 @@ from __future__ import annotations
 import copy
 import datetime
 import functools
+from collections.abc import Iterable
 
 import attrs
 
+from procession.engine.guard import strict_guard
 from procession.engine.turn import Life, TurnFailed
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
 from procession.primitives.effects import After, At, Cancel, Record
 from procession.primitives.event import ACTS, CommandGivenUp, Event
 from procession.primitives.history import Turned
+from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
 from procession.testing.lone_flow import EFFECTS_MAX, EnvelopeMaker, LoneFlow, Refusal, Standing
 from procession.testing.sides import Armed, Ending, Said, shown, side_by_side
@@ -43,6 +47,7 @@ def given(
     key: str | None = None,
     now: datetime.datetime = START,
     effects_max: int = EFFECTS_MAX,
+    lifts: Iterable[AnyLift] = (),
 ) -> Scenario:
     """A flow to which these events have happened, in this order; what it asked for by then is not compared.
 
@@ -52,12 +57,16 @@ def given(
         key: names the flow, where the first event has no key or several.
         now: the virtual time at which the history happens.
         effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
+        lifts: an event of an older type, given or not, is lifted before the flow sees it, as a runtime does.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
+        LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(*_compiled(process), key, now, effects_max)  # type: ignore[arg-type]  # a class can be hashed
+    definition, codec = _compiled(process)  # type: ignore[arg-type]  # a class can be hashed
+    flow = _Flow(LoneFlow(definition, codec, effects_max, chains=Chains(lifts), guard=strict_guard()), key, now)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
@@ -173,7 +182,9 @@ class Outcome(Scenario):
 @functools.lru_cache(COMPILED_MAX)
 def _compiled(process: type[ProcessManager]) -> tuple[Definition, Codec]:
     """Compiling costs fifty times what a turn does, so all scenarios of a process share one."""
-    return compile_definition(process), Codec()
+    definition = compile_definition(process)
+    refuse_impure(definition)
+    return definition, Codec()
 
 
 @attrs.define
@@ -197,16 +208,14 @@ class _Timer:
 class _Flow:
     """One flow driven by hand, with the engine's own turns and routing."""
 
-    def __init__(
-        self, definition: Definition, codec: Codec, key: str | None, now: datetime.datetime, effects_max: int
-    ) -> None:
+    def __init__(self, lone: LoneFlow, key: str | None, now: datetime.datetime) -> None:
         self.now = now
         self.seen = _Seen("given")
         self.broken: TurnFailed | None = None
-        self._definition = definition
+        self._definition = lone.definition
         self._key = key
-        self._lone = LoneFlow(definition, codec, effects_max)
-        self._standing = Standing(definition.cls())
+        self._lone = lone
+        self._standing = Standing(lone.definition.cls())
         self.timers: dict[str, _Timer] = {}
         self._events = 0
 
@@ -232,9 +241,10 @@ class _Flow:
         return other
 
     def take(self, event: Event) -> None:
+        event = self._lone.lifted(event)
         self._route(event)
         for name, timer in self.timers.items():
-            if timer.event == event:
+            if self._lone.lifted(timer.event) == event:
                 del self.timers[name]
                 break
         self._handle(event)
