@@ -235,14 +235,21 @@ async def open_runtime(
             unclean_period_s=settings.journal.unclean_period_s,
             wal_pages_max=settings.journal.wal_pages_max,
         )
+    try:
+        engine = Engine(journal, registry, settings, clock)
+    except BaseException:
+        await journal.close()
+        raise
+    async with running(engine, since or {}) as runtime:
+        yield runtime
+
+
+@contextlib.asynccontextmanager
+async def running(engine: Engine, since: Mapping[str, Since]) -> AsyncIterator[Runtime]:
+    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
     with _plain_errors():
-        try:
-            engine = Engine(journal, registry, settings, clock)
-        except BaseException:
-            await journal.close()
-            raise
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}))
+            await nursery.start(engine.run, dict(since))
             try:
                 yield Runtime(engine)
             finally:

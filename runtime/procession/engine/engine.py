@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -34,7 +35,6 @@ from procession.errors import (
     RuntimeFailed,
 )
 from procession.journal.journal import Journal
-from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry import Counters
@@ -45,7 +45,14 @@ logger = logging.getLogger("procession")
 class Engine:
     """One per journal. `run` in a nursery; everything else is called from the same trio run."""
 
-    def __init__(self, journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        registry: Registry,
+        settings: Settings,
+        clock: Clock,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._journal = journal
         self.registry = registry
         self.settings = settings
@@ -62,7 +69,7 @@ class Engine:
         self._ended = trio.Event()
         self._actor = Supervised("runtime")
         self._infrastructure = {name: Supervised(name) for name in ("journal writer", "intake", "timers", "recovery")}
-        ids = Ids(clock, journal.id)
+        ids = Ids(clock, journal.id, entropy)
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
         )
@@ -90,7 +97,7 @@ class Engine:
             answers,
             Gateways(registry, hosts, answers, clock),
             self.watch,
-            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            registry.fingerprints,
         )
         self._unsettled = Unsettled(journal)
         self._ready = False

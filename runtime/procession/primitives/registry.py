@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -11,6 +12,7 @@ from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.fingerprint import fingerprint
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import check_fields, stored_of
@@ -40,6 +42,11 @@ class Registry:
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
     """Which processes an event type concerns, by key."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
+
+    @functools.cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Of each process, by its stored name: a snapshot with another one is thrown away."""
+        return {name: fingerprint(definition) for name, definition in self.processes.items()}
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
         """The class of a stored name; without a version the newest.
