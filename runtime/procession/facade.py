@@ -247,7 +247,7 @@ async def open_runtime(
 @contextlib.asynccontextmanager
 async def running(engine: Engine, since: Mapping[str, Since]) -> AsyncIterator[Runtime]:
     """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
-    with _plain_errors():
+    with plain_errors():
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since))
             try:
@@ -257,7 +257,7 @@ async def running(engine: Engine, since: Mapping[str, Since]) -> AsyncIterator[R
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """One error, whether it comes from the caller's block or from the engine, comes out as it is, in no group."""
     try:
         yield

@@ -15,6 +15,7 @@ from procession.errors import Fenced, JournalUnwritable, RuntimeClosed
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
     ArmedTimer,
+    CommandRow,
     Commit,
     ConcernRow,
     Contents,
@@ -269,6 +270,11 @@ class MemoryJournal:
     async def backup(self, target: str) -> None:
         await self._checkpoint()
         raise JournalUnwritable(target, "a journal in memory has no file to copy")
+
+    def stored_command(self, command_id: bytes) -> CommandRow | None:
+        """A command as it stands now, or None."""
+        seq = self._store.command_ids.get(command_id)
+        return None if seq is None else self._store.commands[seq]
 
     def contents(self) -> Contents:
         """All rows, as they stand now."""

@@ -30,8 +30,8 @@ class Begun:
     """`order/421`"""
     what: str
     """What was asked for, in a word."""
-    stored: bool = True
-    """The journal held the command, durable, when the attempt began."""
+    state: str = "open"
+    """Of the command in the journal, durable, when the attempt began; empty where the journal did not have it."""
     beside: bool = False
     """Another attempt of the same command was running in the same process."""
 
@@ -43,8 +43,6 @@ class Past:
     contents: Contents
     acknowledged: tuple[tuple[str, str, int], ...] = ()
     """(source, id, position) of each event whose sender heard that it is durable, in that order."""
-    refused: frozenset[tuple[str, str]] = frozenset()
-    """(source, id) of events whose sender heard that nothing was written, and did not try again."""
     begun: tuple[Begun, ...] = ()
     command_id: Callable[[bytes, str, str, int], bytes] | None = None
     """Derives a command's id from event id, process, key and the effect's index; None: ids are not recomputed."""
@@ -93,13 +91,6 @@ def nothing_accepted_is_lost(past: Past) -> Iterator[str]:
     for source, id_, position in past.acknowledged:
         if stored.get((source, id_)) != position:
             yield f"{id_} was acknowledged at position {position}, the journal has it at {stored.get((source, id_))}"
-
-
-def nothing_refused_is_written(past: Past) -> Iterator[str]:
-    """Whoever heard that nothing was written finds nothing."""
-    for row in past.contents.events:
-        if row.source is not None and row.source_id is not None and (row.source, row.source_id) in past.refused:
-            yield f"{row.source_id} was refused, the journal has it at position {row.position}"
 
 
 def each_event_is_accepted_once(past: Past) -> Iterator[str]:
@@ -265,8 +256,8 @@ def attempts_follow_their_commit(past: Past) -> Iterator[str]:
             yield f"{called}, which the journal does not know"
         elif past.name(row.flow) != begun.flow:
             yield f"{called}, which is a command of {past.name(row.flow)}"
-        elif not begun.stored:
-            yield f"{called} before its commit was durable"
+        elif begun.state != "open":
+            yield f"{called} {f'after it was {begun.state}' if begun.state else 'before its commit was durable'}"
         if begun.beside:
             yield f"{called} while another attempt of it was running"
 
@@ -277,7 +268,6 @@ def _repeated(values: Iterable[Any]) -> list[tuple[Any, int]]:
 
 LAWS: tuple[Law, ...] = (
     nothing_accepted_is_lost,
-    nothing_refused_is_written,
     each_event_is_accepted_once,
     each_event_is_answered_once,
     versions_have_no_gap,

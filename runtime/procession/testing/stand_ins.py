@@ -54,3 +54,15 @@ def _played(gateway: type[Gateway], methods: list[CommandMethod], player: Player
     play.__name__ = methods[0].name
     play.__qualname__ = f"{gateway.__name__}.{methods[0].name}"
     return play
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A player that can be replaced: gateways are made once, and play for one run after the other."""
+
+    player: Player | None = None
+
+    async def play(self, command: Command, attempt: Attempt) -> object:
+        """Hand it to whoever plays now."""
+        assert self.player is not None, "a run plays before its gateways are called"
+        return await self.player.play(command, attempt)

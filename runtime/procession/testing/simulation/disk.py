@@ -1,0 +1,157 @@
+"""The disk of a simulation: rows that outlive processes, and commits that fail, hang, come back, or kill."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import trio
+
+from procession.errors import CommitFailed, CommitRejected, Fenced
+from procession.journal.memory import MemoryJournal
+from procession.journal.memory_store import check
+from procession.journal.rows import Commit, LoadedFlow, LookUp
+from procession.testing.simulation.fault import Fault, numbers
+from procession.testing.simulation.plan import AtCommit, Plan
+from procession.testing.simulation.trace import Trace
+
+_DELAYS_S = (0.0, 0.0, 0.0, 0.001, 0.02, 0.5)
+_READS_S = (0.0, 0.0, 0.001, 0.02)
+
+
+class Disk:
+    """What is left when a process is gone, and what its journal does wrong next."""
+
+    def __init__(self, plan: Plan, clock_us: Callable[[], int], trace: Trace) -> None:
+        self.plan = plan
+        self.clock_us = clock_us
+        self.trace = trace
+        self.calm = False
+        """Nothing fails any more."""
+        self.written: list[Commit] = []
+        """Every commit that is durable, in order."""
+        self.commits = 0
+        self.faults: dict[int, AtCommit] = {one.number: one for one in plan.at_commits}
+        self.chance: random.Random = numbers("disk", plan.seed)
+        self.reopens_failing = 0
+        self.on_death: Callable[[], None] = _unheard
+        self.pending: Commit | None = None
+        """A commit that failed and comes back."""
+        self.journal = DiskJournal(self, None)
+
+    def start(self) -> DiskJournal:
+        """A process starts on these rows; whoever had them before is fenced. A commit that was kept is there."""
+        self.bring_back()
+        self.reopens_failing = 0
+        self.journal = DiskJournal(self, self.journal)
+        return self.journal
+
+    def bring_back(self) -> None:
+        """A commit that failed is there all the same."""
+        if self.pending is not None:
+            commit, self.pending = self.pending, None
+            self.journal.write_now(commit)
+            self.trace.add("commit", "what failed is there all the same")
+
+    def next_fault(self) -> AtCommit | None:
+        """The fault of the commit that begins now."""
+        self.commits += 1
+        return None if self.calm else self.faults.pop(self.commits, None)
+
+    def delay_s(self, choices: tuple[float, ...]) -> float:
+        """How long the disk takes."""
+        slow = Fault.SLOW_JOURNAL in self.plan.constant and not self.calm
+        return self.chance.choice(choices) if slow else 0.0
+
+
+class DiskJournal(MemoryJournal):
+    """The journal of one process."""
+
+    def __init__(self, disk: Disk, before: MemoryJournal | None) -> None:
+        super().__init__(journal_id=numbers("journal", disk.plan.seed).randbytes(16), clock_us=disk.clock_us)
+        self._disk = disk
+        self.dead = False
+        if before is not None:
+            self._store = before._store  # noqa: SLF001 - the same rows, under another owner
+            self._epoch = self._take_over()
+
+    def die(self) -> None:
+        """The process is gone: it writes nothing more."""
+        if not self.dead:
+            self.dead = True
+            self._disk.on_death()
+
+    def write_now(self, commit: Commit) -> None:
+        """Apply a commit that failed and was written."""
+        check(self._store, commit)
+        self._store.apply(commit)
+        self._disk.written.append(commit)
+
+    def forget_snapshots(self, states: dict[str, str]) -> None:
+        """Snapshots become those of another version of the code, in which flows had other states."""
+        for flow, row in self._store.snapshots.items():
+            state = states[self._store.flows[flow].process]
+            self._store.snapshots[flow] = row._replace(fingerprint="another version", state=state)
+
+    def holds(self, source: str | None, id_: str | None) -> bool:
+        """Whether an outside event is stored."""
+        return (source, id_) in self._store.sources
+
+    async def commit(self, commit: Commit) -> None:
+        disk = self._disk
+        planned = disk.next_fault()
+        number, fault = disk.commits, None if planned is None else planned.fault
+        with trio.CancelScope(shield=True):
+            await trio.sleep(disk.delay_s(_DELAYS_S))
+        if self.dead or fault is Fault.CRASH_BEFORE_COMMIT:
+            disk.trace.add("crash", f"before commit {number}")
+            self.die()
+            raise Fenced(_DEAD)
+        if planned is not None and fault in (Fault.COMMIT_LOST, Fault.COMMIT_KEPT):
+            disk.trace.add("commit", f"{number} fails")
+            disk.pending = commit if fault is Fault.COMMIT_KEPT else None
+            disk.reopens_failing = planned.reopens_failing
+            raise CommitFailed("simulated: I/O failed")
+        if fault is Fault.COMMIT_REJECTED:
+            disk.trace.add("commit", f"{number} is rejected")
+            raise CommitRejected("simulated: the data is refused")
+        await super().commit(commit)
+        disk.written.append(commit)
+        disk.trace.commit(number, commit)
+        if fault is Fault.CRASH_AFTER_COMMIT:
+            disk.trace.add("crash", f"after commit {number}")
+            self.die()
+            raise Fenced(_DEAD)
+
+    async def reopen(self) -> None:
+        disk = self._disk
+        if disk.reopens_failing and not disk.calm:
+            disk.reopens_failing -= 1
+            await trio.lowlevel.checkpoint()
+            raise CommitFailed("simulated: the journal can't be opened")
+        if self.dead:
+            raise Fenced(_DEAD)
+        disk.bring_back()
+        await super().reopen()
+
+    async def look_up(self, ids: object, flows: object) -> LookUp:
+        found = await super().look_up(ids, flows)  # type: ignore[arg-type]  # handed on as they came
+        await self._read()
+        return found
+
+    async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
+        found = await super().load(process, key, steps_max)
+        await self._read()
+        return found
+
+    async def _read(self) -> None:
+        delay_s = self._disk.delay_s(_READS_S)
+        if delay_s:
+            await trio.sleep(delay_s)
+
+
+def _unheard() -> None:
+    pass
+
+
+_DEAD = "the journal of a process that died"
