@@ -195,7 +195,7 @@ def each_command_ends_once(past: Past) -> Iterator[str]:
     answers: Counter[bytes] = Counter()
     given_up: Counter[bytes] = Counter()
     for event in past.contents.events:
-        if event.caused_by in past.commands and event.position not in late:
+        if event.caused_by is not None and event.caused_by in past.commands and event.position not in late:
             (given_up if event.type == GIVEN_UP else answers)[event.caused_by] += 1
     for command in past.contents.commands:
         called = f"the command {command.id.hex()} ({command.type}) of {past.name(command.flow)}"
@@ -248,7 +248,7 @@ def each_deadline_fires_once(past: Past) -> Iterator[str]:
 
 
 def attempts_follow_their_commit(past: Past) -> Iterator[str]:
-    """A command reaches its gateway once it is durable, under the id that the journal has, and not twice at one time."""
+    """A command reaches its gateway once it is durable, under its id in the journal, and not twice at one time."""
     for begun in past.begun:
         row = past.commands.get(bytes.fromhex(begun.command_id))
         called = f"{begun.what} of {begun.flow} was begun under the id {begun.command_id}"

@@ -45,7 +45,7 @@ def _scheduled_by(numbers: random.Random) -> Iterator[None]:
             f"trio {trio.__version__} has no {_FLAG} and {_NUMBERS} in trio._core._run any more; a seed can't decide"
             " the order of tasks: mend procession.testing.scheduling, or install a trio that pyproject.toml allows"
         )
-        raise RuntimeError(msg)
+        raise RuntimeError(msg)  # noqa: TRY004 - trio's fault, not that of an argument
     setattr(hooked, _FLAG, True)
     setattr(hooked, _NUMBERS, numbers)
     try:

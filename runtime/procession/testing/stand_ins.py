@@ -33,7 +33,7 @@ def stand_in(gateway: type[Gateway], player: Player) -> Gateway:
         by_method.setdefault(method.name, []).append(method)
     played = {name: _played(gateway, methods, player) for name, methods in by_method.items()}
     options = gateway.__gateway__
-    policy = attrs.asdict(options.policy, filter=lambda field, value: value is not None)
+    policy = attrs.asdict(options.policy, filter=lambda _, value: value is not None)
     made: Any = types.new_class(
         gateway.__name__, (Gateway,), {"name": options.name, **policy}, lambda body: body.update(played)
     )
@@ -45,7 +45,7 @@ def stand_in(gateway: type[Gateway], player: Player) -> Gateway:
 def _played(gateway: type[Gateway], methods: list[CommandMethod], player: Player) -> Callable[..., object]:
     """A method that takes the same commands under the same contract."""
 
-    async def play(self: Gateway, command: Command, attempt: Attempt) -> object:
+    async def play(_: Gateway, command: Command, attempt: Attempt) -> object:
         return await player.play(command, attempt)
 
     hints = typing.get_type_hints(getattr(gateway, methods[0].name))

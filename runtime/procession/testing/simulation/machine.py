@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -10,10 +10,18 @@ import trio
 
 from procession.engine.engine import Engine
 from procession.engine.ids import Ids
-from procession.errors import CommitFailed, CommitRejected, Fenced, NotAccepted, OutcomeUnknown, ProcessionError, RuntimeClosed
+from procession.errors import (
+    CommitFailed,
+    CommitRejected,
+    Fenced,
+    NotAccepted,
+    OutcomeUnknown,
+    ProcessionError,
+    RuntimeClosed,
+)
 from procession.facade import Runtime, running
 from procession.journal.rows import Commit, Contents
-from procession.laws.histories import GIVEN_UP, Begun, Past
+from procession.laws.histories import Past
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
@@ -196,9 +204,9 @@ class Machine:
         """Publish, again and again under the same ids, until it is heard."""
         await trio.sleep_until(publish.at_s)
         chance = numbers("sender", self.plan.seed, publish.at_s, publish.events[0].id)
-        for one in publish.events:
-            self.asked[one.source, one.id] = self.asked.get((one.source, one.id), 0) + 1
         while True:
+            for one in publish.events:
+                self.asked[one.source, one.id] = self.asked.get((one.source, one.id), 0) + 1
             try:
                 positions = await runtime.publish(publish.events)
             except (OutcomeUnknown, RuntimeClosed):
@@ -210,9 +218,11 @@ class Machine:
                 return
             await trio.sleep(chance.choice((0.001, 0.2, 1.0)))
 
-    def _heard(self, publish: Publish, positions: list[int]) -> None:
+    def _heard(self, publish: Publish, positions: Sequence[int]) -> None:
         self.unheard.remove(publish)
-        self.trace.add("heard", ", ".join(f"{one.id} at {at}" for one, at in zip(publish.events, positions, strict=True)))
+        self.trace.add(
+            "heard", ", ".join(f"{one.id} at {at}" for one, at in zip(publish.events, positions, strict=True))
+        )
         for one, position in zip(publish.events, positions, strict=True):
             self.acknowledged.append((one.source or "", one.id or "", int(position)))
 
@@ -245,7 +255,7 @@ class Machine:
             self._heard_again(publish, positions)
         await self._rest(engine)
 
-    def _heard_again(self, publish: Publish, positions: list[int]) -> None:
+    def _heard_again(self, publish: Publish, positions: Sequence[int]) -> None:
         for one, position in zip(publish.events, positions, strict=True):
             self.acknowledged.append((one.source or "", one.id or "", int(position)))
 

@@ -142,7 +142,7 @@ def _at_times(chance: random.Random, kinds: list[Fault], horizon_s: float) -> li
 
 
 _SHARE = 0.5
-_SHARES = {Fault.COMMIT_REJECTED: 0.08, Fault.RESTART: 0.3, Fault.CLOCK_JUMPS: 0.25, Fault.OPERATOR: 0.25}
+_SHARES = {Fault.COMMIT_REJECTED: 0.05, Fault.RESTART: 0.3, Fault.CLOCK_JUMPS: 0.25, Fault.OPERATOR: 0.25}
 """Of the seeds that have a kind of trouble: what runs things one by one, or takes flows out, hides other troubles."""
 
 

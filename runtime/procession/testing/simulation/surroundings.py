@@ -15,7 +15,7 @@ from procession.primitives.gateway import Attempt
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.testing.outcomes import Answer, Outcomes
-from procession.testing.simulation.disk import Disk
+from procession.testing.simulation.disk import Disk, DiskJournal
 from procession.testing.simulation.fault import OF_GATEWAYS, Fault, numbers
 from procession.testing.simulation.plan import Plan
 from procession.testing.simulation.trace import Trace
@@ -23,7 +23,6 @@ from procession.testing.simulation.trace import Trace
 Temper = Literal["well", "moody", "ill"]
 """How the outside treats one command: always well, badly now and then, or badly until the trouble ends."""
 _SLOW_S = (0.01, 0.3, 5.0, 100.0)
-_STUBBORN_S = 45.0
 
 
 @attrs.define(eq=False)
@@ -105,16 +104,22 @@ class Surroundings:
             return
         if fault is Fault.HANGING_GATEWAYS:
             await trio.sleep_forever()
-        await self._be_stubborn()
+        await self._be_stubborn(chance)
 
-    async def _be_stubborn(self) -> None:
-        """Go on although cancelled, but not longer than the process lives."""
+    async def _be_stubborn(self, chance: random.Random) -> None:
+        """Go on for a while after the time-out or a cancellation, and answer all the same; but not as a dead process."""
         journal = self.disk.journal
-        with trio.CancelScope(shield=True):
-            left_s = _STUBBORN_S
-            while left_s > 0 and not journal.dead and not self.calm:
-                await trio.sleep(_BLINK_S)
-                left_s -= _BLINK_S
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            if journal.dead:
+                raise
+            with trio.CancelScope(shield=True):
+                await trio.sleep(chance.choice((0.0, 0.01, 0.7)))
+        await self._die_with(journal)
+
+    async def _die_with(self, journal: DiskJournal) -> None:
+        """A call of a process that is gone answers nobody."""
         if journal.dead:
             await trio.sleep_forever()
 
@@ -128,4 +133,3 @@ def _temper(share: float) -> Temper:
 _FIRST_SHARE = 0.5
 _WELL_SHARE, _ILL_FROM = 0.45, 0.85
 _MOODY_SHARE = 0.5
-_BLINK_S = 15.0

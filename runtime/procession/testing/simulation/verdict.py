@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-
 from typing import TypeVar
 
 from procession.laws.commits import broken_commits
