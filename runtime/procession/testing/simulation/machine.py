@@ -1,4 +1,4 @@
-"""One run: processes that live and die on one disk, senders that do not give up, and then a time in which all is well."""
+"""One run: processes live and die on one disk, senders do not give up; then comes a time in which all is well."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from procession.testing.stand_ins import Stage
 
 LIVES_MAX = 40
 DEADLINES_MAX = 60
-"""Rounds of the calm time in which a deadline fires or a flow is repaired; a flow that arms one for ever is left then."""
+"""Rounds of the calm time in which a deadline fires or a flow is mended; one that arms deadlines for ever is left."""
 REST_S_MAX = 86_400.0
 
 Breach = tuple[str, str]
@@ -220,9 +220,8 @@ class Machine:
 
     def _heard(self, publish: Publish, positions: Sequence[int]) -> None:
         self.unheard.remove(publish)
-        self.trace.add(
-            "heard", ", ".join(f"{one.id} at {at}" for one, at in zip(publish.events, positions, strict=True))
-        )
+        heard = zip(publish.events, positions, strict=True)
+        self.trace.add("heard", ", ".join(f"{one.id} at {position}" for one, position in heard))
         for one, position in zip(publish.events, positions, strict=True):
             self.acknowledged.append((one.source or "", one.id or "", int(position)))
 

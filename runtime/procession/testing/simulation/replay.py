@@ -19,6 +19,7 @@ from procession.primitives.definition import Definition
 from procession.primitives.effects import After, At, Cancel, Effect, Record
 from procession.primitives.history import History, Turned
 from procession.primitives.invariant import Invariant
+from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 
@@ -77,9 +78,13 @@ class _Replay:
                 for rule in self.invariants:
                     if not rule(self.history):
                         yield rule.name, f"{at}: it does not hold that {rule.says}"
-            if self.snapshot is not None and self.snapshot.version == step.version:
-                if from_json(self.snapshot.state) != from_json(self.registry.codec.state_to_json(state)):
-                    yield "a_snapshot_holds_what_is_folded", f"{self.name} at version {step.version}"
+            if self._differs_from_snapshot(step, state):
+                yield "a_snapshot_holds_what_is_folded", f"{self.name} at version {step.version}"
+
+    def _differs_from_snapshot(self, step: StepRow, state: ProcessManager) -> bool:
+        if self.snapshot is None or self.snapshot.version != step.version:
+            return False
+        return bool(from_json(self.snapshot.state) != from_json(self.registry.codec.state_to_json(state)))
 
     def _compare(self, at: str, step: StepRow, turn: Turn) -> Iterator[tuple[str, str]]:
         asked, again = [_stored(effect) for effect in effects_of(step)], [self._told(one) for one in turn.effects]

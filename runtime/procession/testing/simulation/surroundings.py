@@ -1,4 +1,4 @@
-"""The world behind the gateways of a simulation: it keeps their contracts, and is slow, failing or stubborn by the seed."""
+"""The world behind the gateways: it keeps their contracts, and is slow, failing or stubborn, all by the seed."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Surroundings:
         await self._be_stubborn(chance)
 
     async def _be_stubborn(self, chance: random.Random) -> None:
-        """Go on for a while after the time-out or a cancellation, and answer all the same; but not as a dead process."""
+        """Go on for a while after the time-out or a cancellation, and answer all the same; not as a dead process."""
         journal = self.disk.journal
         try:
             await trio.sleep_forever()

@@ -1,4 +1,4 @@
-"""The verdict on a run: what was seen while it ran, the laws over its rows and commits, replay, invariants, and rest."""
+"""The verdict on a run: what was seen while it ran, laws over its rows and commits, replay, invariants, rest."""
 
 from __future__ import annotations
 
