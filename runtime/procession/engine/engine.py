@@ -257,7 +257,7 @@ class Engine:
 
     def _rejected(self, error: CommitRejected) -> None:
         """Nothing was written. What the batch held runs again, each alone, until the guilty one is found."""
-        life = self.life
+        life = self._unsettled.life
         culprit = None if life is None else life.solo.culprit
         alone = life is not None and life.solo.active
         self._rejections += 1
@@ -305,28 +305,35 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 life.host.attach(nursery)
                 self.lasting.answers.desk = life.desk
-                await write_kept(self.lasting, life)
-                await life.timers.load()
-                await life.timers.fire_due()
-                self.lasting.gateways.resume()
-                for name in self.registry.gateways:
-                    nursery.start_soon(self._gateway, name, life)
-                nursery.start_soon(self._supervised, "timers", life.timers.run)
-                nursery.start_soon(self._supervised, "intake", life.intake.run)
-                nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
-                if life.solo.active:
-                    nursery.start_soon(self._leave_solo, life)
-                self.life = life
-                self.watch.find = life.table.find
-                if not self._ready:
-                    self._ready = True
-                    task_status.started()
-                await self._closing.wait()
-                await shut_down(life, self.lasting.gateways, self.watch, self._grace_s)
-                nursery.cancel_scope.cancel()
+                try:
+                    await write_kept(self.lasting, life)
+                    await life.timers.load()
+                    await life.timers.fire_due()
+                    self.lasting.gateways.resume()
+                    self._start_parts(life, nursery)
+                    self.life = life
+                    self.watch.find = life.table.find
+                    if not self._ready:
+                        self._ready = True
+                        task_status.started()
+                    await self._closing.wait()
+                    await shut_down(life, self.lasting.gateways, self.watch, self._grace_s)
+                    nursery.cancel_scope.cancel()
+                finally:
+                    # This nursery may close long before a slow commit lets the life end: nothing is started in it then.
+                    self.life = None
+                    self.lasting.answers.desk = None
             life.ledger.close()
-        self.life = None
-        self.lasting.answers.desk = None
+        self._unsettled.end()
+
+    def _start_parts(self, life: Life, nursery: trio.Nursery) -> None:
+        for name in self.registry.gateways:
+            nursery.start_soon(self._gateway, name, life)
+        nursery.start_soon(self._supervised, "timers", life.timers.run)
+        nursery.start_soon(self._supervised, "intake", life.intake.run)
+        nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
+        if life.solo.active:
+            nursery.start_soon(self._leave_solo, life)
 
     async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """A part that can't be restarted alone: it shares its memory with the others. Its failure ends the life."""
@@ -377,6 +384,7 @@ class Engine:
     def _end(self) -> None:
         self._closing.set()
         self.life = None
+        self._unsettled.collect(RuntimeClosed(), None)  # where it did not end in order: nobody waits any longer
         self._unsettled.give_up("the runtime ended")
         self.watch.close()
         self._ended.set()
