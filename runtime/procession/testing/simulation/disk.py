@@ -9,12 +9,14 @@ import trio
 
 from procession.errors import CommitFailed, CommitRejected, Fenced
 from procession.journal.memory import MemoryJournal
-from procession.journal.memory_store import check
+from procession.journal.memory_store import Store, check
 from procession.journal.rows import Commit, LoadedFlow, LookUp
 from procession.testing.simulation.fault import Fault, numbers
 from procession.testing.simulation.plan import AtCommit, Plan
 from procession.testing.simulation.trace import Trace
 
+READS_MAX = 20_000
+"""Of one run; those that end well need some hundreds."""
 _DELAYS_S = (0.0, 0.0, 0.0, 0.001, 0.02, 0.5)
 _READS_S = (0.0, 0.0, 0.001, 0.02)
 
@@ -35,6 +37,8 @@ class Disk:
         self.chance: random.Random = numbers("disk", plan.seed)
         self.reopens_failing = 0
         self.on_death: Callable[[], None] = _unheard
+        self.reads = 0
+        self.on_spinning: Callable[[], None] = _unheard
         self.pending: Commit | None = None
         """A commit that failed and comes back."""
         self.journal = DiskJournal(self, None)
@@ -96,6 +100,14 @@ class DiskJournal(MemoryJournal):
     def holds(self, source: str | None, id_: str | None) -> bool:
         """Whether an outside event is stored."""
         return (source, id_) in self._store.sources
+
+    async def _checkpoint(self) -> Store:
+        """Each read and each commit comes by here: whoever spins, for which no clock is needed, is stopped here."""
+        self._disk.reads += 1
+        if self._disk.reads > READS_MAX:
+            self.die()
+            self._disk.on_spinning()
+        return await super()._checkpoint()
 
     async def commit(self, commit: Commit) -> None:
         disk = self._disk

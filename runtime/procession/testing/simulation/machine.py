@@ -39,6 +39,8 @@ LIVES_MAX = 40
 DEADLINES_MAX = 60
 """Rounds of the calm time in which a deadline fires or a flow is mended; one that arms deadlines for ever is left."""
 REST_S_MAX = 86_400.0
+RUN_S_MAX = 1e10
+"""Of virtual time, in which deadlines of some centuries fit; a run that waits for ever ends there."""
 
 Breach = tuple[str, str]
 """The rule that was broken, and a sentence."""
@@ -96,14 +98,12 @@ class Machine:
         self.case.stage.player = self.surroundings
         calm = False
         try:
-            while self.lives < LIVES_MAX and trio.current_time() < self.plan.horizon_s and self._is_troubled():
-                await self._life(self._disturbed)
-            self._calm_down()
-            await self._life(self._calm)
-            before = self.disk.journal.contents()
-            await self._life(self._again)
-            self._compare(before, self.disk.journal.contents())
-            calm = True
+            with trio.move_on_after(RUN_S_MAX) as whole:
+                self.disk.on_spinning = whole.cancel
+                calm = await self._run()
+            if whole.cancelled_caught:
+                reads = f"{self.disk.reads} reads, {trio.current_time():g} s of virtual time"
+                self.breaches.append(("all_comes_to_rest", f"it did not come to an end: {reads}"))
         except ProcessionError as error:
             self.breaches.append(("the engine never fails", f"it ended with {type(error).__name__}: {error}"))
         except ExceptionGroup as group:
@@ -120,6 +120,16 @@ class Machine:
             self.clock.now_us(),
             frozenset(self.left_alone),
         )
+
+    async def _run(self) -> bool:
+        while self.lives < LIVES_MAX and trio.current_time() < self.plan.horizon_s and self._is_troubled():
+            await self._life(self._disturbed)
+        self._calm_down()
+        await self._life(self._calm)
+        before = self.disk.journal.contents()
+        await self._life(self._again)
+        self._compare(before, self.disk.journal.contents())
+        return True
 
     def _past(self) -> Past:
         journal = self.disk.journal
