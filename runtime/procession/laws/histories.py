@@ -247,6 +247,24 @@ def each_deadline_fires_once(past: Past) -> Iterator[str]:
             yield f"the timer {name} fired at event {event.position}, {due_us - event.recorded_us} us before it was due"
 
 
+def a_deadline_is_handled_only_while_it_stands(past: Past) -> Iterator[str]:
+    """What a flow cancelled, or armed again, before it handled the deadline, it never handles."""
+    for flow, steps in past.steps.items():
+        standing: dict[str, bytes] = {}
+        names: dict[bytes, str] = {}
+        for step in steps:
+            event = past.events.get(step.position)
+            name = None if event is None or event.caused_by is None else names.get(event.caused_by)
+            if event is not None and name is not None and standing.pop(name, None) != event.caused_by:
+                yield f"{past.name(flow)} handled the deadline {name} at event {step.position}, and had withdrawn it"
+            for effect in effects_of(step):
+                if "timer" in effect:
+                    timer = bytes.fromhex(effect["id"])
+                    standing[effect["timer"]], names[timer] = timer, effect["timer"]
+                elif "cancel" in effect:
+                    standing.pop(effect["cancel"], None)
+
+
 def attempts_follow_their_commit(past: Past) -> Iterator[str]:
     """A command reaches its gateway once it is durable, under its id in the journal, and not twice at one time."""
     for begun in past.begun:
@@ -276,6 +294,7 @@ LAWS: tuple[Law, ...] = (
     each_command_ends_once,
     timers_are_what_steps_left,
     each_deadline_fires_once,
+    a_deadline_is_handled_only_while_it_stands,
     attempts_follow_their_commit,
 )
 """All of them hold at any moment of a run, not only when all rests."""

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import trio
 
 from procession.errors import CommitFailed, CommitRejected, Fenced
 from procession.journal.memory import MemoryJournal
 from procession.journal.memory_store import Store, check
-from procession.journal.rows import Commit, LoadedFlow, LookUp
+from procession.journal.rows import (
+    ArmedTimer,
+    Commit,
+    Delivered,
+    DeliveryState,
+    LoadedFlow,
+    LookUp,
+    OpenCommand,
+    Stepped,
+)
 from procession.testing.simulation.fault import Fault, numbers
 from procession.testing.simulation.plan import AtCommit, Plan
 from procession.testing.simulation.trace import Trace
 
-READS_MAX = 20_000
+T = TypeVar("T")
+TOUCHES_MAX = 20_000
 """Of one run; those that end well need some hundreds."""
 _DELAYS_S = (0.0, 0.0, 0.0, 0.001, 0.02, 0.5)
 _READS_S = (0.0, 0.0, 0.001, 0.02)
@@ -38,6 +49,8 @@ class Disk:
         self.reopens_failing = 0
         self.on_death: Callable[[], None] = _unheard
         self.reads = 0
+        self.touches = 0
+        """Reads, commits and whatever else asks something of it."""
         self.on_spinning: Callable[[], None] = _unheard
         self.pending: Commit | None = None
         """A commit that failed and comes back."""
@@ -66,6 +79,10 @@ class Disk:
         """How long the disk takes."""
         slow = Fault.SLOW_JOURNAL in self.plan.constant and not self.calm
         return self.chance.choice(choices) if slow else 0.0
+
+
+class ReadError(OSError):
+    """A read that fails; the next one may succeed."""
 
 
 class DiskJournal(MemoryJournal):
@@ -103,8 +120,8 @@ class DiskJournal(MemoryJournal):
 
     async def _checkpoint(self) -> Store:
         """Each read and each commit comes by here: whoever spins, for which no clock is needed, is stopped here."""
-        self._disk.reads += 1
-        if self._disk.reads > READS_MAX:
+        self._disk.touches += 1
+        if self._disk.touches > TOUCHES_MAX:
             self.die()
             self._disk.on_spinning()
         return await super()._checkpoint()
@@ -146,20 +163,38 @@ class DiskJournal(MemoryJournal):
         disk.bring_back()
         await super().reopen()
 
-    async def look_up(self, ids: object, flows: object) -> LookUp:
-        found = await super().look_up(ids, flows)  # type: ignore[arg-type]  # handed on as they came
-        await self._read()
-        return found
+    async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
+        return await self._read(super().look_up(ids, flows))
 
     async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
-        found = await super().load(process, key, steps_max)
-        await self._read()
-        return found
+        return await self._read(super().load(process, key, steps_max))
 
-    async def _read(self) -> None:
-        delay_s = self._disk.delay_s(_READS_S)
+    async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
+        return await self._read(super().steps(flow, after_version, limit))
+
+    async def deliveries(
+        self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
+    ) -> list[Delivered]:
+        return await self._read(super().deliveries(flow, after_position, limit, states))
+
+    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+        return await self._read(super().open_commands(gateway, due_us_max, limit))
+
+    async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
+        return await self._read(super().timers(after, limit))
+
+    async def _read(self, reading: Awaitable[T]) -> T:
+        """What is read is as old as the disk is slow; or it can't be read."""
+        disk = self._disk
+        found = await reading
+        disk.reads += 1
+        if disk.reads in disk.plan.at_reads and not disk.calm:
+            disk.trace.add("read", f"{disk.reads} fails")
+            raise ReadError("simulated: the disk can't be read")
+        delay_s = disk.delay_s(_READS_S)
         if delay_s:
             await trio.sleep(delay_s)
+        return found
 
 
 def _unheard() -> None:

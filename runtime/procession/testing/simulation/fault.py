@@ -21,6 +21,8 @@ class Fault(enum.StrEnum):
     """The journal refuses a commit for its data."""
     REOPEN_FAILS = "reopen fails"
     """After a failed commit the journal can't be opened again for a while."""
+    READS_FAIL = "reads fail"
+    """A read of the journal raises."""
     RESTART = "restart"
     """The process ends in order and starts again."""
     DUPLICATES = "duplicates"

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 import attrs
 import trio
 
+from procession.actors.supervisor import contained, leaves
 from procession.engine.engine import Engine
 from procession.engine.ids import Ids
+from procession.engine.turn import describe
 from procession.errors import (
     CommitFailed,
     CommitRejected,
     Fenced,
     NotAccepted,
     OutcomeUnknown,
-    ProcessionError,
     RuntimeClosed,
 )
 from procession.facade import Runtime, running
@@ -27,7 +28,7 @@ from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
 from procession.testing.rest import come_to_rest
 from procession.testing.simulation.clock import SimulatedClock
-from procession.testing.simulation.disk import Disk, DiskJournal
+from procession.testing.simulation.disk import Disk, DiskJournal, ReadError
 from procession.testing.simulation.fault import Fault, numbers
 from procession.testing.simulation.operator import act_at_random, repair
 from procession.testing.simulation.plan import AtTime, Plan, Publish, settings_of
@@ -97,18 +98,16 @@ class Machine:
         """The trouble, then the calm."""
         self.case.stage.player = self.surroundings
         calm = False
-        try:
-            with trio.move_on_after(RUN_S_MAX) as whole:
-                self.disk.on_spinning = whole.cancel
-                calm = await self._run()
-            if whole.cancelled_caught:
-                reads = f"{self.disk.reads} reads, {trio.current_time():g} s of virtual time"
-                self.breaches.append(("all_comes_to_rest", f"it did not come to an end: {reads}"))
-        except ProcessionError as error:
-            self.breaches.append(("the engine never fails", f"it ended with {type(error).__name__}: {error}"))
-        except ExceptionGroup as group:
-            found = "; ".join(f"{type(error).__name__}: {error}" for error in _leaves(group))
-            self.breaches.append(("the engine never fails", f"it ended with {found}"))
+        with trio.move_on_after(RUN_S_MAX) as whole:
+            self.disk.on_spinning = whole.cancel
+            result = await contained(self._run)
+            calm = result.error is None
+            if result.error is not None:
+                found = "; ".join(describe(error) for error in leaves(result.error))
+                self.breaches.append(("the_engine_never_fails", f"it ended with {found}"))
+        if whole.cancelled_caught:
+            spent = f"{self.disk.touches} reads and commits, {trio.current_time():g} s of virtual time"
+            self.breaches.append(("all_comes_to_rest", f"it did not come to an end: {spent}"))
         return Run(
             self.plan,
             self._past(),
@@ -121,7 +120,7 @@ class Machine:
             frozenset(self.left_alone),
         )
 
-    async def _run(self) -> bool:
+    async def _run(self) -> None:
         while self.lives < LIVES_MAX and trio.current_time() < self.plan.horizon_s and self._is_troubled():
             await self._life(self._disturbed)
         self._calm_down()
@@ -129,7 +128,6 @@ class Machine:
         before = self.disk.journal.contents()
         await self._life(self._again)
         self._compare(before, self.disk.journal.contents())
-        return True
 
     def _past(self) -> Past:
         journal = self.disk.journal
@@ -168,7 +166,7 @@ class Machine:
                 async with running(engine, {}) as runtime:
                     opened = True
                     await body(runtime, engine)
-        except (CommitFailed, CommitRejected) as error:
+        except (CommitFailed, CommitRejected, ReadError) as error:
             if opened or self.disk.calm:
                 raise
             self.trace.add("end", f"could not open: {error}")  # as its user's service manager would, start it again
@@ -288,16 +286,8 @@ def _mourned(journal: DiskJournal) -> Iterator[None]:
     try:
         yield
     except (Fenced, ExceptionGroup) as error:
-        if not journal.dead or any(not isinstance(leaf, Fenced) for leaf in _leaves(error)):
+        if not journal.dead or any(not isinstance(leaf, Fenced | ReadError) for leaf in leaves(error)):
             raise
-
-
-def _leaves(error: Exception) -> Iterator[BaseException]:
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 _HAIR_S = 0.00001

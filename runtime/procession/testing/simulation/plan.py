@@ -16,6 +16,7 @@ SOURCE = "simulated"
 Load = Sequence[Event | Outside] | Callable[[random.Random], Sequence[Event | Outside]]
 
 _COMMIT_FAULTS_MAX = 6
+_READ_FAULTS, _READ_MAX = 3, 120
 _TIME_FAULTS_MAX = 4
 _BATCH_MAX = 4
 _HORIZONS_S = (2.0, 60.0, 3_000.0)
@@ -57,6 +58,8 @@ class Plan:
     seed: int
     publishes: tuple[Publish, ...]
     at_commits: tuple[AtCommit, ...] = ()
+    at_reads: frozenset[int] = frozenset()
+    """Reads that fail, counted over all lives."""
     at_times: tuple[AtTime, ...] = ()
     constant: frozenset[Fault] = frozenset()
     """What holds until the trouble ends: how gateways, journal and bounds are."""
@@ -67,8 +70,8 @@ class Plan:
     @property
     def size(self) -> int:
         """How much there is to read in it."""
-        events = sum(1 + len(publish.events) for publish in self.publishes)
-        return events + len(self.at_commits) + len(self.at_times) + len(self.constant) + self.ends_by_crash
+        listed = len(self.at_commits) + len(self.at_reads) + len(self.at_times) + len(self.constant)
+        return sum(1 + len(publish.events) for publish in self.publishes) + listed + self.ends_by_crash
 
 
 def draw(seed: int, load: Load, faults: Collection[Fault]) -> Plan:
@@ -84,6 +87,7 @@ def draw(seed: int, load: Load, faults: Collection[Fault]) -> Plan:
         seed,
         tuple(_publishes(chance, events, again=Fault.DUPLICATES in wanted)),
         tuple(_at_commits(chance, wanted)),
+        frozenset(chance.randint(1, _READ_MAX) for _ in range(_READ_FAULTS if Fault.READS_FAIL in wanted else 0)),
         tuple(_at_times(chance, [fault for fault in AT_TIMES if fault in wanted], horizon_s)),
         frozenset(fault for fault in wanted if fault in constant),
         horizon_s,
@@ -142,7 +146,13 @@ def _at_times(chance: random.Random, kinds: list[Fault], horizon_s: float) -> li
 
 
 _SHARE = 0.5
-_SHARES = {Fault.COMMIT_REJECTED: 0.05, Fault.RESTART: 0.3, Fault.CLOCK_JUMPS: 0.25, Fault.OPERATOR: 0.25}
+_SHARES = {
+    Fault.COMMIT_REJECTED: 0.05,
+    Fault.RESTART: 0.3,
+    Fault.CLOCK_JUMPS: 0.25,
+    Fault.OPERATOR: 0.25,
+    Fault.READS_FAIL: 0.25,
+}
 """Of the seeds that have a kind of trouble: what runs things one by one, or takes flows out, hides other troubles."""
 
 

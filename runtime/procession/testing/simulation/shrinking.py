@@ -40,6 +40,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield attrs.evolve(plan, at_times=_without(plan.at_times, index))
     for index in range(len(plan.at_commits)):
         yield attrs.evolve(plan, at_commits=_without(plan.at_commits, index))
+    for number in sorted(plan.at_reads):
+        yield attrs.evolve(plan, at_reads=plan.at_reads - {number})
     for fault in sorted(plan.constant):
         yield attrs.evolve(plan, constant=plan.constant - {fault})
     if plan.ends_by_crash:
