@@ -58,12 +58,16 @@ async def test_senders_hear_of_it_when_another_owner_took_the_journal(autojump_c
             heard.append(error)
 
     journal = FaultyJournal(commit_s=1)
+
+    async def live(outside: trio.Nursery) -> None:
+        async with opened(journal) as runtime:
+            outside.start_soon(publish, runtime, "a")
+            await trio.sleep(0.5)
+            journal.reopened()
+            outside.start_soon(publish, runtime, "b")
+            await trio.sleep_forever()
+
     async with trio.open_nursery() as outside:
         with pytest.raises(Fenced):
-            async with opened(journal) as runtime:
-                outside.start_soon(publish, runtime, "a")
-                await trio.sleep(0.5)
-                journal.reopened()
-                outside.start_soon(publish, runtime, "b")
-                await trio.sleep_forever()
+            await live(outside)
     assert len(heard) == 2
