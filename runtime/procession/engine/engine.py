@@ -16,7 +16,6 @@ from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
-from procession.engine.gateway_host import GatewayHost
 from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
@@ -79,20 +78,6 @@ class Engine:
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
         )
-        settings.gateways.check_names(registry.gateways)
-        hosts = {
-            name: GatewayHost(
-                name,
-                gateway,
-                settings.gateways.of(name, type(gateway).__gateway__.policy.declared()),
-                type(gateway).__gateway__.policy.ordered,
-                answers,
-                clock,
-                self.counters,
-                self._random.random,
-            )
-            for name, gateway in registry.gateways.items()
-        }
         self.lasting = Lasting(
             journal,
             registry,
@@ -101,7 +86,7 @@ class Engine:
             ids,
             self.counters,
             answers,
-            Gateways(registry, hosts, answers, clock),
+            Gateways(registry, settings.gateways, answers, clock, self.counters, self._random.random),
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
             registry.fingerprints,
