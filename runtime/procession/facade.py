@@ -29,7 +29,7 @@ from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import build_registry
+from procession.primitives.registry import Registry, build_registry
 from procession.publishing import Outside, Position, encode_all
 from procession.settings import Settings
 from procession.telemetry import Meter, observe
@@ -242,29 +242,44 @@ async def open_runtime(
     for lift in registry.chains:
         refuse_impure_lift(lift)
     opening: Opening | None = None
+    if isinstance(journal, str | Path):
+        journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
+    try:
+        engine = Engine(journal, registry, settings, clock)
+    except BaseException:
+        await journal.close()
+        raise
+    async with running(engine, since or {}, opening) as runtime:
+        yield runtime
+
+
+async def _opened(
+    path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
+) -> tuple[Journal, Opening | None]:
+    """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    found: list[Opening] = []
 
     async def look(reader: JournalReader) -> None:
-        nonlocal opening
-        opening = await check(reader, registry, since or {})
+        found.append(await check(reader, registry, since))
 
-    if isinstance(journal, str | Path):
-        journal = await open_sqlite(
-            str(journal),
-            clock_us=clock.now_us,
-            synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
-            readers=settings.journal.readers,
-            unclean_period_s=settings.journal.unclean_period_s,
-            wal_pages_max=settings.journal.wal_pages_max,
-            check=look,
-        )
-    with _plain_errors():
-        try:
-            engine = Engine(journal, registry, settings, clock)
-        except BaseException:
-            await journal.close()
-            raise
+    journal = await open_sqlite(
+        path,
+        clock_us=clock.now_us,
+        synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
+        readers=settings.journal.readers,
+        unclean_period_s=settings.journal.unclean_period_s,
+        wal_pages_max=settings.journal.wal_pages_max,
+        check=look,
+    )
+    return journal, found[-1] if found else None
+
+
+@contextlib.asynccontextmanager
+async def running(engine: Engine, since: Mapping[str, Since], opening: Opening | None = None) -> AsyncIterator[Runtime]:
+    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
+    with plain_errors():
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}), opening)
+            await nursery.start(engine.run, dict(since), opening)
             try:
                 yield Runtime(engine)
             finally:
@@ -272,7 +287,7 @@ async def open_runtime(
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """One error, whether it comes from the caller's block or from the engine, comes out as it is, in no group."""
     try:
         yield

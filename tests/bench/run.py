@@ -19,7 +19,20 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import disk, floor, guard, in_flight, isolation, memory, recovery, replay, saga, scenarios, startup
+from tests.bench import (
+    disk,
+    exploring,
+    floor,
+    guard,
+    in_flight,
+    isolation,
+    memory,
+    recovery,
+    replay,
+    saga,
+    scenarios,
+    startup,
+)
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -231,6 +244,21 @@ def run_scenarios(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_explore(rounds: int, flows: int | None) -> str:
+    """Turns that `explore` runs, keeping account of all it has seen."""
+    items = 9 if flows is None else 4
+    found = _rounds("explore", rounds, lambda _: exploring.measure(items))
+    return table(
+        f"explore: a batch of {items} items and a user in {items - 2} systems, medians of {rounds} rounds",
+        [
+            ("turns/s, batch", found["batch_turns_per_s"], f"goal: 50,000 or more; {found['batch_turns']:,.0f} turns"),
+            ("turns/s, user", found["user_turns_per_s"], f"goal: 50,000 or more; {found['user_turns']:,.0f} turns"),
+            ("bare turns/s", found["bare_turns_per_s"], "the floor: the engine's turns in a loop"),
+            ("ratio to the floor, batch", found["batch_turns_per_s"] / found["bare_turns_per_s"], ""),
+        ],
+    )
+
+
 def run_guard(rounds: int, flows: int | None) -> str:
     """The order saga with the guard armed, beside the same with no guard."""
     flows = flows or 5000
@@ -259,6 +287,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "isolation": run_isolation,
     "invariants": run_invariants,
     "scenarios": run_scenarios,
+    "explore": run_explore,
     "guard": run_guard,
 }
 

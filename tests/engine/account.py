@@ -157,6 +157,8 @@ class Account(ProcessManager, name="account", key=key_of):
             yield cancel(Froze)
         if credited.cents == -2:
             yield after(timedelta(days=5), Froze(credited.account, "later"))
+        if credited.cents == -3:
+            yield after(timedelta(hours=1), PaidV1(credited.account, 30))
 
     @on
     def freeze(self, froze: Froze) -> None: ...

@@ -25,6 +25,7 @@ from tests.engine.account import (
     Froze,
     FrozeV1,
     Ledger,
+    OldAccount,
     PaidV1,
     PaidV2,
     Pay,
@@ -127,6 +128,14 @@ async def test_a_deadline_that_was_armed_under_an_older_name_is_replaced_by_the_
         assert await seen_by(runtime, clerk, "a") == ("-2 EUR", "1 EUR", "frozen later")
 
 
+async def test_a_flow_may_arm_a_deadline_of_an_old_type(autojump_clock: Clock) -> None:
+    clerk = Clerk()
+    async with today(MemoryJournal(), clerk, since={}) as runtime:
+        await runtime.publish([Thawed("c"), Credited("c", -3, "EUR")])
+        await trio.sleep(timedelta(hours=2).total_seconds())
+        assert (await seen_by(runtime, clerk, "c"))[-1] == "30 EUR"
+
+
 async def test_a_process_that_is_new_takes_up_history_lifted(autojump_clock: Clock) -> None:
     clerk = Clerk()
     since: dict[str, Since] = {"account": "now", "ledger": 0}
@@ -134,6 +143,19 @@ async def test_a_process_that_is_new_takes_up_history_lifted(autojump_clock: Clo
         await runtime.drain()
         await seen_by(runtime, clerk, "a")
         assert [report.seen for report in clerk.reports] == [("1 EUR", "2 EUR"), ("1 EUR", "2 EUR")]
+
+
+class Newcomer(ProcessManager, name="newcomer", key="key"):
+    @on(missing="start")
+    def paid(self, paid: PaidV2) -> None: ...
+
+
+async def test_history_of_a_version_that_is_not_lifted_does_not_concern_the_newer(autojump_clock: Clock) -> None:
+    since: dict[str, Since] = {"newcomer": 0}
+    async with today(await history(1), processes=[OldAccount, Newcomer], lifts=(), since=since) as runtime:
+        await runtime.drain()
+        assert await runtime.flows("newcomer") == []
+        assert await runtime.journal.unhandled("newcomer", None, 0, 9) == []
 
 
 async def test_a_new_stored_name_must_say_since_when(autojump_clock: Clock) -> None:

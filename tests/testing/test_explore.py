@@ -31,7 +31,7 @@ from procession import (
     starts,
 )
 from procession.errors import DefinitionError, WiringError
-from procession.testing.explore import explore
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.steps import short
 
@@ -358,6 +358,58 @@ class ByTheCalendar(ProcessManager, name="job.by_the_calendar", key="job"):
     def later(self, later: Later) -> None: ...
 
 
+class Calendar(ByTheCalendar, name="job.calendar", key="job"):
+    @starts
+    def begin(self, begun: Begun, envelope: Envelope) -> Effects:
+        yield at(envelope.recorded_at + 2 * DAY, Later(begun.job))
+        yield at(envelope.recorded_at + DAY, Late(begun.job))
+
+
+def test_times_that_are_computed_from_the_time_of_admission_keep_their_order() -> None:
+    assert [fault.subject for fault in explore(Calendar).findings] == ["later"]
+
+
+class Reckoned(ByTheCalendar, name="job.reckoned", key="job"):
+    @starts
+    def begin(self, begun: Begun, envelope: Envelope) -> Effects:
+        yield at(datetime(2002, 1, 1, tzinfo=UTC), Later(begun.job))
+        yield at(datetime(2001, 1, 1, tzinfo=UTC), Late(begun.job))
+
+
+def test_of_dates_that_a_handler_may_have_reckoned_from_the_time_of_admission_nothing_is_known() -> None:
+    explore(Reckoned).assert_clean()
+
+
+class Dated(TwoDeadlines, name="job.dated", key="job"):
+    @starts
+    def begin(self, begun: Begun) -> Effects:
+        yield at(datetime(2002, 1, 1, tzinfo=UTC), Later(begun.job))
+        yield at(datetime(2001, 1, 1, tzinfo=UTC), Late(begun.job))
+
+
+def test_dates_keep_their_order() -> None:
+    assert [fault.subject for fault in explore(Dated, gateways=[Workers]).findings] == ["never"]
+
+
+def test_two_standings_that_differ_in_their_deadlines_only_are_two() -> None:
+    class Arming(ProcessManager, name="job.arming", key="job"):
+        @starts
+        def begin(self, begun: Begun) -> Effects:
+            yield Work(begun.job)
+
+        @on
+        def worked(self, done: Done) -> Effects:
+            if done.well:
+                yield after(DAY, Late(done.job))
+
+        @ends
+        def late(self, late: Late) -> None: ...
+
+    report = explore(Arming, gateways=[Workers])
+    assert found(report) == [("stuck", "Begun ; Done")]
+    assert report.ends == 1
+
+
 def test_envelopes_are_made_and_it_is_said_that_time_stands_still_in_them() -> None:
     report = explore(ByTheCalendar, gateways=[Workers])
     report.assert_clean()
@@ -407,6 +459,27 @@ class Waiting(Impatient, name="job.waiting", key="job"):
     def call(self, called: Called) -> None: ...
 
 
+class Counting(ProcessManager, name="job.counting", key="job"):
+    calls: int = 0
+
+    @folds
+    def was_called(self, called: Called) -> Counting:
+        return self.evolve(calls=self.calls + 1)
+
+    @starts
+    def begin(self, begun: Begun) -> None: ...
+
+    @on
+    def call(self, called: Called) -> Effects:
+        if self.calls == 3:
+            yield end()
+
+
+def test_a_duplicate_is_no_hope_but_a_kind_that_comes_again_is() -> None:
+    assert found(explore(Counting)) == [("stuck", "Begun ; Called")]
+    explore(Counting, repeated=[Called]).assert_clean()
+
+
 def test_events_that_wait_for_the_start_are_explored() -> None:
     lost, waited = explore(Impatient), explore(Waiting)
     assert (lost.states, lost.ends) == (3, 1)
@@ -429,6 +502,36 @@ class Twice(ProcessManager, name="job.twice", key="job"):
 
     @ends
     def pay(self, paid: Paid) -> None: ...
+
+
+class Detour(ProcessManager, name="job.detour", key="job"):
+    """Three steps are one too many. The quick way to the second one takes both calls, the long way one."""
+
+    steps: int = 0
+
+    @folds
+    def took_a_step(self, event: Called | Later) -> Detour:
+        return self.evolve(steps=self.steps + 1)
+
+    @starts
+    def begin(self, begun: Begun) -> Effects:
+        yield after(DAY, Late(begun.job))
+
+    @on
+    def wait(self, late: Late) -> Effects:
+        yield after(DAY, Later(late.job))
+
+    @on
+    def step(self, event: Called | Later) -> Effects:
+        yield cancel(Late)
+        yield cancel(Later)
+        if self.steps == 3:
+            raise ValueError(self.steps)
+
+
+def test_a_longer_way_to_a_standing_that_leaves_more_to_come_is_followed_too() -> None:
+    report = explore(Detour)
+    assert ("fails", "Begun ; Late ; Later ; Called ; Called") in found(report)
 
 
 @invariant(Twice)
@@ -463,14 +566,16 @@ class Naming(ProcessManager, name="job.naming", key="job"):
     @starts
     def begin(self, begun: Begun) -> None: ...
 
-    @ends
-    def finish(self, event: Called | Paid) -> Effects:
+    @on
+    def call(self, event: Called | Paid) -> Effects:
         if isinstance(event, Paid):
-            yield Tell(event.job)
+            yield end("paid")
 
 
 def test_an_event_that_a_handler_names_and_does_not_bring_about_comes_from_outside() -> None:
-    explore(Naming, gateways=[Workers]).assert_clean()
+    report = explore(Naming)
+    report.assert_clean()
+    assert report.ends == 2
 
 
 class Forgetful(ProcessManager, name="job.forgetful", key="job"):
@@ -489,6 +594,37 @@ class Forgetful(ProcessManager, name="job.forgetful", key="job"):
 def test_a_deadline_that_is_never_armed_makes_its_handler_unreachable() -> None:
     (fault,) = explore(Forgetful, gateways=[Workers]).findings
     assert (fault.kind, fault.subject, fault.way) == ("unreachable", "too_late", ())
+
+
+class Numbered(Event, name="job.numbered"):
+    number: int
+
+
+class Shared(Event, name="job.shared"):
+    numbers: tuple[int, ...]
+
+
+class Elsewhere(Event, name="job.elsewhere"):
+    numbers: tuple[str, ...]
+
+
+class ByNumber(ProcessManager, name="job.by_number", key="number"):
+    @starts
+    def begin(self, numbered: Numbered) -> None: ...
+
+    @on(key=lambda shared: shared.numbers)
+    def share(self, shared: Shared) -> Effects:
+        yield end("shared")
+
+    @on(key=lambda elsewhere: elsewhere.numbers)
+    def never(self, elsewhere: Elsewhere) -> None: ...
+
+
+def test_examples_name_the_flow_and_what_can_not_is_told() -> None:
+    report = explore(ByNumber)
+    assert found(report) == [("unreachable", "nothing has happened")]
+    assert "Elsewhere: it never comes, no example of it names flow 1" in report.unexplored
+    explore(ByNumber, outside=[Shared, Elsewhere(("1",))]).assert_clean()
 
 
 # Turns that fail, and policies.
@@ -603,6 +739,10 @@ def test_a_bound_that_is_met_is_loud_and_no_proof(bound: dict[str, int], found: 
     assert "of at least" in report.line
     with pytest.raises(AssertionError, match="only a part"):
         report.assert_clean()
+
+
+def test_what_was_not_reached_within_a_bound_is_not_said_to_be_unreachable() -> None:
+    assert explore(TwoDeadlines, gateways=[Workers], depth_max=1).findings == ()
 
 
 def test_progress_is_told() -> None:

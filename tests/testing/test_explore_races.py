@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from procession import ProcessManager
-from procession.testing.explore import explore
+from procession import History, Invariant, ProcessManager, invariant
+from procession.testing.exploring.explorer import explore
 from procession.testing.exploring.report import Exploration
 from procession.testing.exploring.steps import short
 from tests.testing.planted import races_membership as membership
@@ -18,9 +18,9 @@ MEMBERSHIP = (membership.GATEWAYS, membership.never_charges_who_has_left)
 SURROUNDINGS = {order: ORDER, trip: TRIP, membership: MEMBERSHIP}
 
 
-def explored(process: type[ProcessManager]) -> Exploration:
+def explored(process: type[ProcessManager], *more: Invariant) -> Exploration:
     gateways, rule = next(found for module, found in SURROUNDINGS.items() if module.__name__ == process.__module__)
-    return explore(process, gateways=gateways, invariants=[rule])
+    return explore(process, gateways=gateways, invariants=[rule, *more])
 
 
 @pytest.mark.parametrize("process", [order.Order, trip.Trip, membership.Membership])
@@ -71,6 +71,35 @@ def test_a_planted_race_is_found_first_with_its_shortest_trace(
 ) -> None:
     first = explored(process).findings[0]
     assert (first.kind, short(first.way)) == (kind, trace)
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        order.Order,
+        order.PaidAfterCancelled,
+        order.StuckAfterDecline,
+        order.TimerAfterEnd,
+        trip.Trip,
+        trip.ConfirmedAfterFailed,
+        trip.StuckAfterDecline,
+        trip.TimerAfterEnd,
+    ],
+)
+def test_taking_two_ways_to_one_standing_as_one_hides_nothing(process: type[ProcessManager]) -> None:
+    @invariant(process)
+    def tells_all_ways_apart(history: History) -> bool:
+        return bool(history.turns)
+
+    merged = explored(process)
+    apart = explored(process, tells_all_ways_apart)
+    assert apart.states > merged.states
+    assert shortest(apart) == shortest(merged)
+
+
+def shortest(report: Exploration) -> dict[str, int]:
+    """The length of the shortest way to each kind of finding."""
+    return {fault.kind: len(fault.way) for fault in reversed(report.findings)}
 
 
 def test_a_race_fails_a_test_with_its_steps() -> None:

@@ -98,6 +98,18 @@ class Weighed(Event, name="cake.weighed"):
     share: float = attrs.field(default=0.5)
 
 
+@attrs.frozen
+class Layer:
+    below: Layer | None
+    _filling: str
+
+
+class Stacked(Event, name="cake.stacked"):
+    layers: tuple[Layer, ...]
+    seen: int = attrs.field(init=False, default=0)
+    by: str = attrs.field(kw_only=True)
+
+
 class Picky(Event, name="cake.picky"):
     size: int = attrs.field(validator=attrs.validators.ge(10))
 
@@ -203,6 +215,11 @@ def test_an_example_is_the_same_in_every_run_and_its_elements_differ() -> None:
     assert examples.of(Weighed)[0] == Weighed(Weight(1), (("part-1", 1), ("part-2", 2)), 0.5)
     assert examples.of(Weighed)[1] == Weighed(Weight(1), ())
     assert "Weighed.share: only 0.5" in examples.unexplored
+
+
+def test_a_class_that_names_itself_and_fields_of_every_manner_are_made() -> None:
+    two = (Layer(None, "_filling-1"), Layer(None, "_filling-2"))
+    assert Examples().of(Stacked) == (Stacked(two, by="by-1"), Stacked((), by="by-1"))
 
 
 def test_of_many_combinations_each_value_is_tried_once_and_the_rest_is_told() -> None:

@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "why": "procession.daemon.verb_why",
     "why-not": "procession.daemon.verb_why",
     "map": "procession.daemon.verb_map",
+    "explore": "procession.daemon.verb_explore",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -98,6 +99,7 @@ def _parser() -> Parser:
     _add_acts(verb)
     _add_foreseeing(verb)
     _add_checks(verb)
+    _add_exploring(verb)
     return parser
 
 
@@ -213,6 +215,32 @@ def _add_checks(verb: Callable[[str, str], Parser]) -> None:
     check.add_argument(
         "--limit", type=int, default=0, metavar="N", help="with --shadow: N flows of each process; default: all"
     )
+
+
+def _add_exploring(verb: Callable[[str, str], Parser]) -> None:
+    explore = verb(
+        "explore",
+        "Try every order of answers, deadlines, duplicates and late arrivals on the configured flows, with nothing"
+        " running. Exit code 1 where something is found, or where a bound leaves a part unseen.",
+    )
+    explore.add_argument(
+        "processes", nargs="*", metavar="PROCESS", help="by stored name or class, or MODULE:CLASS; default: all"
+    )
+    explore.add_argument(
+        "--given-up", action=argparse.BooleanOptionalAction, default=True, help="let commands be given up; default: yes"
+    )
+    explore.add_argument(
+        "--deadlines-at-end", action="store_true", help="a deadline that is armed when its flow ends is a finding"
+    )
+    for option, default, what in (
+        ("--arrivals-max", 2, "events of each kind from outside, those after the first as duplicates"),
+        ("--states-max", 100_000, "different standings of one flow"),
+        ("--turns-max", 2_000_000, "turns"),
+        ("--depth-max", 1_000, "things that happen to a flow, one after another"),
+    ):
+        explore.add_argument(
+            option, type=_count, default=default, metavar="N", help=f"at most so many {what}; default: {default}"
+        )
 
 
 def _since(verb: Parser) -> None:

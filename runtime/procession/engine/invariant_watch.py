@@ -171,7 +171,8 @@ class InvariantWatch:
         """What happened since a history was judged; its version is then the latest."""
         if known.lost:
             return ()
-        if turns and _follow(known.version, turns) and turns[-1].version <= self._limits.turns_per_flow_max:
+        # What is held of a flow is all that became durable since its first; between them only acts can stand.
+        if turns and turns[0].version == known.version + 1 and turns[-1].version <= self._limits.turns_per_flow_max:
             known.version = turns[-1].version
             return turns
         try:
@@ -193,11 +194,6 @@ class InvariantWatch:
         while self._turns > self._limits.turns_cached_max or len(self._known) > self._limits.turns_cached_max:
             _, oldest = self._known.popitem(last=False)
             self._turns -= len(oldest.turns)
-
-
-def _follow(version: int, turns: Sequence[DurableTurn]) -> bool:
-    """Whether these turns follow a version without a gap; an act leaves one."""
-    return turns[0].version == version + 1 and turns[-1].version == version + len(turns)
 
 
 @attrs.frozen

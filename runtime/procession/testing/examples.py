@@ -37,11 +37,18 @@ class Examples:
     variants_max: int = VARIANTS_MAX
     """Of one event class; what is left out beyond it is told."""
     _left_out: dict[str, str] = attrs.field(factory=dict)
+    _left_out_of: dict[tuple[str, str], set[str]] = attrs.field(factory=dict)
+    """For each field's name and what was tried of it, the classes."""
+    _making: list[type] = attrs.field(factory=list)
 
     @property
     def unexplored(self) -> tuple[str, ...]:
         """What was tried with some values only, a sentence each."""
-        return tuple(f"{subject}: {said}" for subject, said in sorted(self._left_out.items()))
+        fields = [
+            f"{', '.join(f'{name}.{field}' for name in sorted(names))}: {said}"
+            for (field, said), names in self._left_out_of.items()
+        ]
+        return tuple(sorted([*fields, *(f"{subject}: {said}" for subject, said in self._left_out.items())]))
 
     def of(self, cls: type[EventT], known: Mapping[str, object] = _NOTHING) -> tuple[EventT, ...]:
         """Examples of an event class, never none.
@@ -53,15 +60,17 @@ class Examples:
         Raises:
             WiringError: the class refuses whatever is made up for it.
         """
+        names = _made_with(cls)
         choices = [
             (known[name],) if name in known and fits(known[name], annotation) else self._field(cls, name, annotation)
             for name, annotation in resolved_fields(cls).items()
+            if name in names
         ]
         found: dict[EventT, None] = {}
         refused = ""
         for values in self._combined(cls.__name__, choices):
             try:
-                found[cls(*values)] = None
+                found[cls(**dict(zip(names.values(), values, strict=True)))] = None
             except (TypeError, ValueError) as error:  # a validator of the user's class
                 refused = f"{type(error).__name__}: {error}"
         if not found:
@@ -79,7 +88,8 @@ class Examples:
         if default is not attrs.NOTHING and not isinstance(default, _FACTORY):
             choices = tuple(dict.fromkeys((default, *choices))) if len(choices) > 1 else (default,)
         if not _whole(annotation):
-            self._left_out[f"{cls.__name__}.{name}"] = f"only {' and '.join(map(repr, choices))}"
+            said = f"only {' and '.join(map(repr, choices))}"
+            self._left_out_of.setdefault((name, said), set()).add(cls.__name__)
         return choices
 
     def _combined(self, subject: str, choices: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
@@ -107,16 +117,15 @@ class Examples:
     def _collections(self, name: str, origin: Any, members: tuple[Any, ...], index: int) -> Sequence[object]:  # noqa: ANN401
         if origin is frozenset or members[-1:] == (Ellipsis,):
             element = name.removesuffix("s") or name
-            two = (self._nth(element, members[0], 1), self._nth(element, members[0], 2))
-            return (origin(two), origin())
+            two = [one for number in (1, 2) for one in self._nth(element, members[0], number)]
+            return (origin(two), origin()) if two else (origin(),)
         return tuple(self._combined(name, [self._choices(name, member, index) for member in members]))
 
     def _values(self, name: str, annotation: Any, index: int) -> Sequence[object]:  # noqa: ANN401 - a type form
         if annotation is bool:
             return (False, True)
         if isinstance(annotation, type) and attrs.has(annotation):
-            inner = [self._choices(part, kind, index) for part, kind in resolved_fields(annotation).items()]
-            return tuple(annotation(*values) for values in self._combined(annotation.__name__, inner))
+            return self._inner(annotation, index)
         if annotation not in _SCALARS:
             raise WiringError(
                 f"nothing can be made up for the field {name} of type {annotation}",
@@ -124,9 +133,25 @@ class Examples:
             )
         return (_SCALARS[annotation](name, index),)
 
-    def _nth(self, name: str, annotation: object, index: int) -> object:
+    def _inner(self, cls: type, index: int) -> Sequence[object]:
+        """Examples of a class that stands in a field; none of one that is being made: a class may name itself."""
+        if cls in self._making:
+            return ()
+        self._making.append(cls)
+        names = _made_with(cls)
+        fields = [self._choices(name, kind, index) for name, kind in resolved_fields(cls).items() if name in names]
+        self._making.pop()
+        combined = self._combined(cls.__name__, fields)
+        return tuple(cls(**dict(zip(names.values(), values, strict=True))) for values in combined)
+
+    def _nth(self, name: str, annotation: object, index: int) -> Sequence[object]:
         choices = self._choices(name, annotation, index)
-        return choices[(index - 1) % len(choices)]
+        return choices and (choices[(index - 1) % len(choices)],)
+
+
+def _made_with(cls: type) -> dict[str, str]:
+    """The fields that a class is made with, and the names of the arguments."""
+    return {field.name: field.alias for field in attrs.fields(cls) if field.init}
 
 
 def fits(value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type form
@@ -156,8 +181,6 @@ def _whole(annotation: Any) -> bool:  # noqa: ANN401 - a type form
         return all(map(_whole, members))
     if annotation in (bool, None, types.NoneType) or origin is typing.Literal:
         return True
-    if isinstance(annotation, type) and attrs.has(annotation):
-        return all(map(_whole, resolved_fields(annotation).values()))
     return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
 
 

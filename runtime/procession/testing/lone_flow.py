@@ -19,7 +19,7 @@ from procession.errors import InvalidPayload
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition
-from procession.primitives.effects import After, At, Effect, Record
+from procession.primitives.effects import After, At, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.history import Turned
@@ -167,20 +167,21 @@ class LoneFlow:
         """What a turn recorded; what the engine could not write is found here, not in production."""
         facts: list[Event] = []
         for effect in turn.effects:
-            self._check(effect)
-            if isinstance(effect, Record):
+            if isinstance(effect, Command):
+                self._check(effect)
+            elif isinstance(effect, Record):
+                self._check(effect.event)
                 facts.append(effect.event)
-            elif isinstance(effect, After | At) and self.definition.reaction(self.lifted(effect.event)) is None:
-                found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
-                raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
+            elif isinstance(effect, After | At):
+                self._check(effect.event)
+                if self.definition.reaction(self.lifted(effect.event)) is None:
+                    found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
+                    raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
         return facts
 
-    def _check(self, thing: Event | Effect) -> None:
-        message = thing.event if isinstance(thing, After | At | Record) else thing
+    def _check(self, message: Event | Command) -> None:
         if isinstance(message, CommandGivenUp):
             message = message.command
-        if not isinstance(message, Event | Command):
-            return
         self.codec.register(type(message))
         try:
             self.codec.encode(message)

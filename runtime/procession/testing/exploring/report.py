@@ -64,7 +64,7 @@ class Exploration:
         lines = [self.line]
         lines += [f"{number}. {fault}" for number, fault in enumerate(self.findings, 1)]
         if not self.findings:
-            lines.append("no findings")
+            lines.append("no findings" if self.complete else "no findings in that part")
         lines += [f"note: {note}" for note in self.notes]
         if self.unexplored:
             lines += ["not every value was tried:", *(f"  {said}" for said in self.unexplored)]

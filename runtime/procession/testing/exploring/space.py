@@ -20,7 +20,6 @@ from procession.primitives.event import CancelRequested, Event
 from procession.primitives.handlers import Trigger, trigger_of
 from procession.primitives.history import Turned
 from procession.primitives.process import ProcessManager
-from procession.primitives.stored import stored_of
 from procession.testing.exploring.deadlines import Deadlines
 from procession.testing.exploring.judge import Judge
 from procession.testing.exploring.lens import Lens, View
@@ -69,8 +68,10 @@ class Tally:
     """The bound that ended the search; empty where it saw everything."""
     handled: set[tuple[Trigger, bool]] = attrs.field(factory=set)
     """What turns have handled, and whether the flow started with it."""
-    brought_about: set[str] = attrs.field(factory=set)
-    """Stored names of events that the flow recorded or armed, and of those that it disarmed."""
+    brought_about: set[type[Event]] = attrs.field(factory=set)
+    """Events that the flow recorded or armed."""
+    disarmed: set[str] = attrs.field(factory=set)
+    """Names of deadlines that the flow disarmed, armed or not."""
 
 
 class Space:
@@ -215,13 +216,13 @@ class Space:
                 if isinstance(effect, Command):
                     move.sent.append(self._number(effect))
                 elif isinstance(effect, Record):
-                    self.tally.brought_about.add(stored_of(type(effect.event)).name)
+                    self.tally.brought_about.add(type(effect.event))
                 elif isinstance(effect, After | At):
                     move.arm(effect, saw_time=self._sees_time(turned.event))
-                    self.tally.brought_about.add(stored_of(type(effect.event)).name)
+                    self.tally.brought_about.add(type(effect.event))
                 elif isinstance(effect, Cancel):
                     move.deadlines = move.deadlines.disarmed(effect.name)
-                    self.tally.brought_about.add(effect.name)
+                    self.tally.disarmed.add(effect.name)
             if self._lens.invariants:
                 self._hold(move, turned, starting=starting)
             if turned.outcome is not None:

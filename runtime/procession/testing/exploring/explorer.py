@@ -100,15 +100,20 @@ def explore(
     while True:
         judge = Judge(definition, answers, deadlines_at_end=deadlines_at_end)
         space = Space(lone, arriving.key, answers, arriving.kinds(), lens, judge, bounds, progress or _silent)
-        try:
-            space.search()
-        except LooksElsewhere:
-            continue
-        if not arriving.widen(space.tally):
+        if _searched(space) and not arriving.widen(space.tally):
             break
     if not space.tally.stopped:
         judge.unreachable(space.tally.handled, given_up=given_up)
     return _report(definition, arriving, answers, judge, space.tally, lens, bounds)
+
+
+def _searched(space: Space) -> bool:
+    """Search; False where an invariant asked something new, and the search begins anew."""
+    try:
+        space.search()
+    except LooksElsewhere:
+        return False
+    return True
 
 
 class _Arriving:
@@ -160,7 +165,8 @@ class _Arriving:
         new = [
             event
             for event in _by_name(self._own - self._answers)
-            if event not in handled and event not in self._kinds and stored_of(event).name not in tally.brought_about
+            if event not in handled and event not in self._kinds
+            if event not in tally.brought_about and stored_of(event).name not in tally.disarmed
         ]
         for event in new:
             self._add(event)
@@ -255,6 +261,8 @@ def _report(
         f"{name}: it never comes, no example of it names flow {arriving.key}" for name in arriving.without_key
     ]
     unexplored.append(f"events from outside: each kind at most {bounds.arrivals_max} times (arrivals_max)")
+    if any(isinstance(trigger, tuple) for trigger in definition.reactions):
+        unexplored.append("CommandGivenUp.attempts: only 1")
     if any(handler.wants_envelope for handler in definition.cls.__handlers__):
         unexplored.append("envelopes: one time of admission, and one id for equal events")
     notes = [
