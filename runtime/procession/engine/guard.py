@@ -94,6 +94,8 @@ class Guard:
         Raises:
             ImpureTurn: in mode `raise`, unless the import system or zoneinfo does it.
         """
+        if self.handler is None:
+            return  # no code of the user has run yet
         frames = list(_frames_of_turn(frame))
         names = {_top_name(inner) for inner in frames}
         if names & BYSTANDERS or _collects(frames) or self._is_allowed(frames):
