@@ -104,7 +104,7 @@ async def test_a_second_process_that_keeps_ending_is_given_up_and_the_runtime_go
         await runtime.publish(Counted("a", TOMORROW_S))
         await until(runtime, "unshadowed", 1)
         await runtime.publish([Counted(str(number), TOMORROW_S) for number in range(10)])
-        await until(runtime, "unshadowed", 10)
+        await until(runtime, "unshadowed", 11)
         assert len(await runtime.flows(Ending)) == 11
     assert any("no turn is replayed any more" in message for message in caplog.messages)
 
