@@ -150,7 +150,7 @@ class Shadow:
                 self._codec,
                 flow.state,
                 event,
-                delivery.event.payload,
+                self._codec.encode(event).decode(),  # what is stored may be older, and lifted
                 flow.life,
                 envelope_of(delivery.event),
                 self._effects_max,
