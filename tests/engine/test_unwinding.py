@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from procession import Attempt, Runtime
-from procession.errors import Fenced, OutcomeUnknown, PublishRefused, RuntimeClosed
+from procession.errors import CommitFailed, Fenced, OutcomeUnknown, PublishRefused, RuntimeClosed
 from procession.journal.rows import LookUp
 from tests.engine.faulty_journal import FaultyJournal
 from tests.engine.tally import Asked, Counted, Desk, Done, Opened, Work, opened, story
@@ -71,3 +71,32 @@ async def test_senders_hear_of_it_when_another_owner_took_the_journal(autojump_c
         with pytest.raises(Fenced):
             await live(outside)
     assert len(heard) == 2
+
+
+async def test_a_journal_whose_commit_failed_is_reopened_although_the_life_failed_by_something_else_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = UnreadableJournal()
+    async with opened(journal) as runtime, trio.open_nursery() as senders:
+        await runtime.publish(Opened("a"))
+        journal.commit_s = 3
+        journal.count_anew({1: "written"})
+        senders.start_soon(runtime.publish, Counted("a", 1))
+        await trio.sleep(0.1)
+        journal.unreadable = True
+        with pytest.raises(PublishRefused):
+            await runtime.publish(Opened("b"))
+        journal.commit_s = 0
+        await runtime.drain()
+        assert journal.reopens == 1
+        assert await story(runtime, "a") == ["opened", "counted 1"]
+
+
+async def test_what_can_not_be_opened_because_a_commit_failed_does_not_count_as_ended_in_order() -> None:
+    journal = FaultyJournal({1: "fail"})
+    with pytest.raises(CommitFailed):
+        async with opened(journal):
+            pass
+    owner = await journal.reopened().owner()
+    assert owner is not None
+    assert owner.unclean_starts == 1

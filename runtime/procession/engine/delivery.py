@@ -12,7 +12,7 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost
+from procession.engine.gateway_host import GatewayHost, hosts_of
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
@@ -55,21 +55,8 @@ class Gateways:
         counters: Counters,
         spread: Callable[[], float],
     ) -> None:
-        settings.check_names(registry.gateways)
         self._registry = registry
-        self._hosts = {
-            name: GatewayHost(
-                name,
-                gateway,
-                settings.of(name, type(gateway).__gateway__.policy.declared()),
-                type(gateway).__gateway__.policy.ordered,
-                answers,
-                clock,
-                counters,
-                spread,
-            )
-            for name, gateway in registry.gateways.items()
-        }
+        self._hosts = hosts_of(registry.gateways, settings, answers, clock, counters, spread=spread)
         self._answers = answers
         self._clock = clock
         self.actors = {name: Supervised(f"gateways/{name}") for name in self._hosts}

@@ -98,6 +98,8 @@ class Engine:
         self._careful = ""
         """Why things run alone at the next start; empty where they do not."""
         self._rejections = 0
+        self._broken: CommitFailed | None = None
+        """The commit after which the journal must be reopened before anything is read."""
 
     async def run(
         self,
@@ -142,10 +144,13 @@ class Engine:
                         )
                         attempts.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
+        except CommitFailed as error:
+            self._broken = error  # of the commit that opens: what is written now would stand on what nobody knows
+            raise
         finally:
             self._end()
             with trio.CancelScope(shield=True):
-                clean = self._actor.state in ("starting", "ended") and not self.held
+                clean = self._actor.state in ("starting", "ended") and self._broken is None
                 await (self._journal.close_clean() if clean else self._journal.close())
 
     async def close(self) -> None:
@@ -236,21 +241,24 @@ class Engine:
 
     async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
-        await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
-        self.lasting.gateways.reset()
+        if self._broken is not None:  # that life failed by something else as well, and it was told first
+            if not await self._hold(self._broken):
+                return
+        else:
+            await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
+            self.lasting.gateways.reset()
         while True:
-            failure: CommitFailed | None = None
             rejection: CommitRejected | None = None
             try:
                 await self._live(task_status)
             except* CommitFailed as group:
-                failure = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self._broken = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self.counters.commits_failed += 1
             except* CommitRejected as group:
                 rejection = next(error for error in leaves(group) if isinstance(error, CommitRejected))
-            if failure is not None:
-                self._drop(failure)
-                self.counters.commits_failed += 1
-                if not await self._hold(failure):
+            if self._broken is not None:
+                self._drop(self._broken)
+                if not await self._hold(self._broken):
                     return
             elif rejection is not None:
                 self._rejected(rejection)
@@ -291,7 +299,7 @@ class Engine:
                 return False
         await self._unsettled.resolve(failure)
         self.lasting.gateways.reset()
-        self.held = ""
+        self.held, self._broken = "", None
         logger.warning("the journal is well again")
         return True
 

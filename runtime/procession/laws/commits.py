@@ -102,6 +102,7 @@ def commands_join_their_step(seen: _Seen) -> Iterator[str]:
 def timers_move_with_their_step(seen: _Seen) -> Iterator[str]:
     """Set, cancelled, fired and ended timers change in the commit of the step, of the event, of the end."""
     known, commit = seen.known, seen.commit
+    before = set(known.set_by)
     expected = _as_steps_say(known, commit)
     for event in commit.events:
         name = None if event.caused_by is None else known.set_by.get(event.caused_by)
@@ -109,7 +110,7 @@ def timers_move_with_their_step(seen: _Seen) -> Iterator[str]:
             continue
         if expected.get(name) == event.caused_by:
             del expected[name]
-        elif known.armed.get(name) != event.caused_by:
+        elif known.armed.get(name) != event.caused_by and event.caused_by in before:
             yield f"the timer {name[1]} of flow {name[0]} fires at event {event.position} and is not armed"
     ended = {flow.id for flow in commit.flows.values() if flow.outcome is not None}
     expected = {name: timer for name, timer in expected.items() if name[0] not in ended}

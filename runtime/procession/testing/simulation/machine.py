@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 
 import attrs
 import trio
@@ -64,6 +65,8 @@ class Run:
     plan: Plan
     past: Past
     commits: tuple[Commit, ...]
+    left: tuple[Contents, ...]
+    """What each process left behind that died or ended before the calm."""
     trace: Trace
     breaches: tuple[Breach, ...]
     """What was seen while it ran; the laws are not judged yet."""
@@ -73,6 +76,11 @@ class Run:
     now_us: int
     left_alone: frozenset[int]
     """Flows that an operator took an event out of: nobody promises that they go on."""
+
+    def digest(self) -> str:
+        """A short text that differs where any row, any attempt or anything in the trace differs."""
+        told = f"{self.past.contents}\n{self.past.begun}\n{self.past.acknowledged}\n{self.trace.digest()}"
+        return blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 class Machine:
@@ -91,6 +99,7 @@ class Machine:
         self.unheard: list[Publish] = list(plan.publishes)
         self.todo: list[AtTime] = list(plan.at_times)
         self.asked: dict[tuple[str | None, str | None], int] = {}
+        self.left: list[Contents] = []
         self.left_alone: set[int] = set()
         self._entropy = numbers("entropy", plan.seed).randbytes
 
@@ -112,6 +121,7 @@ class Machine:
             self.plan,
             self._past(),
             tuple(self.disk.written),
+            tuple(self.left),
             self.trace,
             tuple(self.breaches),
             self.lives,
@@ -123,6 +133,7 @@ class Machine:
     async def _run(self) -> None:
         while self.lives < LIVES_MAX and trio.current_time() < self.plan.horizon_s and self._is_troubled():
             await self._life(self._disturbed)
+            self.left.append(self.disk.journal.contents())
         self._calm_down()
         await self._life(self._calm)
         before = self.disk.journal.contents()

@@ -25,6 +25,7 @@ from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.primitives.wiring import Wiring
+from procession.publishing import encode_all
 from procession.settings import Settings
 from procession.testing.outcomes import Given, Outcomes
 from procession.testing.scheduling import run_seeded
@@ -105,6 +106,7 @@ def simulate(
     Raises:
         AssertionError: a seed breaks a promise; says which, what happened, and where its journal is.
         DefinitionError, WiringError: the classes can't work.
+        PublishRefused: an event of the load can't be published.
         RuntimeError: it is called from inside of a trio run.
     """
     simulation = Simulation(
@@ -163,8 +165,15 @@ class Simulation:
         self._may_wait = frozenset(process.__process__.name for process in may_wait)
 
     def plan(self, seed: int) -> Plan:
-        """What is published and what goes wrong in a seed."""
-        return draw(seed, self._load, self._faults)
+        """What is published and what goes wrong in a seed.
+
+        Raises:
+            PublishRefused: an event of the load can't be published.
+        """
+        plan = draw(seed, self._load, self._faults)
+        for publish in plan.publishes:
+            encode_all(self._case.registry, self._case.settings.intake, publish.events)
+        return plan
 
     def run(self, plan: Plan) -> Run:
         """Play a plan; its laws are not judged yet."""

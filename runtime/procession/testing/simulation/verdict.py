@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TypeVar
 
 from procession.laws.commits import broken_commits
-from procession.laws.histories import LAWS
+from procession.laws.histories import LAWS, Past
 from procession.primitives.invariant import Invariant
 from procession.primitives.registry import Registry
 from procession.testing.simulation.machine import Breach, Run
@@ -31,8 +31,9 @@ def judge(
         commits: judge each commit too, not only what is left in the end.
     """
     found = list(run.breaches)
-    for law in LAWS:
-        found += [(law.__name__, breach) for breach in _first(law(run.past))]
+    for past in (*map(Past, run.left), run.past):
+        for law in LAWS:
+            found += [(law.__name__, breach) for breach in _first(law(past))]
     if commits:
         found += _first(broken_commits(run.commits))
     found += _first(replayed(run.past.contents, registry, invariants))
