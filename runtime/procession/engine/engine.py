@@ -333,6 +333,7 @@ class Engine:
                     # This nursery may close long before a slow commit lets the life end: nothing is started in it then.
                     self.life = None
                     self.lasting.answers.desk = None
+                    life.host.detach()
             life.ledger.close()
         self._unsettled.end()
 
