@@ -92,7 +92,7 @@ def written(name: str, *parts: str) -> str:
 def test_the_reference_flows_are_clean(tmp_path: Path) -> None:
     done = run("check", "--config", CONFIG, cwd=tmp_path)
     assert (done.returncode, done.stdout.decode()) == (0, "")
-    assert done.stderr.decode() == "clean (4 processes, 6 gateways)\n"
+    assert done.stderr.decode() == "clean (4 processes, 6 gateways, 8 invariants)\n"
 
 
 def test_a_module_is_checked_by_name_and_by_file(check: Check) -> None:
@@ -162,6 +162,19 @@ def test_processes_of_several_modules_are_checked_together(check: Check) -> None
 def test_processes_without_a_wiring_are_checked_one_by_one(check: Check) -> None:
     written("alone.py", IMPURE)
     assert [each["code"] for each in check("alone", "--json").json["findings"]] == ["LAW03"]
+
+
+def test_a_module_may_hold_objects_that_must_not_be_asked(check: Check) -> None:
+    proxy = """
+    class Proxy:
+        @property
+        def __class__(self):
+            raise RuntimeError("asked too early")
+
+    current = Proxy()
+"""
+    written("proxied.py", CLEAN, proxy)
+    assert check("proxied").code == 0
 
 
 def test_tests_are_checked_for_what_they_look_at(check: Check) -> None:
@@ -309,7 +322,7 @@ def test_a_wiring_that_is_asked_for_and_not_there_is_refused(check: Check) -> No
 
 def test_the_command_needs_no_configuration(tmp_path: Path) -> None:
     done = run("check", ROOT / "flows" / "batch_settlement.py", cwd=tmp_path)
-    assert (done.returncode, done.stderr.decode()) == (0, "clean (1 process, 1 gateway)\n")
+    assert (done.returncode, done.stderr.decode()) == (0, "clean (1 process, 1 gateway, 1 invariant)\n")
 
 
 # With the turns of a journal.

@@ -136,5 +136,6 @@ def _shown(thing: object) -> str:
 
 def _processes(module: ModuleType) -> Iterator[type[ProcessManager]]:
     for thing in vars(module).values():
-        if isinstance(thing, type) and issubclass(thing, ProcessManager) and thing.__module__ == module.__name__:
+        # By its type: an object that stands for another one may not be asked which class it has.
+        if issubclass(type(thing), type) and issubclass(thing, ProcessManager) and thing.__module__ == module.__name__:
             yield thing
