@@ -38,11 +38,19 @@ ProcessionError
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 
 
 class ProcessionError(Exception):
     """The root: `except ProcessionError` catches what procession raises on purpose, and nothing else."""
+
+    _says: ClassVar[str] = ""
+    """The sentence, with the error's fields in it: `{0.path} is damaged`."""
+
+    def __str__(self) -> str:
+        return self._says.format(self) if self._says else super().__str__()
 
 
 @attrs.define
@@ -70,8 +78,7 @@ class WiringError(ProcessionError):
     found: str
     cure: str
 
-    def __str__(self) -> str:
-        return f"{self.found}; {self.cure}"
+    _says = "{0.found}; {0.cure}"
 
 
 @attrs.define
@@ -92,8 +99,7 @@ class SchemaFileUnreadable(ProcessionError):
     found: str
     cure: str = "restore it: only `procession schemas --write` writes it"
 
-    def __str__(self) -> str:
-        return f"{self.path} is no file of schemas ({self.found}); {self.cure}"
+    _says = "{0.path} is no file of schemas ({0.found}); {0.cure}"
 
 
 @attrs.define
@@ -104,8 +110,7 @@ class SettingsError(ProcessionError):
     found: str
     cure: str
 
-    def __str__(self) -> str:
-        return f"setting {self.path}: {self.found}; {self.cure}"
+    _says = "setting {0.path}: {0.found}; {0.cure}"
 
 
 class PublishRefused(ProcessionError):
@@ -131,8 +136,7 @@ class InvalidPayload(PublishRefused):
     type: str
     found: str
 
-    def __str__(self) -> str:
-        return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+    _says = "the data of {0.type!r} does not fit its type: {0.found}; mend the data"
 
 
 @attrs.define
@@ -141,8 +145,7 @@ class LiftFailed(InvalidPayload):
 
     lift: str
 
-    def __str__(self) -> str:
-        return f"an event {self.type!r} can't be lifted by {self.lift}: {self.found}; mend the lift"
+    _says = "an event {0.type!r} can't be lifted by {0.lift}: {0.found}; mend the lift"
 
 
 @attrs.define
@@ -153,11 +156,10 @@ class InvalidKey(PublishRefused):
     process: str
     found: str
 
-    def __str__(self) -> str:
-        return (
-            f"the key of {self.type!r} for process {self.process!r} {self.found};"
-            " keys are strings of 1 to 512 bytes in UTF-8, or ints"
-        )
+    _says = (
+        "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes in"
+        " UTF-8, or ints"
+    )
 
 
 @attrs.define
@@ -169,10 +171,7 @@ class TooLarge(PublishRefused):
     size_max: int
     setting: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.what} is {self.size}, at most {self.size_max} is allowed; make it smaller or raise {self.setting}"
-        )
+    _says = "{0.what} is {0.size}, at most {0.size_max} is allowed; make it smaller or raise {0.setting}"
 
 
 @attrs.define
@@ -183,11 +182,10 @@ class IdReused(PublishRefused):
     id: str
     position: int
 
-    def __str__(self) -> str:
-        return (
-            f"event {self.id!r} of source {self.source!r} is at position {self.position} with other content;"
-            " give the new event an id of its own"
-        )
+    _says = (
+        "event {0.id!r} of source {0.source!r} is at position {0.position} with other content; give the new"
+        " event an id of its own"
+    )
 
 
 @attrs.define
@@ -196,8 +194,7 @@ class Overloaded(PublishRefused):
 
     retry_after_s: float
 
-    def __str__(self) -> str:
-        return f"the intake is full; retry after {self.retry_after_s:g} s"
+    _says = "the intake is full; retry after {0.retry_after_s:g} s"
 
 
 @attrs.define
@@ -206,8 +203,7 @@ class NotAccepted(PublishRefused):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"nothing was written: {self.found}; publish again"
+    _says = "nothing was written: {0.found}; publish again"
 
 
 @attrs.define
@@ -236,11 +232,10 @@ class JournalOwned(JournalError):
     started_at: str
     """When the holder started, ISO 8601 in UTC."""
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} is owned by process {self.pid} on {self.host} since {self.started_at};"
-            " stop that process first, one owner at a time"
-        )
+    _says = (
+        "{0.path} is owned by process {0.pid} on {0.host} since {0.started_at}; stop that process first, one"
+        " owner at a time"
+    )
 
 
 @attrs.define
@@ -250,8 +245,7 @@ class NotAJournal(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} is no journal of procession ({self.found}); name another file, this one was not touched"
+    _says = "{0.path} is no journal of procession ({0.found}); name another file, this one was not touched"
 
 
 @attrs.define
@@ -262,11 +256,10 @@ class JournalTooNew(JournalError):
     schema: int
     schema_known: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} has schema {self.schema}, this version knows {self.schema_known};"
-            " install the version of procession that wrote it, the file was not touched"
-        )
+    _says = (
+        "{0.path} has schema {0.schema}, this version knows {0.schema_known}; install the version of"
+        " procession that wrote it, the file was not touched"
+    )
 
 
 @attrs.define
@@ -276,8 +269,7 @@ class JournalUnwritable(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} can't be used as a journal: {self.found}; give write access to the file and its folder"
+    _says = "{0.path} can't be used as a journal: {0.found}; give write access to the file and its folder"
 
 
 @attrs.define
@@ -287,8 +279,7 @@ class JournalDamaged(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} is damaged: {self.found}; run `procession doctor`, restore a backup"
+    _says = "{0.path} is damaged: {0.found}; run `procession doctor`, restore a backup"
 
 
 @attrs.define
@@ -297,8 +288,7 @@ class CommitFailed(JournalError):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"a commit failed ({self.found}); its outcome is known once the journal is reopened"
+    _says = "a commit failed ({0.found}); its outcome is known once the journal is reopened"
 
 
 @attrs.define
@@ -307,8 +297,7 @@ class CommitRejected(JournalError):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"a commit was rejected ({self.found}); nothing of it was written"
+    _says = "a commit was rejected ({0.found}); nothing of it was written"
 
 
 @attrs.define
@@ -317,16 +306,14 @@ class Fenced(JournalError):
 
     path: str
 
-    def __str__(self) -> str:
-        return f"{self.path} was taken over by another owner; this runtime stops"
+    _says = "{0.path} was taken over by another owner; this runtime stops"
 
 
 @attrs.define
 class RuntimeClosed(ProcessionError):
     """The runtime is closing or closed; nothing was written. Open it again."""
 
-    def __str__(self) -> str:
-        return "the runtime is closed; open it again"
+    _says = "the runtime is closed; open it again"
 
 
 @attrs.define
@@ -337,8 +324,7 @@ class RuntimeFailed(ProcessionError):
     restarts: int
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.supervisor} failed after {self.restarts} restarts: {self.found}; mend the cause and start again"
+    _says = "{0.supervisor} failed after {0.restarts} restarts: {0.found}; mend the cause and start again"
 
 
 @attrs.define
@@ -348,8 +334,7 @@ class FlowQuarantined(ProcessionError):
     flow: str
     reason: str
 
-    def __str__(self) -> str:
-        return f"flow {self.flow} is in quarantine: {self.reason}; repair it, then retry, skip or release"
+    _says = "flow {0.flow} is in quarantine: {0.reason}; repair it, then retry, skip or release"
 
 
 @attrs.define
@@ -360,8 +345,7 @@ class NotFound(ProcessionError):
     name: str
     cure: str = "`procession ls` shows what there is"
 
-    def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; {self.cure}"
+    _says = "there is no {0.what} {0.name!r}; {0.cure}"
 
 
 @attrs.define
@@ -372,8 +356,7 @@ class ActRefused(ProcessionError):
     subject: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.act} of {self.subject} is refused: {self.found}"
+    _says = "{0.act} of {0.subject} is refused: {0.found}"
 
 
 @attrs.define
@@ -389,11 +372,10 @@ class ImpureTurn(ProcessionError):
     """The handler that ran: `Order.paid`."""
     call: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.where}: {self.handler} called {self.call} in a turn, which sees its event and state and nothing"
-            " else; take time, ids and chance from events, and do work in a gateway"
-        )
+    _says = (
+        "{0.where}: {0.handler} called {0.call} in a turn, which sees its event and state and nothing else;"
+        " take time, ids and chance from events, and do work in a gateway"
+    )
 
 
 @attrs.define
@@ -402,8 +384,7 @@ class ShadowEnded(ProcessionError):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"a second process gave no answer ({self.found}); if it happens again, a turn may end its process"
+    _says = "a second process gave no answer ({0.found}); if it happens again, a turn may end its process"
 
 
 @attrs.define

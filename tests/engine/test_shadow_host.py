@@ -13,6 +13,7 @@ import trio
 from procession import Effects, ProcessManager, Runtime, Settings, open_runtime, starts
 from procession.journal.memory import MemoryJournal
 from procession.settings import PuritySettings, SupervisionSettings
+from tests.engine.account import LIFTS, Account, Clerk, PaidV1, Thawed
 from tests.engine.shadowed_flows import Clocked, Counted, Ending, Honest, Ordered, Say, Speaker, Writing
 
 TOMORROW_S = int(time.time()) + 86_400
@@ -103,7 +104,7 @@ async def test_a_second_process_that_keeps_ending_is_given_up_and_the_runtime_go
         await runtime.publish(Counted("a", TOMORROW_S))
         await until(runtime, "unshadowed", 1)
         await runtime.publish([Counted(str(number), TOMORROW_S) for number in range(10)])
-        await until(runtime, "unshadowed", 10)
+        await until(runtime, "unshadowed", 11)
         assert len(await runtime.flows(Ending)) == 11
     assert any("no turn is replayed any more" in message for message in caplog.messages)
 
@@ -113,6 +114,16 @@ async def test_what_a_turn_writes_does_not_reach_the_answers(capfd: pytest.Captu
         await runtime.publish(Counted("a", 1))
         await until(runtime, "shadowed", 1)
         assert await counts_of(runtime, "differing", "unshadowed") == [0, 0]
+
+
+async def test_an_old_event_runs_again_as_the_newer_one_that_it_is_lifted_to() -> None:
+    settings = Settings(purity=PuritySettings(shadow_replay_ratio=1))
+    async with open_runtime(
+        MemoryJournal(), processes=[Account], gateways=[Clerk()], lifts=LIFTS, settings=settings
+    ) as runtime:
+        await runtime.publish([Thawed("a"), PaidV1("a", 1)])
+        await until(runtime, "shadowed", 4)
+        assert await counts_of(runtime, "shadowed", "differing", "unshadowed") == [4, 0, 0]
 
 
 async def test_a_class_that_can_not_be_imported_is_told(caplog: pytest.LogCaptureFixture) -> None:

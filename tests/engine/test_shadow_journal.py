@@ -12,6 +12,7 @@ from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.registry import build_registry
 from tests.engine import shadowed_flows
+from tests.engine.account import LIFTS, Account, Clerk, PaidV1, Thawed, before
 from tests.engine.shadowed_flows import Asked, Clocked, Counted, Honest, Ordered, Say, Speaker
 
 
@@ -49,6 +50,15 @@ async def test_flows_can_be_limited() -> None:
         await runtime.drain()
         (found,) = await shadow_journal(runtime.journal, build_registry([Clocked], [Speaker()]), flows_max=2)
     assert "first of 2 turns" in found.found
+
+
+async def test_an_old_event_runs_elsewhere_as_the_newer_one_that_it_is_lifted_to() -> None:
+    journal = MemoryJournal()
+    async with before(journal) as runtime:
+        await runtime.publish([Thawed("a"), PaidV1("a", 1)])
+        await runtime.drain()
+    registry = build_registry([Account], [Clerk()], lifts=LIFTS)
+    assert await shadow_journal(journal.reopened(), registry) == []
 
 
 async def test_what_can_not_run_elsewhere_is_a_finding() -> None:

@@ -190,7 +190,31 @@ def defines_a_class(opened: Opened) -> object:
     return Inner().doubled()
 
 
+class Proxied:
+    """It stands for another object, which is not there yet."""
+
+    @property
+    def __class__(self) -> type:
+        raise RuntimeError("asked")
+
+    @__class__.setter
+    def __class__(self, cls: type) -> None:
+        raise RuntimeError("changed")
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(f"asked for {name}")
+
+
+PROXIED = Proxied()
+MOCKED = unittest.mock.MagicMock()
+
+
+def names_what_must_not_be_asked(opened: Opened) -> object:
+    return PROXIED.anything, MOCKED.anything[0](*MOCKED), {"a": PROXIED}["a"]
+
+
 PURE = [
+    names_what_must_not_be_asked,
     makes_an_event_that_sets_its_own_field,
     works_with_an_object_of_its_own,
     sorts_a_list_of_a_set,

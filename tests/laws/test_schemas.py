@@ -39,17 +39,17 @@ class Unicode(Event, name="test.größe"):
     größe: str  # noqa: PLC2401 - what is looked at
 
 
-def changed() -> type[Event]:
-    @attrs.frozen
-    class Line:
-        article: str
-        pieces: str = "1"
+@attrs.frozen
+class OtherLine:
+    article: str
+    pieces: str = "1"
 
+
+def changed() -> type[Event]:
     class Placed(Event, name="test.placed"):
         order: str
-        lines: tuple[Line, ...] = ()
+        lines: tuple[OtherLine, ...] = ()
 
-    Placed.__annotations__["lines"] = tuple[Line, ...]
     return Placed
 
 
@@ -99,7 +99,6 @@ def test_a_fact_that_became_a_failure_is_found() -> None:
         order: str
         lines: tuple[Line, ...] = ()
 
-    Failed.__annotations__["lines"] = tuple[Line, ...]
     (found,) = check_schemas((Failed,), PATH, TEXT)
     assert "it was a kind of event and is a kind of failure" in found.found
 

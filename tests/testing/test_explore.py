@@ -369,6 +369,17 @@ def test_times_that_are_computed_from_the_time_of_admission_keep_their_order() -
     assert [fault.subject for fault in explore(Calendar).findings] == ["later"]
 
 
+class Reckoned(ByTheCalendar, name="job.reckoned", key="job"):
+    @starts
+    def begin(self, begun: Begun, envelope: Envelope) -> Effects:
+        yield at(datetime(2002, 1, 1, tzinfo=UTC), Later(begun.job))
+        yield at(datetime(2001, 1, 1, tzinfo=UTC), Late(begun.job))
+
+
+def test_of_dates_that_a_handler_may_have_reckoned_from_the_time_of_admission_nothing_is_known() -> None:
+    explore(Reckoned).assert_clean()
+
+
 class Dated(TwoDeadlines, name="job.dated", key="job"):
     @starts
     def begin(self, begun: Begun) -> Effects:

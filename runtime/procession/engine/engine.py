@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -15,7 +16,6 @@ from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
-from procession.engine.gateway_host import GatewayHost
 from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
@@ -38,7 +38,6 @@ from procession.errors import (
     RuntimeFailed,
 )
 from procession.journal.journal import Journal
-from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry import Counters
@@ -49,7 +48,14 @@ logger = logging.getLogger("procession")
 class Engine:
     """One per journal. `run` in a nursery; everything else is called from the same trio run."""
 
-    def __init__(self, journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        registry: Registry,
+        settings: Settings,
+        clock: Clock,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._journal = journal
         self.registry = registry
         self.settings = settings
@@ -68,24 +74,10 @@ class Engine:
         watching = ("invariants",) if registry.invariants else ()
         names = ("journal writer", "intake", "timers", "recovery", *watching)
         self._parts = Parts(names, settings.supervision, self._random.random, self.counters)
-        ids = Ids(clock, journal.id)
+        ids = Ids(clock, journal.id, entropy)
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
         )
-        settings.gateways.check_names(registry.gateways)
-        hosts = {
-            name: GatewayHost(
-                name,
-                gateway,
-                settings.gateways.of(name, type(gateway).__gateway__.policy.declared()),
-                type(gateway).__gateway__.policy.ordered,
-                answers,
-                clock,
-                self.counters,
-                self._random.random,
-            )
-            for name, gateway in registry.gateways.items()
-        }
         self.lasting = Lasting(
             journal,
             registry,
@@ -94,10 +86,10 @@ class Engine:
             ids,
             self.counters,
             answers,
-            Gateways(registry, hosts, answers, clock),
+            Gateways(registry, settings.gateways, answers, clock, self.counters, self._random.random),
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
-            {name: fingerprint(definition, registry.chains) for name, definition in registry.processes.items()},
+            registry.fingerprints,
             make_guard(settings.purity.guard, self._count_impure),
             shadow_of(settings, registry.codec, self.counters),
         )
@@ -106,6 +98,8 @@ class Engine:
         self._careful = ""
         """Why things run alone at the next start; empty where they do not."""
         self._rejections = 0
+        self._broken: CommitFailed | None = None
+        """The commit after which the journal must be reopened before anything is read."""
 
     async def run(
         self,
@@ -150,10 +144,13 @@ class Engine:
                         )
                         attempts.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
+        except CommitFailed as error:
+            self._broken = error  # of the commit that opens: what is written now would stand on what nobody knows
+            raise
         finally:
             self._end()
             with trio.CancelScope(shield=True):
-                clean = self._actor.state in ("starting", "ended") and not self.held
+                clean = self._actor.state in ("starting", "ended") and self._broken is None
                 await (self._journal.close_clean() if clean else self._journal.close())
 
     async def close(self) -> None:
@@ -244,21 +241,24 @@ class Engine:
 
     async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
-        await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
-        self.lasting.gateways.reset()
+        if self._broken is not None:  # that life failed by something else as well, and it was told first
+            if not await self._hold(self._broken):
+                return
+        else:
+            await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
+            self.lasting.gateways.reset()
         while True:
-            failure: CommitFailed | None = None
             rejection: CommitRejected | None = None
             try:
                 await self._live(task_status)
             except* CommitFailed as group:
-                failure = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self._broken = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self.counters.commits_failed += 1
             except* CommitRejected as group:
                 rejection = next(error for error in leaves(group) if isinstance(error, CommitRejected))
-            if failure is not None:
-                self._drop(failure)
-                self.counters.commits_failed += 1
-                if not await self._hold(failure):
+            if self._broken is not None:
+                self._drop(self._broken)
+                if not await self._hold(self._broken):
                     return
             elif rejection is not None:
                 self._rejected(rejection)
@@ -267,7 +267,7 @@ class Engine:
 
     def _rejected(self, error: CommitRejected) -> None:
         """Nothing was written. What the batch held runs again, each alone, until the guilty one is found."""
-        life = self.life
+        life = self._unsettled.life
         culprit = None if life is None else life.solo.culprit
         alone = life is not None and life.solo.active
         self._rejections += 1
@@ -299,7 +299,7 @@ class Engine:
                 return False
         await self._unsettled.resolve(failure)
         self.lasting.gateways.reset()
-        self.held = ""
+        self.held, self._broken = "", None
         logger.warning("the journal is well again")
         return True
 
@@ -315,30 +315,38 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 life.host.attach(nursery)
                 self.lasting.answers.desk = life.desk
-                await write_kept(self.lasting, life)
-                await life.timers.load()
-                await life.timers.fire_due()
-                self.lasting.gateways.resume()
-                for name in self.registry.gateways:
-                    nursery.start_soon(self._drive, name, life)
-                nursery.start_soon(self._parts.run, "timers", life.timers.run)
-                nursery.start_soon(self._parts.run, "intake", life.intake.run)
-                nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
-                if self.registry.invariants:
-                    nursery.start_soon(self._judge, life)
-                if life.solo.active:
-                    nursery.start_soon(self._leave_solo, life)
-                self.life = life
-                self.watch.find = life.table.find
-                if not self._ready:
-                    self._ready = True
-                    task_status.started()
-                await self._closing.wait()
-                await shut_down(life, self.lasting, self._grace_s)
-                nursery.cancel_scope.cancel()
+                try:
+                    await write_kept(self.lasting, life)
+                    await life.timers.load()
+                    await life.timers.fire_due()
+                    self.lasting.gateways.resume()
+                    self._start_parts(life, nursery)
+                    self.life = life
+                    self.watch.find = life.table.find
+                    if not self._ready:
+                        self._ready = True
+                        task_status.started()
+                    await self._closing.wait()
+                    await shut_down(life, self.lasting, self._grace_s)
+                    nursery.cancel_scope.cancel()
+                finally:
+                    # This nursery may close long before a slow commit lets the life end: nothing is started in it then.
+                    self.life = None
+                    self.lasting.answers.desk = None
+                    life.host.detach()
             life.ledger.close()
-        self.life = None
-        self.lasting.answers.desk = None
+        self._unsettled.end()
+
+    def _start_parts(self, life: Life, nursery: trio.Nursery) -> None:
+        for name in self.registry.gateways:
+            nursery.start_soon(self._drive, name, life)
+        nursery.start_soon(self._parts.run, "timers", life.timers.run)
+        nursery.start_soon(self._parts.run, "intake", life.intake.run)
+        nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
+        if self.registry.invariants:
+            nursery.start_soon(self._judge, life)
+        if life.solo.active:
+            nursery.start_soon(self._leave_solo, life)
 
     async def _drive(self, name: str, life: Life) -> None:
         """A gateway's loop is restarted alone: its window is read again from the journal."""
@@ -378,6 +386,7 @@ class Engine:
     def _end(self) -> None:
         self._closing.set()
         self.life = None
+        self._unsettled.collect(RuntimeClosed(), None)  # where it did not end in order: nobody waits any longer
         self._unsettled.give_up("the runtime ended")
         self.watch.close()
         self._ended.set()

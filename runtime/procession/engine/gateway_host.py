@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ from procession.engine.command_window import CommandWindow, Handle
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, Gateway
-from procession.settings import GatewaySettings
+from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -286,3 +286,26 @@ class GatewayHost:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
         if len(handle.log) > _LOG_MAX:
             del handle.log[1]  # the first stays: it tells when the trouble began
+
+
+def hosts_of(
+    gateways: Mapping[str, Gateway],
+    settings: GatewaysSettings,
+    answers: Answers,
+    clock: Clock,
+    counters: Counters,
+    *,
+    spread: Callable[[], float],
+) -> dict[str, GatewayHost]:
+    """A host for each gateway, driven as its class and the settings say.
+
+    Raises:
+        SettingsError: a value is out of its bounds, or is set for a gateway that is not there.
+    """
+    settings.check_names(gateways)
+    hosts: dict[str, GatewayHost] = {}
+    for name, gateway in gateways.items():
+        policy = type(gateway).__gateway__.policy
+        drive = settings.of(name, policy.declared())
+        hosts[name] = GatewayHost(name, gateway, drive, policy.ordered, answers, clock, counters, spread)
+    return hosts

@@ -65,7 +65,6 @@ class Guard:
     found: ImpureTurn | None = None
     """The first thing that this turn must not do; None while it is pure."""
     _seen: set[tuple[str, str]] = attrs.field(factory=set)
-    _judging: bool = False
 
     def enter(self, process: type) -> Guard | None:
         """A turn begins in this thread; returns the guard of the turn around it, which there is in no runtime."""
@@ -95,24 +94,20 @@ class Guard:
         Raises:
             ImpureTurn: in mode `raise`, unless the import system or zoneinfo does it.
         """
-        if self._judging:
-            return  # what is written to the log is not the turn's doing
-        self._judging = True
-        try:
-            frames = list(_frames_of_turn(frame))
-            names = {_top_name(inner) for inner in frames}
-            if names & BYSTANDERS or _collects(frames) or self._is_allowed(frames):
-                return
-            if event == "import" or names & IMPORT_SYSTEM:
-                if audited:
-                    self._say("a turn imports, or looks up a time zone, while it runs", event, call, frame)
-                return
-            impure = self._note(call, frame)
-            if self.mode == "raise":
-                raise impure
-            self._say("a turn is not pure", event, call, frame)
-        finally:
-            self._judging = False
+        if self.handler is None:
+            return  # no code of the user has run yet
+        frames = list(_frames_of_turn(frame))
+        names = {_top_name(inner) for inner in frames}
+        if names & BYSTANDERS or _collects(frames) or self._is_allowed(frames):
+            return  # what is said below is written by `logging`, too
+        if event == "import" or names & IMPORT_SYSTEM:
+            if audited:
+                self._say("a turn imports, or looks up a time zone, while it runs", event, call, frame)
+            return
+        impure = self._note(call, frame)
+        if self.mode == "raise":
+            raise impure
+        self._say("a turn is not pure", event, call, frame)
 
     def _is_allowed(self, frames: Sequence[FrameType]) -> bool:
         """Whether the author allowed it: of the class, of the handler, or of a function that it calls."""

@@ -31,7 +31,7 @@ from procession.engine.shadow import (
     judged,
 )
 from procession.engine.turn import Turn
-from procession.errors import RuntimeFailed, ShadowEnded
+from procession.errors import InvalidPayload, RuntimeFailed, ShadowEnded
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.event import Event
 from procession.settings import PuritySettings, Settings
@@ -40,7 +40,7 @@ from procession.telemetry import Counters
 logger = logging.getLogger("procession.purity")
 _SEEN_MAX = 1_000
 _PART = 65_536
-_RATIO_BITS = 65_536
+_SHARES = 2**32
 
 
 class Child:
@@ -104,6 +104,7 @@ async def open_child(number: int) -> AsyncIterator[Child]:
         stderr=subprocess.DEVNULL,
         env=child_environment(number, os.environ),
         cwd=child_folder(),
+        start_new_session=True,  # a terminal's Ctrl-C is for the runtime, which ends it
     )
     child = Child(process)
     try:
@@ -134,14 +135,14 @@ class Shadow:
         self._codec = codec
         self._counters = counters
         self._effects_max = effects_max
-        self._share = int(purity.shadow_replay_ratio * _RATIO_BITS)
+        self._share = int(purity.shadow_replay_ratio * _SHARES)
         self._put, self._samples = trio.open_memory_channel[_Sample](purity.shadow_queue_max)
         self._children = 0
         self._said: set[str] = set()
 
     def begin(self, flow: Flow, delivery: Delivery, event: Event) -> Job | None:
         """Before a turn: what it begins with, if it is sampled. The id of its event decides that, and no pattern."""
-        if int.from_bytes(delivery.event.id[-2:]) >= self._share or is_allowed(flow.definition, event):
+        if int.from_bytes(delivery.event.id[-4:]) >= self._share or is_allowed(flow.definition, event):
             return None
         assert flow.state is not None, "a flow is folded before it takes a turn"
         try:
@@ -150,12 +151,12 @@ class Shadow:
                 self._codec,
                 flow.state,
                 event,
-                delivery.event.payload,
+                self._codec.encode(event).decode(),  # what is stored may be older, and lifted
                 flow.life,
                 envelope_of(delivery.event),
                 self._effects_max,
             )
-        except Unshadowed as error:
+        except (Unshadowed, InvalidPayload) as error:
             self._leave_out(str(error))
             return None
 
@@ -163,7 +164,7 @@ class Shadow:
         """After a turn that went well: what came of it here."""
         try:
             self._put.send_nowait(_Sample(f"{flow.process}.{turn.name}", job, answer_of(turn, self._codec)))
-        except trio.WouldBlock:
+        except (trio.WouldBlock, trio.BrokenResourceError):
             self._counters.turns_unshadowed += 1
         except Unshadowed as error:
             self._leave_out(str(error))
@@ -177,6 +178,8 @@ class Shadow:
             await supervise(self.actor, self._children_in_turn, policy, jitter=jitter, on_failure=self._failed)
         except RuntimeFailed as error:
             logger.error("no turn is replayed any more: %s", error)  # noqa: TRY400 - the cause was logged as it failed
+            self._counters.turns_unshadowed += self._samples.statistics().current_buffer_used
+            self._samples.close()
 
     async def _children_in_turn(self) -> None:
         async for sample in self._samples:

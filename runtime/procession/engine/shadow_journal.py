@@ -165,7 +165,9 @@ class _Replay:
         codec, envelope = self._registry.codec, envelope_of(row)
         try:
             event = message_of(self._registry, row)
-            job = job_of(definition, codec, state, event, row.payload, life, envelope, self._effects_max)
+            job = job_of(
+                definition, codec, state, event, codec.encode(event).decode(), life, envelope, self._effects_max
+            )
             turn = run_turn(definition, state, event, life, lambda: envelope, self._effects_max)
             here = answer_of(turn, codec)
         except (ProcessionError, TurnFailed) as error:

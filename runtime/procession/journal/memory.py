@@ -16,8 +16,10 @@ from procession.errors import Fenced, JournalUnwritable, RuntimeClosed
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
     ArmedTimer,
+    CommandRow,
     Commit,
     ConcernRow,
+    Contents,
     Delivered,
     DeliveryState,
     EventRow,
@@ -299,6 +301,27 @@ class MemoryJournal:
     async def backup(self, target: str) -> None:
         await self._checkpoint()
         raise JournalUnwritable(target, "a journal in memory has no file to copy")
+
+    def stored_command(self, command_id: bytes) -> CommandRow | None:
+        """A command as it stands now, or None."""
+        seq = self._store.command_ids.get(command_id)
+        return None if seq is None else self._store.commands[seq]
+
+    def contents(self) -> Contents:
+        """All rows, as they stand now."""
+        store = self._store
+        return Contents(
+            tuple(store.events[position] for position in store.positions),
+            tuple(step for _, steps in sorted(store.steps.items()) for step in steps),
+            tuple(store.flows[flow] for flow in store.flow_ids.keys),
+            tuple(row for _, row in sorted(store.commands.items())),
+            tuple(row for _, row in sorted(store.timers.items())),
+            tuple(row for _, of_flow in sorted(store.deliveries.items()) for _, row in sorted(of_flow.items())),
+            tuple(store.unhandled[key] for key in store.unhandled_keys.keys),
+            tuple(row for _, row in sorted(store.snapshots.items())),
+            tuple(row for _, row in sorted(store.types.items())),
+            tuple(row for _, row in sorted(store.concerns.items())),
+        )
 
     async def commit(self, commit: Commit) -> None:
         with trio.CancelScope(shield=True):

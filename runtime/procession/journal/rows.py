@@ -283,6 +283,23 @@ class TypeInUse(NamedTuple):
 
 
 @attrs.frozen
+class Contents:
+    """All rows that a journal holds, each kind in the order of its key: what laws judge, and what can be copied."""
+
+    events: tuple[EventRow, ...]
+    steps: tuple[StepRow, ...]
+    """In order of (flow, version)."""
+    flows: tuple[FlowRow, ...]
+    commands: tuple[CommandRow, ...]
+    timers: tuple[TimerRow, ...]
+    deliveries: tuple[DeliveryRow, ...]
+    unhandled: tuple[UnhandledRow, ...]
+    snapshots: tuple[SnapshotRow, ...] = ()
+    types: tuple[TypeRow, ...] = ()
+    concerns: tuple[ConcernRow, ...] = ()
+
+
+@attrs.frozen
 class FlowQuery:
     """Which flows to list; None does not filter."""
 

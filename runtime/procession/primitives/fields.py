@@ -8,6 +8,7 @@ import enum
 import types
 import typing
 import uuid as _uuid
+import weakref
 from collections.abc import Iterator
 
 import attrs
@@ -89,8 +90,15 @@ def resolved_fields(cls: type) -> dict[str, object]:
     Raises:
         NameError: an annotation names a class that is not defined yet.
     """
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in attrs.fields(cls)}
+    found = _RESOLVED.get(cls)
+    if found is None:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        found = _RESOLVED[cls] = {field.name: hints[field.name] for field in attrs.fields(cls)}
+    return dict(found)
+
+
+_RESOLVED: weakref.WeakKeyDictionary[type, dict[str, object]] = weakref.WeakKeyDictionary()
+"""Resolving compiles each annotation; a class's are the same for as long as it lives."""
 
 
 def field_names(cls: type) -> tuple[str, ...]:

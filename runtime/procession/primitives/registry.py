@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -11,6 +12,7 @@ from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.fingerprint import fingerprint
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
@@ -49,6 +51,11 @@ class Registry:
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
     _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+
+    @functools.cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Of each process, by its stored name: a snapshot with another one is thrown away."""
+        return {name: fingerprint(definition, self.chains) for name, definition in self.processes.items()}
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
         """The class of a stored name; without a version the newest.

@@ -1,19 +1,27 @@
 """What users test their flows and journals with, as we do.
 
 `given(Process, ...).when(event).then(command)` tests a flow with nothing running; `explore(Process, ...)` tries every
-order of what may happen to it; `shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds
-the turns of a runtime to purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis
-are in `procession.testing.strategies`.
+order of what may happen to it; `World` is the whole runtime in memory, in virtual time; `simulate` is the same by the
+thousand, with everything going wrong. `shadow(Process, ...)` runs a history again in other processes, and
+`pure_turns()` holds the turns of a runtime to purity; `JournalContract` is the suite that every journal passes.
+Strategies for hypothesis are in `procession.testing.strategies`.
 """
 
 import importlib
 
 _HOMES = {
+    "ALL": "procession.testing.simulation.fault",
+    "Fault": "procession.testing.simulation.fault",
     "JournalContract": "procession.testing.contract",
+    "SILENCE": "procession.testing.script",
+    "World": "procession.testing.world",
+    "delay": "procession.testing.script",
     "explore": "procession.testing.exploring.explorer",
     "given": "procession.testing.scenario",
     "pure_turns": "procession.testing.pure",
+    "raises": "procession.testing.script",
     "shadow": "procession.testing.shadow_replay",
+    "simulate": "procession.testing.simulation.runs",
 }
 """Where each public name lives. Names are imported when first used: pytest imports the plugin at each start."""
 
@@ -37,4 +45,17 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
 
 
-__all__ = ["JournalContract", "explore", "given", "pure_turns", "shadow"]
+__all__ = [
+    "ALL",
+    "SILENCE",
+    "Fault",
+    "JournalContract",
+    "World",
+    "delay",
+    "explore",
+    "given",
+    "pure_turns",
+    "raises",
+    "shadow",
+    "simulate",
+]

@@ -1,7 +1,9 @@
 """Shadow replay at the desk: the turns of one history again in other processes, and compared.
 
-def test_an_order_is_pure() -> None:
-    shadow(Order, OrderPlaced("421", 4200), PaymentCaptured("421")).assert_clean()
+    def test_an_order_is_pure() -> None:
+        shadow(Order, OrderPlaced("421", 4200), PaymentCaptured("421")).assert_clean()
+
+The modules of the classes are imported there by their names.
 """
 
 from __future__ import annotations
