@@ -39,21 +39,23 @@ _TESTS = (
 
 
 def measure(folder: Path, tests: int) -> Figures:
-    """Seconds of two whole pytest processes, and what one scenario costs beyond an empty test."""
+    """Seconds of two whole pytest processes, also of their processor alone, which a busy machine does not change."""
     empty, full = folder / "test_empty.py", folder / "test_scenarios.py"
     (folder / "pytest.ini").write_text("[pytest]\n")
     empty.write_text(_HEAD + "".join(f"def test_{n}(): pass\n" for n in range(tests)))
     full.write_text(_HEAD + "".join(f"def test_{n}(): {_TESTS[n % len(_TESTS)].format(n=n)}\n" for n in range(tests)))
-    empty_s, scenarios_s = _seconds(empty, tests), _seconds(full, tests)
+    (empty_s, empty_cpu_s), (scenarios_s, scenarios_cpu_s) = _seconds(empty, tests), _seconds(full, tests)
     return {
         "empty_s": empty_s,
+        "empty_cpu_s": empty_cpu_s,
         "scenarios_s": scenarios_s,
-        "scenario_beyond_empty_ms": 1000 * (scenarios_s - empty_s) / tests,
+        "scenarios_cpu_s": scenarios_cpu_s,
+        "scenario_beyond_empty_ms": 1000 * (scenarios_cpu_s - empty_cpu_s) / tests,
     }
 
 
-def _seconds(file: Path, tests: int) -> float:
-    began = time.perf_counter()
+def _seconds(file: Path, tests: int) -> tuple[float, float]:
+    began, cpu_s = time.perf_counter(), _children_cpu_s()
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(file.parent / "pytest.ini"), file],
         cwd=file.parent,
@@ -62,6 +64,11 @@ def _seconds(file: Path, tests: int) -> float:
         text=True,
         check=False,
     )
-    took_s = time.perf_counter() - began
+    took_s, took_cpu_s = time.perf_counter() - began, _children_cpu_s() - cpu_s
     assert f"{tests} passed" in run.stdout, run.stdout[-2000:] + run.stderr
-    return took_s
+    return took_s, took_cpu_s
+
+
+def _children_cpu_s() -> float:
+    used = os.times()
+    return used.children_user + used.children_system

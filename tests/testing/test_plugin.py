@@ -16,8 +16,11 @@ from procession.testing.plugin import seeds_of
 ROOT = Path(__file__).parent.parent.parent
 ENTRY_POINTS = {"procession": "procession.testing.plugin"}
 TESTS = """
+import time
+
 import pytest
-from procession import Event, ProcessManager, starts
+import trio
+from procession import Event, ProcessManager, open_runtime, starts
 from procession.testing import given
 
 class Placed(Event, name="order.placed"):
@@ -35,6 +38,24 @@ def test_ids(event): pass
 
 def test_seeds(procession_seeds):
     print("seeds", procession_seeds)
+
+class Late(ProcessManager, name="late", key="order"):
+    @starts
+    def placed(self, placed: Placed) -> None:
+        getattr(time, placed.order)()
+
+async def run(path):
+    async with open_runtime(path, processes=[Late]) as runtime:
+        await runtime.publish(Placed("time"))
+        await runtime.drain()
+        return [flow.status for flow in await runtime.flows()]
+
+def test_purity_is_not_held(tmp_path):
+    assert trio.run(run, tmp_path / "a.db") == ["active"]
+
+@pytest.mark.usefixtures("pure_turns")
+def test_purity_is_held(tmp_path):
+    assert trio.run(run, tmp_path / "a.db") == ["quarantined"]
 
 def test_fails():
     given(Order, Placed("1")).when(Declined("1")).then_ends()
@@ -62,11 +83,13 @@ def test_it_is_announced_to_pytest() -> None:
     assert project["entry-points"]["pytest11"] == ENTRY_POINTS
 
 
-def test_a_project_gets_names_of_events_seeds_and_failures_that_show_its_own_lines(tmp_path: Path) -> None:
+def test_a_project_gets_names_seeds_pure_turns_and_failures_that_show_its_own_lines(tmp_path: Path) -> None:
     said = pytest_run(tmp_path, "-v", "-s", "--procession-seeds", "17-19")
     assert "test_it.py::test_ids[Placed] PASSED" in said
     assert "test_it.py::test_ids[Declined] PASSED" in said
     assert "seeds range(17, 20)" in said
+    assert "test_it.py::test_purity_is_not_held PASSED" in said
+    assert "test_it.py::test_purity_is_held PASSED" in said
     assert "scenario.py" not in said
     assert ">       given(Order" in said
     assert "! ends 'completed' |" in said

@@ -273,7 +273,9 @@ def test_an_answer_has_what_it_has_in_common_with_its_command(history: list[Even
 
 def test_a_tuple_of_answers_comes_whole() -> None:
     history = hypothesis.find(
-        histories(Door, gateways=[Bell]), lambda found: list(map(type, found)) == [Opened, Rung, Rung], settings=FIRST
+        histories(Door, gateways=[Bell]),
+        lambda found: list(map(type, found[:3])) == [Opened, Rung, Rung],
+        settings=FIRST,
     )
     assert history[1:3] == [event for event in history if isinstance(event, Rung)][:2]
 

@@ -10,7 +10,9 @@ trio, nor hypothesis: a project that has procession installed for another reason
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -42,6 +44,14 @@ def procession_seeds(request: pytest.FixtureRequest) -> range:
     """The seeds that a simulation runs, as the command line says: `--procession-seeds 1000`, or `17-17` for one."""
     seeds: range = request.config.getoption("--procession-seeds")
     return seeds
+
+
+@pytest.fixture
+def pure_turns() -> Iterator[None]:
+    """The turns of every runtime that the test opens are held to purity: `usefixtures("pure_turns")`."""
+    held = importlib.import_module("procession.testing.pure").pure_turns  # here, so that others do not pay for it
+    with held():
+        yield
 
 
 def seeds_of(text: str) -> range:

@@ -73,11 +73,11 @@ def histories(
     given: Mapping[type[Event], st.SearchStrategy[Event]] = _NONE,
     events_max: int = EVENTS_MAX,
 ) -> st.SearchStrategy[list[Event]]:
-    """What one flow may get, in order: with its start or without, events twice, and events after its end.
+    """What one flow may get, in order: with its start or without, events from outside twice, events after its end.
 
-    Without gateways every event that concerns the process may come at any time. With them, commands are answered as
-    the gateways' contracts say (fields named like the command's are copied) or given up where the process handles
-    that, deadlines come when they are armed, and all else comes from outside.
+    Without gateways every event that concerns the process may come from outside, at any time. With them, commands are
+    answered once, as the gateways' contracts say (fields named like the command's are copied), or given up where the
+    process handles that; deadlines come when they are armed; and all else comes from outside.
 
     Args:
         process: whose flow.
@@ -181,82 +181,106 @@ class _Histories:
         return keys() if all(texts) or not all(numbers) else st.integers(0, INT_MAX).map(str)
 
     def histories(self, keys: st.SearchStrategy[str]) -> st.SearchStrategy[list[Event]]:
+        """Histories of a flow whose key is one of these."""
+
         @st.composite
         def history(draw: st.DrawFn) -> list[Event]:
-            return self._draw(draw, draw(keys))
+            return _Drawing(self, draw, draw(keys)).history()
 
         return history()
 
-    def _draw(self, draw: st.DrawFn, key: str) -> list[Event]:
-        flow = LoneHistory(self.lone, key)
-        found: list[Event] = []
-        outside, starts = self.outside, self.starts
-        for _ in range(draw(st.integers(0, self.events_max))):
-            # What brings a flow on comes first and more often: examples shrink towards it.
-            choices: list[Callable[[], tuple[Event, ...]]] = []
-            if not found and starts:
-                choices += [lambda: (self._keyed(draw, draw(st.sampled_from(starts)), key),)] * 3
-            if flow.open:
-                choices += [lambda: self._answered(draw, flow, key)] * 3
-            if flow.armed:
-                choices += [lambda: (flow.fire(draw(st.sampled_from(sorted(flow.armed)))),)] * 2
-            if outside:
-                choices += [lambda: (self._keyed(draw, draw(st.sampled_from(outside)), key),)]
-            if found:
-                choices += [lambda: (draw(st.sampled_from(found)),)]
-            if not choices:
-                break
-            for event in draw(st.sampled_from(choices))():
-                found.append(event)
-                flow.take(event)
-            if flow.broken:
-                break
-        return found[: self.events_max]
-
-    def _answered(self, draw: st.DrawFn, flow: LoneHistory, key: str) -> tuple[Event, ...]:
-        """The answer to an open command, by the contract of its gateway."""
-        command = flow.open.pop(draw(st.integers(0, len(flow.open) - 1)))
-        if type(command) not in self.outcomes.commands:
-            return ()
-        contract = self.outcomes.method(type(command)).contract
-        lost = (CommandGivenUp, type(command)) in self.definition.reactions
-        ways: list[type[Event] | None] = [*contract.events, *([None] if contract.nothing or contract.many else [])]
-        way = draw(st.sampled_from([*ways, *([CommandGivenUp] if lost else [])]))
-        if way is None:
-            return ()
-        if way is CommandGivenUp:
-            return (changed(draw(self._of(CommandGivenUp)), {"command": command}),)
-        more = draw(st.lists(st.sampled_from(contract.events), max_size=ANSWERS_MAX - 1)) if contract.many else []
-        return tuple([self._keyed(draw, event, key, command) for event in (way, *more)])
-
-    def _of(self, cls: type[EventT]) -> st.SearchStrategy[EventT]:
+    def of(self, cls: type[EventT]) -> st.SearchStrategy[EventT]:
         """Any event of a class. Kept: deriving a strategy costs more than a hundred draws."""
         if cls not in self.given:
             lost = {"command": st.none()} if cls is CommandGivenUp else {}
             self.given[cls] = built(cls, lost) if lost else _message(cls, lost)
         return typing.cast("st.SearchStrategy[EventT]", self.given[cls])
 
-    def _keyed(self, draw: st.DrawFn, cls: type[Event], key: str, command: Command | None = None) -> Event:
+
+class _Drawing:
+    """One history while it is drawn."""
+
+    def __init__(self, kinds: _Histories, draw: st.DrawFn, key: str) -> None:
+        self._kinds = kinds
+        self._draw = draw
+        self._key = key
+        self._flow = LoneHistory(kinds.lone, key)
+        self._found: list[Event] = []
+        self._arrived: list[Event] = []
+        """Those that came from outside, and may come again."""
+
+    def history(self) -> list[Event]:
+        """Draw it."""
+        for _ in range(self._draw(st.integers(0, self._kinds.events_max))):
+            ways = self._ways()
+            if not ways or self._flow.broken:
+                break
+            for event in self._draw(st.sampled_from(ways))():
+                self._found.append(event)
+                self._flow.take(event)
+        return self._found[: self._kinds.events_max]
+
+    def _ways(self) -> list[Callable[[], tuple[Event, ...]]]:
+        """What may come next. What brings a flow on comes first and more often: examples shrink towards it."""
+        kinds, ways = self._kinds, list[Callable[[], tuple[Event, ...]]]()
+        if not self._found and kinds.starts:
+            ways += [lambda: self._arrive(kinds.starts)] * 3
+        if self._flow.open:
+            ways += [self._answered] * 3
+        if self._flow.armed:
+            ways += [lambda: (self._flow.fire(self._draw(st.sampled_from(sorted(self._flow.armed)))),)] * 2
+        if kinds.outside:
+            ways += [lambda: self._arrive(kinds.outside)]
+        if self._arrived:
+            ways += [lambda: (self._draw(st.sampled_from(self._arrived)),)]
+        return ways
+
+    def _arrive(self, classes: list[type[Event]]) -> tuple[Event, ...]:
+        self._arrived.append(self._keyed(self._draw(st.sampled_from(classes))))
+        return (self._arrived[-1],)
+
+    def _answered(self) -> tuple[Event, ...]:
+        """The answer to an open command, by the contract of its gateway."""
+        kinds, draw = self._kinds, self._draw
+        command = self._flow.open.pop(draw(st.integers(0, len(self._flow.open) - 1)))
+        if type(command) not in kinds.outcomes.commands:
+            return ()
+        contract = kinds.outcomes.method(type(command)).contract
+        ways: list[type[Event] | None] = [*contract.events]
+        if contract.nothing or contract.many:
+            ways.append(None)
+        if (CommandGivenUp, type(command)) in kinds.definition.reactions:
+            ways.append(CommandGivenUp)
+        way = draw(st.sampled_from(ways))
+        if way is None:
+            return ()
+        if way is CommandGivenUp:
+            return (changed(draw(kinds.of(CommandGivenUp)), {"command": command}),)
+        more = draw(st.lists(st.sampled_from(contract.events), max_size=ANSWERS_MAX - 1)) if contract.many else []
+        answers = [event for event in (way, *more) if event in kinds.definition.concerned]
+        return tuple([self._keyed(event, command) for event in answers])
+
+    def _keyed(self, cls: type[Event], command: Command | None = None) -> Event:
         """An event of this flow; where it answers a command, with what it has in common with that."""
-        event = draw(self._of(cls))
+        event = self._draw(self._kinds.of(cls))
         annotations = resolved_fields(cls)
         known = {name: getattr(command, name) for name in field_names(type(command))} if command is not None else {}
         event = changed(
             event,
             {name: value for name, value in known.items() if name in annotations and fits(value, annotations[name])},
         )
-        if cls not in self.definition.concerned or self._belongs(event, key):
+        if self._belongs(event):
             return event
-        field = self.definition.key_field(cls)
+        field = self._kinds.definition.key_field(cls)
         # Where a function tells the key, any field may be what it looks at.
-        for name in [field] if field is not None else draw(st.permutations(sorted(annotations))):
-            held = changed(event, holding(key, name, getattr(event, name), annotations[name]))
-            if self._belongs(held, key):
+        for name in [field] if field is not None else self._draw(st.permutations(sorted(annotations))):
+            held = changed(event, holding(self._key, name, getattr(event, name), annotations[name]))
+            if self._belongs(held):
                 return held
         return hypothesis.reject()
 
-    def _belongs(self, event: Event, key: str) -> bool:
+    def _belongs(self, event: Event) -> bool:
         try:
-            return key in self.definition.keys(event)
+            return self._key in self._kinds.definition.keys(event)
         except InvalidKey:
             return False
