@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 import attrs
 import trio
@@ -42,6 +43,15 @@ class _Known:
     """Invariants that were reported of this flow; None while nobody has looked."""
     lost: bool = False
     """It can't be judged."""
+
+
+class _Breach(NamedTuple):
+    """An invariant that did not hold after a turn."""
+
+    turn: DurableTurn
+    rule: Invariant
+    error: str
+    """What it raised; empty where it just said no."""
 
 
 class InvariantWatch:
@@ -131,13 +141,21 @@ class InvariantWatch:
             if taken is None:
                 await self._look_beyond()
                 continue
+            name, due = taken
             judged = False
             try:
-                await self._judge(judge, *taken)
+                known = self._known.pop(name, None) or _Known()
+                self._turns -= len(known.turns)
+                turns = self._at_hand(known, due)
+                if turns is None:
+                    turns = await self._read(name, known)
+                for breach in judge.judge(name, known, turns, due.first):
+                    await judge.report(name, known, breach)
+                self._keep(name, known)
                 judged = True
             finally:
                 if not judged:
-                    self._due.give_back(*taken)
+                    self._due.give_back(name, due)
             if trio.current_time() > until:
                 await trio.lowlevel.checkpoint()
                 until = trio.current_time() + _SLICE_S
@@ -159,22 +177,19 @@ class InvariantWatch:
         if len(page) == PAGE and page[-1].id < last:
             self._due.look_later(page[-1].id + 1, last)
 
-    async def _judge(self, judge: _Judge, name: Name, due: Due) -> None:
-        known = self._known.pop(name, None) or _Known()
-        self._turns -= len(known.turns)
-        turns = await self._new_turns(name, known, due.turns)
-        if turns:
-            await judge.judge(name, known, turns, due.first)
-        self._keep(name, known)
+    def _at_hand(self, known: _Known, due: Due) -> Sequence[DurableTurn] | None:
+        """What happened since a history was judged, where all of it is in memory; its version is then the latest."""
+        turns = due.turns
+        # What is held of a flow is all that became durable since its first; between them only acts can stand.
+        if not turns or turns[0].version != known.version + 1 or turns[-1].version > self._limits.turns_per_flow_max:
+            return None
+        known.version = turns[-1].version
+        return turns
 
-    async def _new_turns(self, name: Name, known: _Known, turns: Sequence[DurableTurn] | None) -> Sequence[DurableTurn]:
-        """What happened since a history was judged; its version is then the latest."""
+    async def _read(self, name: Name, known: _Known) -> Sequence[DurableTurn]:
+        """What happened since a history was judged, from the journal; its version is then the latest."""
         if known.lost:
             return ()
-        # What is held of a flow is all that became durable since its first; between them only acts can stand.
-        if turns and turns[0].version == known.version + 1 and turns[-1].version <= self._limits.turns_per_flow_max:
-            known.version = turns[-1].version
-            return turns
         try:
             past = await self._reader.read(*name, known.version)
         except (TooLarge, UnknownType, InvalidPayload, WiringError) as error:
@@ -208,28 +223,33 @@ class _Judge:
     router: Router
     solo: Solo
 
-    async def judge(self, name: Name, known: _Known, turns: Sequence[DurableTurn], first: int) -> None:
-        """Put these turns behind what is known, and judge after each that has not been judged."""
-        process = self.registry.processes[name[0]].cls
+    def judge(self, name: Name, known: _Known, turns: Sequence[DurableTurn], first: int) -> list[_Breach]:
+        """Put these turns behind what is known, and judge after each that was not judged; the first breach of each."""
+        if not turns:
+            return []
         self.counters.histories_judged += 1
+        process, rules, found = self.registry.processes[name[0]].cls, self.registry.invariants[name[0]], []
+        if known.alerted:
+            rules = tuple(rule for rule in rules if rule.name not in known.alerted)
         for turn in turns:
             known.turns = (*known.turns, turn.turned)
             if turn.version < first and turn is not turns[-1]:
                 continue
             history = History(process, name[1], known.turns)
-            for rule in self.registry.invariants[name[0]]:
-                if known.alerted is not None and rule.name in known.alerted:
-                    continue
-                found = _breach(rule, history)
-                if found is not None:
-                    await self._report(name, known, turn, rule, found)
+            for rule in rules:
+                error = _error(rule, history)
+                if error is not None:
+                    found.append(_Breach(turn, rule, error))
+                    rules = tuple(other for other in rules if other is not rule)
+        return found
 
-    async def _report(self, name: Name, known: _Known, turn: DurableTurn, rule: Invariant, error: str) -> None:
+    async def report(self, name: Name, known: _Known, breach: _Breach) -> None:
         """Once for each flow and invariant, whatever dies meanwhile: the journal knows what was reported."""
+        turn, rule, error = breach
         if known.alerted is None:
             known.alerted = {alert["invariant"] for alert in await self.reader.alerts(*name)}
-            if rule.name in known.alerted:
-                return
+        if rule.name in known.alerted:
+            return
         event = InvariantBroken(*name, rule.name, rule.says, turn.version, turn.event.position, error)
         payload = self.registry.codec.encode(event).decode()
         origin = Origin(
@@ -258,7 +278,7 @@ class _Judge:
             yield
 
 
-def _breach(rule: Invariant, history: History) -> str | None:
+def _error(rule: Invariant, history: History) -> str | None:
     """None where the rule holds; else what it raised, or nothing where it just said no."""
     try:
         return None if rule(history) else ""
