@@ -172,10 +172,10 @@ def test_the_mended_flow_is_clean() -> None:
         gateways=[Office],
         invariants=[mended_never_does_both],
         load=LOAD,
-        seeds=range(60),
+        seeds=range(25),
         faults={Fault.SLOW_GATEWAYS, Fault.CRASH, Fault.CRASH_AFTER_COMMIT, Fault.COMMIT_KEPT},
     )
-    assert str(report).startswith("60 seeds clean: ")
+    assert str(report).startswith("25 seeds clean: ")
 
 
 def test_a_failure_is_shrunk_and_its_journal_opens_with_show(
@@ -233,7 +233,7 @@ def test_a_process_may_be_said_to_wait() -> None:
         def settled(self, event: Sent) -> None:
             """It does not come in this load."""
 
-    simulate(processes=[Waiting], load=LOAD, seeds=range(10), may_wait=[Waiting])
+    simulate(processes=[Waiting], load=LOAD, seeds=range(5), may_wait=[Waiting])
     with pytest.raises(AssertionError, match="waits for nothing"):
         simulate(processes=[Waiting], load=LOAD, seeds=range(10))
 
