@@ -21,6 +21,7 @@ ProcessionError
 │   ├── JournalTooNew        written by a newer version
 │   ├── JournalUnwritable    the folder or file refuses writing
 │   ├── JournalDamaged       what is stored is not what was written
+│   ├── ArchiveUnreadable    an archive file of the journal is missing or damaged
 │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
 │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
 │   └── Fenced               another owner took the journal over
@@ -261,6 +262,20 @@ class JournalDamaged(JournalError):
 
     def __str__(self) -> str:
         return f"{self.path} is damaged: {self.found}; run `procession doctor`, restore a backup"
+
+
+@attrs.define
+class ArchiveUnreadable(JournalError):
+    """An archive file that the journal names is missing or damaged. Put it back; nothing else of the journal is hit."""
+
+    path: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"the archive file {self.path} can't be read: {self.found};"
+            " put it back from a backup, into the folder beside the journal"
+        )
 
 
 @attrs.define

@@ -260,6 +260,8 @@ class Heads(NamedTuple):
     position: int
     flow: int
     command: int
+    archived: int = 0
+    """The highest position whose event lies in an archive."""
 
 
 class TypeInUse(NamedTuple):

@@ -69,12 +69,13 @@ def journal_id(connection: sqlite3.Connection) -> bytes:
 
 def heads(connection: sqlite3.Connection) -> Heads:
     """See `JournalReader.heads`; so for all that follow."""
-    return Heads._make(
-        connection.execute(
-            "select coalesce((select max(position) from event), 0), coalesce((select max(id) from flow), 0),"
-            " coalesce((select max(seq) from command), 0)"
-        ).fetchone()
-    )
+    position, flow, command, archived, last_command = connection.execute(
+        "select coalesce((select max(position) from event), 0), coalesce((select max(id) from flow), 0),"
+        " coalesce((select max(seq) from command), 0),"
+        " coalesce((select last from event_tombstone order by first desc limit 1), 0),"
+        " coalesce((select max(last_command) from archive), 0)"
+    ).fetchone()
+    return Heads(max(position, archived), flow, max(command, last_command), archived)
 
 
 _CHUNKS = (1, 4, 16, 64, 256)
@@ -84,18 +85,38 @@ def look_up(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], flow
     event_columns, flow_columns = "event.source, event.source_id, event.position, event.digest", _FLOW
     known_ids = {
         (source, source_id): (position, digest)
-        for source, source_id, position, digest in _joined(
+        for source, source_id, position, digest in joined(
             connection, event_columns, "event on event.source = asked.column1 and event.source_id = asked.column2", ids
         )
     }
+    if len(known_ids) < len(ids) and has_archived_ids(connection):
+        known_ids.update(archived_ids(connection, [name for name in ids if name not in known_ids]))
     known_flows = map(
         FlowRow._make,
-        _joined(connection, flow_columns, "flow on flow.process = asked.column1 and flow.key = asked.column2", flows),
+        joined(connection, flow_columns, "flow on flow.process = asked.column1 and flow.key = asked.column2", flows),
     )
     return LookUp(known_ids, {(row.process, row.key): row for row in known_flows})
 
 
-def _joined(
+def has_archived_ids(connection: sqlite3.Connection) -> bool:
+    """Whether there are ids of events that went; asked first, it costs nothing where there are none."""
+    return connection.execute("select 1 from archived_id limit 1").fetchone() is not None
+
+
+def archived_ids(
+    connection: sqlite3.Connection, ids: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, bytes]]:
+    """Those of these ids whose events went, with position and digest."""
+    found = joined(
+        connection,
+        "gone.source, gone.source_id, gone.position, gone.digest",
+        "archived_id as gone on gone.source = asked.column1 and gone.source_id = asked.column2",
+        ids,
+    )
+    return {(source, source_id): (position, digest) for source, source_id, position, digest in found}
+
+
+def joined(
     connection: sqlite3.Connection, columns: str, join: str, pairs: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[Any, ...]]:
     """What is found of many pairs: in a few statements of a few sizes, which costs a third of one for each pair."""

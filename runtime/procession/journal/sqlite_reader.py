@@ -17,7 +17,8 @@ import attrs
 import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
-from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal import ownership, sqlite_archived, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
     ConcernRow,
@@ -59,6 +60,8 @@ class SqliteReader:
         self._thread = thread
         self._lanes: list[Lane] = []
         self._id = b""
+        self.archives = ArchiveFolder(path)
+        """The files of flows that were archived."""
 
     @property
     def id(self) -> bytes:
@@ -93,6 +96,10 @@ class SqliteReader:
             return JournalUnwritable(self._path, f"reading failed: {error}")
         return JournalDamaged(self._path, str(error))
 
+    async def ask(self, work: Work[T]) -> T:
+        """Run a question of this package's own in one read transaction."""
+        return await self._read(work)
+
     async def heads(self) -> Heads:
         return await self._read(sqlite_read.heads)
 
@@ -103,7 +110,11 @@ class SqliteReader:
         return await self._read(partial(sqlite_read.load, process=process, key=key, steps_max=steps_max))
 
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
-        return await self._read(partial(sqlite_read.steps, flow=flow, after_version=after_version, limit=limit))
+        return await self._read(
+            partial(
+                sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit
+            )
+        )
 
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
@@ -124,7 +135,9 @@ class SqliteReader:
         return await self._read(partial(sqlite_read.command, command_id=command_id))
 
     async def commands(self, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
-        return await self._read(partial(sqlite_read.commands, flow=flow, after_seq=after_seq, limit=limit))
+        return await self._read(
+            partial(sqlite_archived.commands, folder=self.archives, flow=flow, after_seq=after_seq, limit=limit)
+        )
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         return await self._read(partial(sqlite_read.timers, after=after, limit=limit))
@@ -137,7 +150,8 @@ class SqliteReader:
     ) -> list[EventRow]:
         return await self._read(
             partial(
-                sqlite_read.events,
+                sqlite_archived.events,
+                folder=self.archives,
                 after_position=after_position,
                 limit=limit,
                 types=types,
@@ -156,7 +170,7 @@ class SqliteReader:
         )
 
     async def counts(self) -> JournalCounts:
-        return await self._read(sqlite_read.counts)
+        return await self._read(sqlite_archived.counts)
 
     async def types(self) -> list[TypeRow]:
         return await self._read(sqlite_read.types)
