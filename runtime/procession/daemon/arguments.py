@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "cancel": "procession.daemon.verb_repair",
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
+    "archive": "procession.daemon.verb_archive",
     "new": "procession.daemon.verb_new",
 }
 """Which module does which verb; it is imported when the verb is used."""
@@ -89,6 +90,7 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_archive(verb)
     return parser
 
 
@@ -132,6 +134,20 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
     backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
     verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")
+
+
+def _add_archive(verb: Callable[[str, str], Parser]) -> None:
+    archive = verb(
+        "archive",
+        "Move flows that ended long ago to compressed files beside the journal, where `show` still reads them.",
+    )
+    archive.add_argument("--older-than", metavar="AGE", help="flows that ended longer ago, e.g. 90d")
+    archive.add_argument("--process", metavar="NAME", help="flows of this process only")
+    archive.add_argument("--limit", type=_count, metavar="N", help="at most so many flows; default: all")
+    archive.add_argument("--dry-run", action="store_true", help="count what would go, and change nothing")
+    archive.add_argument("--compact", action="store_true", help="give the disk back what is free in the journal's file")
+    archive.add_argument("--reason", default="", metavar="TEXT", help="why; stays in the journal")
+    archive.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:

@@ -9,7 +9,7 @@ import attrs
 
 from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
 from procession.journal.journal import Journal
-from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, TypeRow, UnhandledRow
+from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, Heads, TypeRow, UnhandledRow
 from procession.primitives.codec import from_json, shape_of
 from procession.primitives.definition import Definition
 from procession.primitives.event import CommandGivenUp
@@ -38,6 +38,7 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
     starts = _new_concerns(registry, concerns, since, heads.position)
+    _check_archived(starts, heads)
     commit = Commit()
     commit.types.extend(new_types)
     commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in starts.items())
@@ -129,6 +130,16 @@ def _new_concerns(
         for name in fresh:
             starts[definition.name, name] = position if start == "now" else start
     return starts
+
+
+def _check_archived(starts: Mapping[tuple[str, str], int], heads: Heads) -> None:
+    for (process, event), start in starts.items():
+        if start < heads.archived:
+            raise WiringError(
+                f"process {process!r} is to be concerned by {event!r} from position {start} on, and events up to"
+                f" {heads.archived} were archived: no flow is given them any more",
+                f'say since={{"{process}": {heads.archived}}} or later, or "now"',
+            )
 
 
 @attrs.define

@@ -1,8 +1,8 @@
 """One archive file: flows that ended, whole, in compressed lines of JSON that any tool for gzip can read.
 
 The file is a row of gzip members: a header, blocks of flows in order of id, blocks of events in order of position, an
-index of the blocks, and a trailer of fixed length that says where the index is. So `zcat` prints all of it, and one flow
-or one position is found by reading two blocks. A file is made once and never changed.
+index of the blocks, and a trailer of fixed length that says where the index is. So `zcat` prints all of it, and one
+flow or one position is found by reading two blocks. A file is made once and never changed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Block:
     at: int
     size: int
     rows: int
-    types: tuple[str, ...] = ()
+    types: Sequence[str] = ()
     """Types of the events in it."""
 
 
@@ -83,7 +83,7 @@ class Index:
     def event_blocks(self, first: int, last: int) -> Sequence[Block]:
         """The blocks with positions from `first` to `last`."""
         begin = max(0, bisect_right(self.events, first, key=_first_of) - 1)
-        return [block for block in self.events[begin : bisect_right(self.events, last, key=_first_of)]]
+        return self.events[begin : bisect_right(self.events, last, key=_first_of)]
 
 
 def _first_of(block: Block) -> int:
@@ -120,7 +120,7 @@ class ArchiveWriter:
         """Add the next block of events, in order of position; after all flows."""
         at, size = self._add([orjson.dumps(_event_line(event)) for event in events])
         first, last = events[0].row.position, events[-1].row.position
-        types = tuple(sorted({event.row.type for event in events}))
+        types = sorted({event.row.type for event in events})
         self._events.append(Block(first, last, at, size, len(events), types))
 
     def _add(self, lines: Iterable[bytes]) -> tuple[int, int]:
@@ -145,7 +145,9 @@ class ArchiveWriter:
         }
         at, size = self._add([orjson.dumps(index)])
         trailer = zlib.compress(_TRAILER.format(at, size).encode(), 0, wbits=_GZIP)
-        assert len(trailer) == TRAILER_BYTES, f"a trailer of {len(trailer)} bytes, its place is known by {TRAILER_BYTES}"
+        assert len(trailer) == TRAILER_BYTES, (
+            f"a trailer of {len(trailer)} bytes, its place is known by {TRAILER_BYTES}"
+        )
         self._write(trailer)
         os.fsync(self._descriptor)
         self.close()
@@ -174,7 +176,7 @@ def read_index(path: str) -> Index:
             bytes.fromhex(found["journal"]),
             found["number"],
             tuple(Block(*block) for block in found["flows"]),
-            tuple(Block(*block[:-1], tuple(block[-1])) for block in found["events"]),
+            tuple(Block(*block) for block in found["events"]),
         )
     except FileNotFoundError as error:
         raise ArchiveUnreadable(path, "it is not there") from error
@@ -248,9 +250,9 @@ def _event_line(event: ArchivedEvent) -> dict[str, object]:
 
 
 def _event(line: dict[str, Any]) -> ArchivedEvent:
-    position, id_, source, source_id, digest, type_, version, payload, keys, caused_by, correlation, at_us, trace = line[
-        "event"
-    ]
+    position, id_, source, source_id, digest, type_, version, payload, keys, caused_by, correlation, at_us, trace = (
+        line["event"]
+    )
     row = EventRow(
         position,
         bytes.fromhex(id_),

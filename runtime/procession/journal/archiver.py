@@ -86,9 +86,9 @@ class Archiver:
     """How long one transaction may hold up commits, about."""
     pause_s: float = 0.0
     """How long commits have the journal for themselves between two of them."""
-    before_slice: Callable[[], None] = lambda: None
+    before_slice: Callable[[], object] = lambda: None
     """Called before each transaction; what it raises ends the run."""
-    on_progress: Callable[[Archived], None] = lambda done: None
+    on_progress: Callable[[Archived], None] | None = None
     log: Callable[[ArchiveRow], Awaitable[None]] | None = None
     """Told of each file once it is durable, before anything of it goes from the journal."""
     done: Archived = attrs.field(factory=Archived)
@@ -104,9 +104,7 @@ class Archiver:
             CommitFailed, Fenced: as they say.
         """
         known = await self.journal.ask(archives)
-        await self._in_thread(
-            lambda connection: self.journal.archives.tidy({row.number for row in known}, self.journal.id)
-        )
+        await self._in_thread(lambda _: self.journal.archives.tidy({row.number for row in known}, self.journal.id))
         for row in known:
             if not row.whole and not stopped():
                 self.done.resumed += 1
@@ -139,7 +137,7 @@ class Archiver:
     async def _make(self, number: int, chosen: Sequence[Candidate]) -> ArchiveRow:
         """Write a file, make it durable, name it in the journal, and log it."""
         folder, journal = self.journal.archives, self.journal
-        mode = os.stat(journal.path).st_mode & 0o666  # noqa: ASYNC240 - does not wait for a disk
+        mode = os.stat(journal.path).st_mode & 0o666
         writer = await self._in_thread(lambda _: folder.begin(number, journal.id, self.made_us, mode))
         try:
             making = _Making(writer)
@@ -175,7 +173,8 @@ class Archiver:
                 at, gone = await self.journal.transact(partial(move, number=row.number, blocks=blocks, at=at))
                 self.done.flows += gone.flows
                 self.done.events += gone.events
-                self.on_progress(self.done)
+                if self.on_progress is not None:
+                    self.on_progress(self.done)
                 await trio.sleep(self.pause_s)
         await self.journal.transact(partial(finish, number=row.number))
 

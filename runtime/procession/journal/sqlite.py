@@ -1,7 +1,5 @@
 """The embedded journal: one SQLite file, one owner, one connection that writes."""
 
-# SQL in several lines is one string.
-# ruff: noqa: ISC004
 # Names go to SQLite and the OS as they are, and these calls do not wait for a disk.
 # ruff: noqa: ASYNC240
 # A journal is opened by functions of its own module.

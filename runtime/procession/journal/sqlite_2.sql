@@ -64,8 +64,8 @@ drop trigger step_undeleted;
 create trigger event_undeleted before delete on event
 when coalesce((select last from event_tombstone where first <= old.position order by first desc limit 1), 0)
     < old.position
-begin select raise(abort, 'an event goes only where a tombstone stands for it'); end;
+begin select raise(abort, 'events are never deleted, only archived: a tombstone stands for them then'); end;
 
 create trigger step_undeleted before delete on step
 when coalesce((select last from step_tombstone where first <= old.seq order by first desc limit 1), 0) < old.seq
-begin select raise(abort, 'a step goes only where a tombstone stands for it'); end;
+begin select raise(abort, 'steps are never deleted, only archived: a tombstone stands for them then'); end;

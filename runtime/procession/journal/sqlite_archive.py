@@ -4,9 +4,6 @@ A file is whole and durable before anything goes from the journal, and what goes
 process that dies at any instant leaves each row in the journal, in a file, or in both.
 """
 
-# SQL in several lines is one string.
-# ruff: noqa: ISC004
-
 from __future__ import annotations
 
 import json
@@ -135,7 +132,9 @@ def _steps_of(connection: sqlite3.Connection, flows: Sequence[int]) -> dict[int,
 def events_at(connection: sqlite3.Connection, positions: Sequence[int]) -> list[ArchivedEvent]:
     """The events at these positions, in order; those that went with an earlier file are left out."""
     marks = ", ".join("?" * len(positions))
-    rows = connection.execute(f"select {_EVENT}, crc from event where position in ({marks}) order by position", positions)
+    rows = connection.execute(
+        f"select {_EVENT}, crc from event where position in ({marks}) order by position", positions
+    )
     return [ArchivedEvent(EventRow._make(row[:-1]), row[-1]) for row in rows]
 
 
@@ -159,7 +158,10 @@ def move_flows(connection: sqlite3.Connection, number: int, path: str, flows: Se
     """
     ids = [flow.row.id for flow in flows]
     marks = ", ".join("?" * len(ids))
-    ready = {row[0]: FlowRow._make(row) for row in connection.execute(f"select {_FLOW} from flow where id in ({marks}) and {_ENDED}", ids)}
+    ready = {
+        row[0]: FlowRow._make(row)
+        for row in connection.execute(f"select {_FLOW} from flow where id in ({marks}) and {_ENDED}", ids)
+    }
     going = [flow for flow in flows if ready.get(flow.row.id) == flow.row]
     if not going:
         return Gone()
@@ -255,9 +257,7 @@ def _count(connection: sqlite3.Connection, kind: str, numbers: dict[str, int]) -
     )
 
 
-def bury(
-    connection: sqlite3.Connection, table: str, place: str, archive: int, gone: Sequence[tuple[int, int]]
-) -> None:
+def bury(connection: sqlite3.Connection, table: str, place: str, archive: int, gone: Sequence[tuple[int, int]]) -> None:
     """Put tombstones where rows go, and let the rows go: `gone` has their places and checksums, in order.
 
     A tombstone stands for a longest run: it takes up its neighbours of the same file that nothing lies between.

@@ -89,9 +89,7 @@ def commands(
         for row in rows:
             event = asked[row.position]
             name = (found.row.process, found.row.key)
-            archived.append(
-                OpenCommand(row, *name, effects[row.position], event.correlation or event.id, event.trace)
-            )
+            archived.append(OpenCommand(row, *name, effects[row.position], event.correlation or event.id, event.trace))
     return (archived + sqlite_read.commands(connection, flow, after_seq, limit))[:limit]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from procession.journal.rows import (
     ArmedTimer,
@@ -345,3 +345,18 @@ def owner(connection: sqlite3.Connection) -> OwnerInfo | None:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
+
+
+class Room(NamedTuple):
+    """How much of a journal's file is in use."""
+
+    used_bytes: int
+    free_bytes: int
+
+
+def room(connection: sqlite3.Connection) -> Room:
+    """How much of the file is in use; what is free will be used first by what comes."""
+    pages, free, size = (
+        connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return Room((pages - free) * size, free * size)

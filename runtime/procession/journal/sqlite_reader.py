@@ -111,9 +111,7 @@ class SqliteReader:
 
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(
-            partial(
-                sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit
-            )
+            partial(sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit)
         )
 
     async def deliveries(
@@ -188,13 +186,13 @@ class SqliteReader:
 
     async def verify(self) -> list[Fault]:
         faults: list[Fault] = []
-        for check in sqlite_verify.checks():
+        for check in sqlite_verify.checks(self.archives):
             while (found := await self._read(check)) is not None:
                 faults += found
         return faults
 
     async def backup(self, target: str) -> None:
-        await self._read(partial(write_backup, target=target))
+        await self._read(partial(write_backup, target=target, folder=self.archives))
 
     async def close(self) -> None:
         await self._thread.close()

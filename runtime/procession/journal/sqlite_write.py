@@ -316,10 +316,10 @@ def barrier(connection: sqlite3.Connection, epoch: int, now_us: int) -> Tail:
 def transact(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], epoch: int, now_us: int
 ) -> tuple[T, int]:
-    """Do something in a transaction of its own, where the journal is still this owner's. The result, and how many rows
-    changed.
+    """Do something in a transaction of its own, where the journal is still this owner's.
 
-    Raises: as `write`, and whatever the work raises; rolled back then.
+    Returns what the work returns, and how many rows changed. Raises as `write` does, and what the work raises; rolled
+    back then.
     """
     before = connection.total_changes
     connection.execute("begin immediate")

@@ -150,6 +150,17 @@ class ProcessResumed(Event, name="procession.process_resumed"):
     why: str
 
 
+class JournalArchived(Event, name="procession.journal_archived"):
+    """Someone had flows that ended long ago moved from the journal to an archive file."""
+
+    archive: int
+    """Number of the file."""
+    flows: int
+    events: int
+    by: str
+    why: str
+
+
 ACTS: tuple[type[Event], ...] = (CancelRequested, FlowRetried, EventSkipped, FlowReleased, CommandRetried)
 """Operator acts that are addressed to a flow."""
 OWN_EVENTS: tuple[type[Event], ...] = (
@@ -160,5 +171,6 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     GatewayResumed,
     ProcessPaused,
     ProcessResumed,
+    JournalArchived,
 )
 """Every event type of the runtime's own."""
