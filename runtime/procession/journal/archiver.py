@@ -27,6 +27,7 @@ from procession.journal.sqlite_archive import (
     flows_of,
     move_events,
     move_flows,
+    positions_of,
     record,
 )
 
@@ -86,6 +87,7 @@ class Archiver:
     """How long one transaction may hold up commits, about."""
     pause_s: float = 0.0
     """How long commits have the journal for themselves between two of them."""
+    file_flows_max: int = FILE_FLOWS_MAX
     before_slice: Callable[[], object] = lambda: None
     """Called before each transaction; what it raises ends the run."""
     on_progress: Callable[[Archived], None] | None = None
@@ -111,7 +113,7 @@ class Archiver:
                 await self._move(row, stopped)
         number, after = max((row.number for row in known), default=0), 0
         while not stopped() and (flows_max is None or self.done.flows < flows_max):
-            left = FILE_FLOWS_MAX if flows_max is None else min(FILE_FLOWS_MAX, flows_max - self.done.flows)
+            left = self.file_flows_max if flows_max is None else min(self.file_flows_max, flows_max - self.done.flows)
             chosen = await self._choose(query, after, left)
             if not chosen:
                 break
@@ -220,9 +222,9 @@ class _Making:
     last_command: int = 0
 
     def add_flows(self, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-        flows, positions = flows_of(connection, ids)
+        flows = flows_of(connection, ids)
         self.writer.add_flows(flows)
-        self.positions |= positions
+        self.positions |= positions_of(connection, flows)
         self.flows += len(flows)
         for flow in flows:
             self.steps += len(flow.steps)

@@ -93,8 +93,8 @@ def archives(connection: sqlite3.Connection) -> list[ArchiveRow]:
     return list(map(ArchiveRow._make, connection.execute("select * from archive order by number")))
 
 
-def flows_of(connection: sqlite3.Connection, flows: Sequence[int]) -> tuple[list[ArchivedFlow], set[int]]:
-    """Flows as a file is to have them, and the positions of all events that concern them."""
+def flows_of(connection: sqlite3.Connection, flows: Sequence[int]) -> list[ArchivedFlow]:
+    """Flows as a file is to have them."""
     marks = ", ".join("?" * len(flows))
     rows = [
         FlowRow._make(row)
@@ -105,16 +105,20 @@ def flows_of(connection: sqlite3.Connection, flows: Sequence[int]) -> tuple[list
     for row in connection.execute(f"select {_COMMAND} from command where flow in ({marks}) order by seq", flows):
         command = CommandRow._make(row)
         commands.setdefault(command.flow, []).append(command)
-    found = [ArchivedFlow(row, tuple(steps.get(row.id, ())), tuple(commands.get(row.id, ()))) for row in rows]
-    positions = {step.row.position for flow in found for step in flow.steps}
+    return [ArchivedFlow(row, tuple(steps.get(row.id, ())), tuple(commands.get(row.id, ()))) for row in rows]
+
+
+def positions_of(connection: sqlite3.Connection, flows: Sequence[ArchivedFlow]) -> set[int]:
+    """Positions of all events that concern these flows, handled or not."""
+    positions = {step.row.position for flow in flows for step in flow.steps}
     unhandled = joined(
         connection,
         "unhandled.position",
         "unhandled on unhandled.process = asked.column1 and unhandled.key = asked.column2",
-        [(row.process, row.key) for row in rows],
+        [(flow.row.process, flow.row.key) for flow in flows],
     )
     positions.update(position for (position,) in unhandled)
-    return found, positions
+    return positions
 
 
 def _steps_of(connection: sqlite3.Connection, flows: Sequence[int]) -> dict[int, list[ArchivedStep]]:
@@ -166,8 +170,7 @@ def move_flows(connection: sqlite3.Connection, number: int, path: str, flows: Se
     if not going:
         return Gone()
     ids = [flow.row.id for flow in going]
-    stored, _ = flows_of(connection, ids)
-    if stored != going:
+    if flows_of(connection, ids) != going:
         raise ArchiveUnreadable(path, f"it has other steps or commands of flows {ids[0]} to {ids[-1]} than the journal")
     bury(connection, "step", "seq", number, sorted((step.seq, step.crc) for flow in going for step in flow.steps))
     each = [(flow,) for flow in ids]
