@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from procession import Event, Outside, open_runtime
-from procession.journal.rows import CommandRow, Commit, EventRow, FlowRow, StepRow, TimerRow
+from procession.journal.rows import CommandRow, Commit, EventRow, FlowRow, Heads, StepRow, TimerRow
 from procession.journal.sqlite import open_sqlite
 from procession.primitives.codec import Codec
 from procession.primitives.registry import build_registry
@@ -62,6 +62,16 @@ def key_of(number: int) -> str:
     return f"{number:07}"
 
 
+def more(heads: Heads, flows: int, times: int) -> Iterator[Commit]:
+    """Commits that each begin so many new flows, after all that is there."""
+    rows = _Rows(Large(0, 1 << 62), position=heads.position, seq=heads.command)
+    for time in range(times):
+        commit = Commit()
+        for number in range(heads.flow + 1 + time * flows, heads.flow + 1 + (time + 1) * flows):
+            rows.step(commit, number, 1)
+        yield commit
+
+
 def placed(number: int) -> Outside:
     """The event that began a flow, as its sender has it."""
     return Outside(_placed(number), f"{key_of(number)}/placed", "shop")
@@ -97,10 +107,11 @@ class _Rows:
                 commit = Commit()
                 for number in numbers:
                     if version == 1 or number % self.large.live_every:
-                        self._step(commit, number, version)
+                        self.step(commit, number, version)
                 yield commit
 
-    def _step(self, commit: Commit, number: int, version: int) -> None:
+    def step(self, commit: Commit, number: int, version: int) -> None:
+        """Put a flow's next event, and all that follows from it, into a commit."""
         self.position += 1
         at_us, key, ends = AT_US + self.position * _US_PER_EVENT, key_of(number), version == 4
         first = _id(number, 0, at_us)

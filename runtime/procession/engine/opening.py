@@ -88,16 +88,15 @@ def _field(field: Mapping[str, object]) -> str:
 
 
 async def _check_in_use(journal: Journal, registry: Registry) -> None:
+    recorded = [
+        ("command" if row.kind == "command" else "event", row.name, row.version) for row in await journal.types()
+    ]
+    recorded += [("flow", row.process, 0) for row in await journal.concerns()]
+    if all(_is_known(registry, *used) for used in recorded):
+        return  # all that it ever held is known, so what is in use is: finding that out reads every open flow
     missing = []
     for used in await journal.types_in_use():
-        if used.kind == "command":
-            cls = registry.commands.get(used.name)
-            known = cls in registry.receivers and stored_of(cls).version == used.version
-        elif used.kind == "flow":
-            known = used.name in registry.processes
-        else:
-            known = (used.name, used.version) in registry.events
-        if not known:
+        if not _is_known(registry, used.kind, used.name, used.version):
             version = "" if used.kind == "flow" else f" version {used.version}"
             missing.append(f"{used.count} open {_USES[used.kind]} {used.name!r}{version}")
     if missing:
@@ -106,6 +105,15 @@ async def _check_in_use(journal: Journal, registry: Registry) -> None:
             f"the journal has {shown}, which this runtime does not know",
             "give it the process, gateway or event class of that name; nothing was written",
         )
+
+
+def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
+    if kind == "command":
+        cls = registry.commands.get(name)
+        return cls in registry.receivers and stored_of(cls).version == version
+    if kind == "flow":
+        return name in registry.processes
+    return (name, version) in registry.events
 
 
 def _new_concerns(

@@ -17,7 +17,6 @@ from procession.journal.rows import (
     DeliveryRow,
     DeliveryState,
     EventRow,
-    FlowQuery,
     FlowRow,
     Heads,
     JournalCounts,
@@ -57,7 +56,8 @@ _COMMANDS = (
     " join step on step.flow = command.flow and step.position = command.position"
     " join event on event.position = command.position"
 )
-_LIVE = "('unstarted', 'active', 'quarantined')"
+_LIVE = "status <> 'ended' and flow.status in ('unstarted', 'active', 'quarantined')"
+"""The first part is what the index of flows that have not ended is made by."""
 
 
 def journal_id(connection: sqlite3.Connection) -> bytes:
@@ -235,32 +235,6 @@ def events(
     return list(map(EventRow._make, rows))
 
 
-def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
-    where: list[str] = ["id > ?"]
-    parameters: list[object] = [after_flow]
-    for value, condition in (
-        (query.process, "process = ?"),
-        (query.outcome, "outcome = ?"),
-        (query.key, "key = ?"),
-        (query.key_prefix, "substr(key, 1, length(?)) = ?"),
-        (query.started_before_us, "started_us < ?"),
-        (query.started_after_us, "started_us > ?"),
-        (query.updated_before_us, "updated_us < ?"),
-    ):
-        if value is not None:
-            where.append(condition)
-            parameters += [value] * condition.count("?")
-    if query.status:
-        where.append(f"status in ({_marks(query.status)})")
-        parameters += query.status
-    else:
-        where.append("status <> 'unstarted'")
-    rows = connection.execute(
-        f"select {_FLOW} from flow where {' and '.join(where)} order by id limit ?", (*parameters, limit)
-    )
-    return list(map(FlowRow._make, rows))
-
-
 def unhandled(
     connection: sqlite3.Connection, process: str | None, key: str | None, after_position: int, limit: int
 ) -> list[UnhandledRow]:
@@ -324,9 +298,9 @@ def types_in_use(connection: sqlite3.Connection) -> list[TypeInUse]:
         "select 'timer', type, version, count(*) from timer group by 2, 3 order by 2, 3",
         "select 'delivery', event.type, event.version, count(*)"
         " from delivery join event on event.position = delivery.position group by 2, 3 order by 2, 3",
-        f"select 'flow', process, 0, count(*) from flow where status in {_LIVE} group by 2 order by 2",
+        f"select 'flow', process, 0, count(*) from flow where {_LIVE} group by 2 order by 2",
         "select 'step', event.type, event.version, count(*) from flow cross join step on step.flow = flow.id"
-        f" cross join event on event.position = step.position where flow.status in {_LIVE}"
+        f" cross join event on event.position = step.position where {_LIVE}"
         " and step.outcome <> 'skipped' group by 2, 3 order by 2, 3",
     )
     return [TypeInUse._make(row) for question in questions for row in connection.execute(question)]

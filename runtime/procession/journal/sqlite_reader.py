@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
-from procession.journal import ownership, sqlite_archived, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_read, sqlite_schema, sqlite_verify
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
@@ -158,7 +158,7 @@ class SqliteReader:
         )
 
     async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
-        return await self._read(partial(sqlite_read.flows, query=query, after_flow=after_flow, limit=limit))
+        return await self._read(partial(sqlite_listing.flows, query=query, after_flow=after_flow, limit=limit))
 
     async def unhandled(
         self, process: str | None, key: str | None, after_position: int, limit: int
