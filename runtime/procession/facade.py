@@ -136,8 +136,9 @@ class Runtime:
         Close it with `aclosing` where you leave it early.
         """
         refuse_in_turn("follow")
-        async for row in self._engine.watch.follow(after, _FOLLOW_PAGE):
-            yield recorded_of(self._engine.registry, row)
+        async with contextlib.aclosing(self._engine.watch.follow(after, _FOLLOW_PAGE)) as rows:
+            async for row in rows:
+                yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
