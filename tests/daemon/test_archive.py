@@ -48,9 +48,7 @@ def timeless(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_ls_and_show_tell_the_same_after_archiving(project: Path) -> None:
     flows = listed(project)
-    shown = {
-        name: timeless(run_json("show", name, *WHERE, cwd=project)) for name in ("parcel/home-3",)
-    }
+    shown = {name: timeless(run_json("show", name, *WHERE, cwd=project)) for name in ("parcel/home-3",)}
     done = run_json("archive", "--older-than", "0s", *WHERE, cwd=project)
     assert done["flows"] == 3
     assert done["events"] > 0

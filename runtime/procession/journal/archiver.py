@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 import attrs
 import trio
 
+from procession.errors import JournalUnwritable
 from procession.journal.archive_file import ArchiveWriter, Block
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import (
@@ -37,7 +38,8 @@ FILE_FLOWS_MAX = 20_000
 FILE_STEPS_MAX = 200_000
 """A file ends with the flow that reaches one of these, so one flow of many steps is still whole."""
 _WINDOW_FLOWS = 10_000
-_FLOWS_PER_BLOCK = 128
+_BLOCK_FLOWS_MAX = 128
+_BLOCK_STEPS_MAX = 2000
 _EVENTS_PER_BLOCK = 256
 
 
@@ -92,7 +94,8 @@ class Archiver:
     """Called before each transaction; what it raises ends the run."""
     on_progress: Callable[[Archived], None] | None = None
     log: Callable[[ArchiveRow], Awaitable[None]] | None = None
-    """Told of each file once it is durable, before anything of it goes from the journal."""
+    """Told of each file once it is durable, before anything of it goes from the journal; once more, where the process
+    dies just then."""
     done: Archived = attrs.field(factory=Archived)
 
     async def run(
@@ -137,30 +140,31 @@ class Archiver:
         return chosen
 
     async def _make(self, number: int, chosen: Sequence[Candidate]) -> ArchiveRow:
-        """Write a file, make it durable, name it in the journal, and log it."""
+        """Write a file, make it durable, log it, and name it in the journal."""
         folder, journal = self.journal.archives, self.journal
         mode = os.stat(journal.path).st_mode & 0o666
         writer = await self._in_thread(lambda _: folder.begin(number, journal.id, self.made_us, mode))
         try:
             making = _Making(writer)
-            for at in range(0, len(chosen), _FLOWS_PER_BLOCK):
-                ids = [found.id for found in chosen[at : at + _FLOWS_PER_BLOCK]]
+            for ids in _portions(chosen):
                 await self._in_thread(partial(making.add_flows, ids=ids))
             positions = sorted(making.positions)
             for at in range(0, len(positions), _EVENTS_PER_BLOCK):
                 await self._in_thread(partial(making.add_events, positions=positions[at : at + _EVENTS_PER_BLOCK]))
             digest = await self._in_thread(lambda _: folder.publish(number, writer))
+        except OSError as error:
+            raise JournalUnwritable(folder.path, error.strerror or str(error)) from error
         finally:
             writer.close()
             with suppress(FileNotFoundError):  # published: it has its name
                 os.unlink(writer.path)
         row = making.row(number, digest, self.made_us)
         self.before_slice()
+        if self.log is not None:
+            await self.log(row)
         await journal.transact(partial(record, row=row))
         self.done.files += 1
         self.done.bytes += row.bytes
-        if self.log is not None:
-            await self.log(row)
         return row
 
     async def _move(self, row: ArchiveRow, stopped: Callable[[], bool]) -> None:
@@ -207,6 +211,20 @@ class Archiver:
             found = await self.journal.ask(work)
         await trio.lowlevel.checkpoint_if_cancelled()
         return found
+
+
+def _portions(chosen: Sequence[Candidate]) -> Iterator[list[int]]:
+    """The ids of flows, block by block: so many flows, or fewer that have many steps."""
+    ids: list[int] = []
+    steps = 0
+    for found in chosen:
+        if ids and (len(ids) == _BLOCK_FLOWS_MAX or steps + found.steps > _BLOCK_STEPS_MAX):
+            yield ids
+            ids, steps = [], 0
+        ids.append(found.id)
+        steps += found.steps
+    if ids:
+        yield ids
 
 
 @attrs.define(eq=False)
