@@ -16,7 +16,7 @@ from procession.errors import ArchiveUnreadable, CommitRejected
 from procession.journal.archiver import survey
 from procession.journal.rows import Commit, ConcernRow, FlowQuery, Heads, UnhandledRow
 from procession.journal.sqlite import SqliteJournal
-from procession.journal.sqlite_archive import ArchiveQuery
+from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_reader import read_sqlite
 from procession.testing.journal_rows import (
     NOW_US,
@@ -183,6 +183,20 @@ async def test_a_flow_that_got_steps_after_it_was_archived_is_archived_again(pat
     await journal.close()
 
 
+async def test_a_flow_that_changes_while_its_file_is_made_stays_whole(path: Path) -> None:
+    journal = await made(path)
+
+    async def change(row: ArchiveRow) -> None:
+        await journal.commit(ending(10, 2, version=3))
+
+    assert (await archive(journal, log=change)).flows == 2
+    assert [found.step.version for found in (await journal.load(PROCESS, "k2", 9)).steps] == [1, 2, 3]
+    assert await journal.verify() == []
+    assert (await archive(journal)).flows == 1
+    assert await journal.verify() == []
+    await journal.close()
+
+
 class Stopped(Exception):  # noqa: N818 - a stand-in for a process that dies
     pass
 
@@ -190,7 +204,7 @@ class Stopped(Exception):  # noqa: N818 - a stand-in for a process that dies
 async def test_a_run_that_ends_at_any_transaction_is_taken_up_by_the_next(path: Path) -> None:
     journal = await made(path, 8)
     before = await everything(journal)
-    for lives in range(1, 40):
+    for lives in range(1, 200):
         left = [lives % 4]
 
         def die() -> None:
@@ -199,7 +213,7 @@ async def test_a_run_that_ends_at_any_transaction_is_taken_up_by_the_next(path: 
                 raise Stopped
 
         try:
-            await archive(journal, file_flows_max=2, before_slice=die)
+            await archive(journal, file_flows_max=4, block_flows_max=1, slice_s=0, before_slice=die)
         except Stopped:
             assert await everything(journal) == before
             assert await journal.verify() == []
@@ -210,7 +224,7 @@ async def test_a_run_that_ends_at_any_transaction_is_taken_up_by_the_next(path: 
     assert await everything(journal) == before
     assert await journal.verify() == []
     await journal.close()
-    assert (rows_of(path, "event"), rows_of(path, "archive")) == (0, 4)
+    assert (rows_of(path, "event"), rows_of(path, "archive")) == (0, 2)
 
 
 async def test_files_that_were_half_made_are_removed(path: Path) -> None:
@@ -327,7 +341,11 @@ async def test_any_history_archived_in_any_portions_reads_as_before(path: Path, 
     journal = await opened(path)
     await _random_history(journal, chance)
     before = await everything(journal)
-    while (await archive(journal, file_flows_max=chance.randint(1, 4), flows_max=chance.randint(1, 6))).flows:
+    gone = 1
+    while gone:
+        file, block, flows = chance.randint(2, 6), chance.randint(1, 3), chance.randint(2, 8)
+        done = await archive(journal, file_flows_max=file, block_flows_max=block, flows_max=flows, slice_s=0)
+        gone = done.flows
         assert await journal.verify() == []
         assert await everything(journal) == before
     await journal.close_clean()

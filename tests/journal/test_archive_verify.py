@@ -177,7 +177,7 @@ async def test_nothing_goes_that_the_file_does_not_have(path: Path) -> None:
     plainly(
         path,
         "drop trigger step_unchanged",
-        f"insert into archive values (1, x'{digest_of(str(first_file(path))).hex()}', 1, 3, 6, 3, 9, 3, 0, 0)",
+        f"insert into archive values (1, x'{digest_of(str(first_file(path))).hex()}', 1, 3, 6, 3, 9, 3, 0, 0, 0)",
         "update step set name = 'other' where seq = 3",
     )
     journal = await opened(path)

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from procession.errors import JournalUnwritable
-from procession.journal.archive_file import ArchiveWriter, Block
+from procession.journal.archive_file import ArchiveWriter, Index
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import (
     ArchiveQuery,
@@ -24,8 +24,8 @@ from procession.journal.sqlite_archive import (
     archives,
     candidates,
     events_at,
-    finish,
     flows_of,
+    mark,
     move_events,
     move_flows,
     positions_of,
@@ -38,7 +38,7 @@ FILE_FLOWS_MAX = 20_000
 FILE_STEPS_MAX = 200_000
 """A file ends with the flow that reaches one of these, so one flow of many steps is still whole."""
 _WINDOW_FLOWS = 10_000
-_BLOCK_FLOWS_MAX = 128
+BLOCK_FLOWS_MAX = 128
 _BLOCK_STEPS_MAX = 2000
 _EVENTS_PER_BLOCK = 256
 
@@ -90,6 +90,7 @@ class Archiver:
     pause_s: float = 0.0
     """How long commits have the journal for themselves between two of them."""
     file_flows_max: int = FILE_FLOWS_MAX
+    block_flows_max: int = BLOCK_FLOWS_MAX
     before_slice: Callable[[], object] = lambda: None
     """Called before each transaction; what it raises ends the run."""
     on_progress: Callable[[Archived], None] | None = None
@@ -146,7 +147,7 @@ class Archiver:
         writer = await self._in_thread(lambda _: folder.begin(number, journal.id, self.made_us, mode))
         try:
             making = _Making(writer)
-            for ids in _portions(chosen):
+            for ids in _portions(chosen, self.block_flows_max):
                 await self._in_thread(partial(making.add_flows, ids=ids))
             positions = sorted(making.positions)
             for at in range(0, len(positions), _EVENTS_PER_BLOCK):
@@ -170,40 +171,32 @@ class Archiver:
     async def _move(self, row: ArchiveRow, stopped: Callable[[], bool]) -> None:
         """Take out of the journal what a file has, first the flows, then the events that none of the others needs."""
         index = await self._in_thread(lambda _: self.journal.archives.index(row.number, self.journal.id))
-        for blocks, move in ((index.flows, self._flows_slice), (index.events, self._events_slice)):
-            at = 0
-            while at < len(blocks):
-                if stopped():
-                    return
-                self.before_slice()
-                at, gone = await self.journal.transact(partial(move, number=row.number, blocks=blocks, at=at))
-                self.done.flows += gone.flows
-                self.done.events += gone.events
-                if self.on_progress is not None:
-                    self.on_progress(self.done)
-                await trio.sleep(self.pause_s)
-        await self.journal.transact(partial(finish, number=row.number))
+        at, end = row.moved, len(index.flows) + len(index.events)
+        while at < end:
+            if stopped():
+                return
+            self.before_slice()
+            at, gone = await self.journal.transact(partial(self._slice, number=row.number, index=index, at=at))
+            self.done.flows += gone.flows
+            self.done.events += gone.events
+            if self.on_progress is not None:
+                self.on_progress(self.done)
+            await trio.sleep(self.pause_s)
 
-    def _flows_slice(
-        self, connection: sqlite3.Connection, number: int, blocks: Sequence[Block], at: int
-    ) -> tuple[int, Gone]:
+    def _slice(self, connection: sqlite3.Connection, number: int, index: Index, at: int) -> tuple[int, Gone]:
         """Blocks from `at` on, one at least, until the slice of time is over; which block is next."""
-        folder, until, flows, begin = self.journal.archives, time.perf_counter() + self.slice_s, 0, at
-        while at < len(blocks) and (at == begin or time.perf_counter() < until):
-            found = folder.flows(number, blocks[at])
-            flows += move_flows(connection, number, folder.file(number), found).flows
+        folder, until, begin = self.journal.archives, time.perf_counter() + self.slice_s, at
+        path, flows, events = folder.file(number), 0, 0
+        end = len(index.flows) + len(index.events)
+        while at < end and (at == begin or time.perf_counter() < until):
+            if at < len(index.flows):
+                flows += move_flows(connection, number, path, folder.flows(number, index.flows[at])).flows
+            else:
+                block = index.events[at - len(index.flows)]
+                events += move_events(connection, number, path, folder.events(number, block)).events
             at += 1
-        return at, Gone(flows=flows)
-
-    def _events_slice(
-        self, connection: sqlite3.Connection, number: int, blocks: Sequence[Block], at: int
-    ) -> tuple[int, Gone]:
-        folder, until, events, begin = self.journal.archives, time.perf_counter() + self.slice_s, 0, at
-        while at < len(blocks) and (at == begin or time.perf_counter() < until):
-            found = folder.events(number, blocks[at])
-            events += move_events(connection, number, folder.file(number), found).events
-            at += 1
-        return at, Gone(events=events)
+        mark(connection, number, at, whole=at == end)
+        return at, Gone(flows, events)
 
     async def _in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run something in the thread of a reading connection: files are written and read there too."""
@@ -213,12 +206,12 @@ class Archiver:
         return found
 
 
-def _portions(chosen: Sequence[Candidate]) -> Iterator[list[int]]:
+def _portions(chosen: Sequence[Candidate], flows_max: int) -> Iterator[list[int]]:
     """The ids of flows, block by block: so many flows, or fewer that have many steps."""
     ids: list[int] = []
     steps = 0
     for found in chosen:
-        if ids and (len(ids) == _BLOCK_FLOWS_MAX or steps + found.steps > _BLOCK_STEPS_MAX):
+        if ids and (len(ids) == flows_max or steps + found.steps > _BLOCK_STEPS_MAX):
             yield ids
             ids, steps = [], 0
         ids.append(found.id)
@@ -266,5 +259,6 @@ class _Making:
             self.events,
             self.last_command,
             made_us,
+            0,
             0,
         )

@@ -1,7 +1,7 @@
 -- Schema 2 of a journal: flows that ended long ago lie in archive files beside it. What goes leaves a tombstone, which
 -- holds its place in the order and in the CRC chain; ids of outside events stay, so that nothing is accepted again.
 
--- One row for each archive file. `whole` is 1 once all of it that may go has gone from the journal.
+-- One row for each archive file: how many of its blocks are done with, and whether (1) that is all of them.
 create table archive (
     number integer primary key,
     sha256 blob not null check (length(sha256) = 32),
@@ -12,6 +12,7 @@ create table archive (
     events integer not null,
     last_command integer not null,
     made_us integer not null,
+    moved integer not null,
     whole integer not null check (whole in (0, 1))
 ) strict;
 

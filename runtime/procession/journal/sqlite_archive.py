@@ -61,8 +61,10 @@ class ArchiveRow(NamedTuple):
     events: int
     last_command: int
     made_us: int
+    moved: int
+    """Blocks of the file whose rows have gone, as far as they may."""
     whole: int
-    """0 while rows of it are still to go."""
+    """0 while there are more of them."""
 
 
 class Gone(NamedTuple):
@@ -144,12 +146,12 @@ def events_at(connection: sqlite3.Connection, positions: Sequence[int]) -> list[
 
 def record(connection: sqlite3.Connection, row: ArchiveRow) -> None:
     """A file is durable: name it. From here on rows may go."""
-    connection.execute("insert into archive values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("insert into archive values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def finish(connection: sqlite3.Connection, number: int) -> None:
-    """All of a file that may go has gone."""
-    connection.execute("update archive set whole = 1 where number = ?", (number,))
+def mark(connection: sqlite3.Connection, number: int, moved: int, *, whole: bool) -> None:
+    """So many blocks of a file are done with."""
+    connection.execute("update archive set moved = ?, whole = ? where number = ?", (moved, whole, number))
 
 
 def move_flows(connection: sqlite3.Connection, number: int, path: str, flows: Sequence[ArchivedFlow]) -> Gone:
