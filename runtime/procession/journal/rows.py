@@ -16,7 +16,7 @@ UnhandledReason = Literal[
 
 
 class EventRow(NamedTuple):
-    """An accepted event. Never changed, never deleted."""
+    """An accepted event. Never changed, never deleted; it may go to an archive."""
 
     position: int
     id: bytes
