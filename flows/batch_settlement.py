@@ -23,11 +23,13 @@ from procession import (
     Effects,
     Event,
     Gateway,
+    History,
     ProcessManager,
     Settings,
     Wiring,
     end,
     folds,
+    invariant,
     on,
     record,
     starts,
@@ -127,6 +129,18 @@ class Batch(ProcessManager, name="batch", key="batch_id"):
         return "partly_settled" if self.settled else "failed"
 
 
+# What must hold of every batch, in whatever order items come back.
+
+
+@invariant(Batch)
+def ends_when_every_item_is_settled_or_not(history: History) -> bool:
+    """A batch ends with the last of its items, and says how many of them were settled."""
+    settled, failed = len(history.handled(ItemSettled)), len(history.handled(ItemRejected, ItemAbandoned))
+    if settled + failed < len(history.sent(SettleItem)):
+        return history.outcome is None
+    return history.outcome == ("settled" if not failed else "partly_settled" if settled else "failed")
+
+
 # Where the work is done. A bank of yours takes the place of the simulated one if it has this method.
 
 
@@ -159,4 +173,8 @@ def wire_testing(settings: Settings) -> Wiring:
 
 def wire_simulated(weather: Weather) -> Wiring:
     """A simulated bank in this weather."""
-    return Wiring(processes=(Batch,), gateways=(Bank(SimulatedBank(weather)),))
+    return Wiring(
+        processes=(Batch,),
+        gateways=(Bank(SimulatedBank(weather)),),
+        invariants=(ends_when_every_item_is_settled_or_not,),
+    )

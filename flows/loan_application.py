@@ -22,6 +22,7 @@ from procession import (
     Effects,
     Event,
     Gateway,
+    History,
     ProcessManager,
     Settings,
     Wiring,
@@ -29,6 +30,7 @@ from procession import (
     cancel,
     ends,
     folds,
+    invariant,
     on,
     starts,
 )
@@ -232,13 +234,16 @@ class LoanApplication(
         """No answer: ask."""
         yield AskAboutOffer(closed.case_id)
 
-    @on
+    @on(late="ignore")
     def expect_again(self, asked: OfferFollowedUp) -> Effects:
-        """Asked: expect an answer again, unless it crossed our letter or we have asked often enough."""
+        """Asked: expect an answer again, unless it crossed our letter or we have asked often enough.
+
+        A letter that is under way when the bank decides needs no answer: after the end it is ignored on purpose.
+        """
         if self.offer_open and self.follow_ups < FOLLOW_UPS_MAX:
             yield after(ANSWER_WINDOW, AnswerWindowClosed(asked.case_id))
 
-    @on
+    @on(late="ignore")
     def letter_given_up(self, given_up: CommandGivenUp[AskAboutOffer]) -> Effects:
         """One letter less is no reason to hold an application up: try again later."""
         if self.offer_open:
@@ -255,6 +260,22 @@ class LoanApplication(
     @ends(outcome="cancelled")
     def cancelled(self, event: ACancelled) -> None:
         """Decided."""
+
+
+# What must hold of every application, in whatever order things happen.
+
+
+@invariant(LoanApplication)
+def asks_only_while_nobody_answers(history: History) -> bool:
+    """Nobody is asked about an offer that is answered."""
+    answered = history.since(OSent).since(OSentBack, OAccepted, ODeclined, OCancelled)
+    return not answered.sent(AskAboutOffer)
+
+
+@invariant(LoanApplication)
+def asks_once_at_a_time(history: History) -> bool:
+    """An answer window that closes is asked about once."""
+    return len(history.since(AnswerWindowClosed).sent(AskAboutOffer)) <= 1
 
 
 # Where the work is done. A service of yours takes the place of the simulated one if it has this method.
@@ -288,4 +309,8 @@ def wire_testing(settings: Settings) -> Wiring:
 
 def wire_simulated(weather: Weather) -> Wiring:
     """A simulated letter service in this weather."""
-    return Wiring(processes=(LoanApplication,), gateways=(Letters(SimulatedLetters(weather)),))
+    return Wiring(
+        processes=(LoanApplication,),
+        gateways=(Letters(SimulatedLetters(weather)),),
+        invariants=(asks_only_while_nobody_answers, asks_once_at_a_time),
+    )

@@ -29,6 +29,7 @@ from procession import (
     Effects,
     Event,
     Gateway,
+    History,
     ProcessManager,
     Settings,
     Wiring,
@@ -37,6 +38,7 @@ from procession import (
     end,
     ends,
     folds,
+    invariant,
     on,
     record,
     starts,
@@ -48,85 +50,67 @@ PAYMENT_WINDOW = timedelta(minutes=30)
 # What can happen.
 
 
-class OrderPlaced(Event, name="order.placed"):
-    """A customer ordered; here it begins."""
+class OrderEvent(Event, abstract=True):
+    """What all of them have in common."""
 
     order_id: str
+
+
+class OrderPlaced(OrderEvent, name="order.placed"):
+    """A customer ordered; here it begins."""
+
     article: str
     amount_cents: int
 
 
-class StockReserved(Event, name="stock.reserved"):
+class StockReserved(OrderEvent, name="stock.reserved"):
     """The article is set aside for this order."""
 
-    order_id: str
 
-
-class StockRanOut(Event, name="stock.ran_out"):
+class StockRanOut(OrderEvent, name="stock.ran_out"):
     """Nothing was left to set aside."""
 
-    order_id: str
 
-
-class StockReleased(Event, name="stock.released"):
+class StockReleased(OrderEvent, name="stock.released"):
     """Nothing is set aside for this order any more."""
 
-    order_id: str
 
-
-class PaymentCaptured(Event, name="payment.captured"):
+class PaymentCaptured(OrderEvent, name="payment.captured"):
     """The money is ours."""
 
-    order_id: str
 
-
-class PaymentDeclined(Event, name="payment.declined"):
+class PaymentDeclined(OrderEvent, name="payment.declined"):
     """The card was not charged. An ordinary event: the flow goes another way."""
 
-    order_id: str
 
-
-class PaymentWindowClosed(Event, name="payment.window_closed"):
+class PaymentWindowClosed(OrderEvent, name="payment.window_closed"):
     """The customer's time to pay is over: a deadline is one of the flow's own events."""
 
-    order_id: str
 
-
-class CardRefunded(Event, name="payment.refunded"):
+class CardRefunded(OrderEvent, name="payment.refunded"):
     """Whatever was taken for this order was given back."""
 
-    order_id: str
 
-
-class ParcelShipped(Event, name="parcel.shipped"):
+class ParcelShipped(OrderEvent, name="parcel.shipped"):
     """The parcel is on its way."""
 
-    order_id: str
 
-
-class ParcelTurnedDown(Event, name="parcel.turned_down"):
+class ParcelTurnedDown(OrderEvent, name="parcel.turned_down"):
     """No carrier takes this parcel."""
 
-    order_id: str
 
-
-class ReservationLost(Event, name="order.reservation_lost"):
+class ReservationLost(OrderEvent, name="order.reservation_lost"):
     """The warehouse was given up. It may have set the article aside."""
 
-    order_id: str
 
-
-class ChargeLost(Event, name="order.charge_lost"):
+class ChargeLost(OrderEvent, name="order.charge_lost"):
     """The payment provider was given up."""
 
-    order_id: str
     perhaps_taken: bool
 
 
-class ShipmentLost(Event, name="order.shipment_lost"):
+class ShipmentLost(OrderEvent, name="order.shipment_lost"):
     """The parcel service was given up."""
-
-    order_id: str
 
 
 # What the flow may ask for.
@@ -307,6 +291,31 @@ class Order(ProcessManager, name="order", key="order_id"):
         yield record(ShipmentLost(given_up.command.order_id))
 
 
+# What must hold of every order, in whatever order things happen.
+
+
+@invariant(Order)
+def never_ships_what_it_refunds(history: History) -> bool:
+    """A customer gets the parcel or the money back, never both."""
+    return not history.handled(ParcelShipped) or not history.sent(RefundCard)
+
+
+@invariant(Order)
+def keeps_no_money_without_a_parcel(history: History) -> bool:
+    """An order that was paid ends with its parcel on the way, or with the money given back."""
+    if history.outcome is None or not history.handled(PaymentCaptured):
+        return True
+    return bool(history.handled(ParcelShipped, CardRefunded))
+
+
+@invariant(Order)
+def keeps_no_stock_without_a_parcel(history: History) -> bool:
+    """An order whose article was set aside ends with it on the way, or with the stock released."""
+    if history.outcome is None or not history.handled(StockReserved):
+        return True
+    return bool(history.handled(ParcelShipped, StockReleased))
+
+
 # Where the work is done. A system of yours takes the place of a simulated one if it has these methods.
 
 
@@ -387,4 +396,5 @@ def wire_simulated(weather: Weather) -> Wiring:
             Payments(SimulatedPayments(weather)),
             Parcels(SimulatedParcels(weather)),
         ),
+        invariants=(never_ships_what_it_refunds, keeps_no_money_without_a_parcel, keeps_no_stock_without_a_parcel),
     )

@@ -22,11 +22,13 @@ from procession import (
     Effects,
     Event,
     Gateway,
+    History,
     ProcessManager,
     Settings,
     Wiring,
     end,
     folds,
+    invariant,
     on,
     record,
     starts,
@@ -161,6 +163,27 @@ class Provisioning(ProcessManager, name="provisioning", key="user_id"):
         yield record(AccountLost(command.user_id, command.system, perhaps_created=given_up.reason == "unknown"))
 
 
+# What must hold of every user, in whatever order systems answer.
+
+
+@invariant(Provisioning)
+def all_or_none(history: History) -> bool:
+    """A user who is provisioned has every account that was asked for; one who is not has none left."""
+    created = {event.system for event in history.handled(AccountCreated)}
+    lost = {event.system for event in history.handled(AccountLost) if event.perhaps_created}
+    removed = {event.system for event in history.handled(AccountRemoved)}
+    if history.outcome == "provisioned":
+        return created == {command.system for command in history.sent(CreateAccount)} and not removed
+    return history.outcome is None or removed >= created | lost
+
+
+@invariant(Provisioning)
+def removes_nothing_twice(history: History) -> bool:
+    """Nobody is asked again to remove the same account."""
+    removals = history.sent(RemoveAccount)
+    return len(removals) == len(set(removals))
+
+
 # Where the work is done. Systems of yours take the place of simulated ones if they have these methods.
 
 
@@ -198,4 +221,8 @@ def wire_testing(settings: Settings) -> Wiring:
 
 def wire_simulated(weather: Weather) -> Wiring:
     """Simulated systems in this weather."""
-    return Wiring(processes=(Provisioning,), gateways=(Accounts(SimulatedAccounts(weather)),))
+    return Wiring(
+        processes=(Provisioning,),
+        gateways=(Accounts(SimulatedAccounts(weather)),),
+        invariants=(all_or_none, removes_nothing_twice),
+    )

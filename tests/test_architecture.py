@@ -29,7 +29,8 @@ LAYERS: dict[str, frozenset[str]] = {
 
 _UP_TO_ENGINE = frozenset(LAYERS)
 LAYERS["engine"] = _UP_TO_ENGINE
-LAYERS["facade"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_TO_ENGINE, "engine"})
+LAYERS["reading"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_TO_ENGINE, "engine"})
+LAYERS["facade"] = LAYERS["reading"] | {"reading"}
 LAYERS["embed"] = LAYERS["facade"] | {"facade"}
 LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "injectors", "embed"}
 LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}

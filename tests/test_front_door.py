@@ -8,17 +8,18 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import procession
+import procession.testing
 
-FRONT_DOOR = Path(procession.__file__)
 
-
-def homes_in_the_stub() -> dict[str, str]:
+def homes_in_the_stub(door: ModuleType = procession) -> dict[str, str]:
     """Each name that the stub shows to type checkers, with the module that it comes from."""
-    tree = ast.parse(FRONT_DOOR.with_suffix(".pyi").read_text("utf-8"))
+    assert door.__file__ is not None
+    tree = ast.parse(Path(door.__file__).with_suffix(".pyi").read_text("utf-8"))
     return {
         alias.asname or alias.name: node.module or ""
         for node in tree.body
@@ -59,3 +60,17 @@ def test_importing_it_loads_nothing_yet() -> None:
     code = "import procession, sys; print(*sorted(name for name in sys.modules if name.startswith('procession.')))"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == ""
+
+
+def test_the_testing_kit_shows_a_type_checker_the_same_names() -> None:
+    assert sorted(homes_in_the_stub(procession.testing)) == sorted(procession.testing.__all__)
+
+
+@pytest.mark.parametrize(("name", "home"), homes_in_the_stub(procession.testing).items())
+def test_a_name_of_the_testing_kit_is_that_of_its_home(name: str, home: str) -> None:
+    assert getattr(procession.testing, name) is getattr(importlib.import_module(home), name)
+
+
+def test_a_name_that_the_testing_kit_does_not_have_is_refused_as_python_does() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'take'"):
+        _ = procession.testing.take  # type: ignore[attr-defined]  # what is to be refused

@@ -157,7 +157,10 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
         ("PROCESSION_GATEWAYS__PAY__JITER", "did you mean PROCESSION_GATEWAYS__PAY__JITTER?"),
         (
             "PROCESSION_QUUX__X",
-            "known here are commit, flows, gateways, intake, journal, processes, shutdown, supervision, timers",
+            (
+                "known here are commit, flows, gateways, intake, invariants, journal, processes, purity, shutdown,"
+                " supervision, timers"
+            ),
         ),
     ],
 )

@@ -7,6 +7,7 @@ The layers, each importing only from those above it in this list:
     primitives                          events, commands, process managers, gateways; pure
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
+    reading                             what happened, why, and what would happen
     facade                              Runtime
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
@@ -28,6 +29,7 @@ _HOMES = {
     "Gateway": "procession.primitives.gateway",
     "History": "procession.primitives.history",
     "Invariant": "procession.primitives.invariant",
+    "Lift": "procession.primitives.lifts",
     "Outside": "procession.publishing",
     "Position": "procession.publishing",
     "ProcessManager": "procession.primitives.process",
@@ -36,14 +38,18 @@ _HOMES = {
     "Refused": "procession.errors",
     "Runtime": "procession.facade",
     "Settings": "procession.settings",
+    "Why": "procession.reading.causes",
+    "WhyNot": "procession.reading.waits",
     "Wiring": "procession.primitives.wiring",
     "after": "procession.primitives.effects",
+    "allows": "procession.primitives.allowance",
     "at": "procession.primitives.effects",
     "cancel": "procession.primitives.effects",
     "end": "procession.primitives.effects",
     "ends": "procession.primitives.handlers",
     "folds": "procession.primitives.handlers",
     "invariant": "procession.primitives.invariant",
+    "lifts": "procession.primitives.lifts",
     "on": "procession.primitives.handlers",
     "open_runtime": "procession.facade",
     "record": "procession.primitives.effects",
@@ -85,6 +91,7 @@ __all__ = [
     "Gateway",
     "History",
     "Invariant",
+    "Lift",
     "Outside",
     "Position",
     "ProcessManager",
@@ -93,14 +100,18 @@ __all__ = [
     "Refused",
     "Runtime",
     "Settings",
+    "Why",
+    "WhyNot",
     "Wiring",
     "after",
+    "allows",
     "at",
     "cancel",
     "end",
     "ends",
     "folds",
     "invariant",
+    "lifts",
     "on",
     "open_runtime",
     "record",

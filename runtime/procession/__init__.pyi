@@ -6,6 +6,7 @@ from procession.facade import Runtime as Runtime
 from procession.facade import open_runtime as open_runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
+from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
     Effects as Effects,
@@ -48,10 +49,14 @@ from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
+from procession.primitives.lifts import Lift as Lift
+from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
+from procession.reading.causes import Why as Why
+from procession.reading.waits import WhyNot as WhyNot
 from procession.settings import Settings as Settings
 
 __all__ = [
@@ -68,6 +73,7 @@ __all__ = [
     "Gateway",
     "History",
     "Invariant",
+    "Lift",
     "Outside",
     "Position",
     "ProcessManager",
@@ -76,14 +82,18 @@ __all__ = [
     "Refused",
     "Runtime",
     "Settings",
+    "Why",
+    "WhyNot",
     "Wiring",
     "after",
+    "allows",
     "at",
     "cancel",
     "end",
     "ends",
     "folds",
     "invariant",
+    "lifts",
     "on",
     "open_runtime",
     "record",

@@ -5,10 +5,12 @@ ProcessionError
 ├── WiringError              classes can't work together, or not with this journal
 │   ├── SchemaChanged        a stored name has another shape than the journal knows
 │   └── UnknownInJournal     the journal needs types that are not registered
+├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
 ├── PublishRefused           an event was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
+│   │   └── LiftFailed       a lift can't lift it
 │   ├── InvalidKey           a key can't be computed or is out of bounds
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
@@ -30,17 +32,26 @@ ProcessionError
 ├── FlowQuarantined          a flow that was waited for is set aside
 ├── NotFound                 no flow, command or gateway of this name
 ├── ActRefused               an operator act does not fit the state it finds
-├── ImpureCall               the runtime was called from inside a turn
+├── ImpureTurn               a turn did more than look at its event and state
+├── ShadowEnded              the second process of a shadow replay gave no answer
 └── Refused                  raised by a gateway: the command can't succeed, do not retry
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import attrs
 
 
 class ProcessionError(Exception):
     """The root: `except ProcessionError` catches what procession raises on purpose, and nothing else."""
+
+    _says: ClassVar[str] = ""
+    """The sentence, with the error's fields in it: `{0.path} is damaged`."""
+
+    def __str__(self) -> str:
+        return self._says.format(self) if self._says else super().__str__()
 
 
 @attrs.define
@@ -53,9 +64,12 @@ class DefinitionError(ProcessionError):
     """The class, and the method where there is one: `Order.paid`."""
     found: str
     cure: str
+    code: str = ""
+    """The law that it breaks, `LAW02`; empty for any other fault."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.subject} {self.found}; {self.cure}"
+        code = f"{self.code} " if self.code else ""
+        return f"{self.where}: {code}{self.subject} {self.found}; {self.cure}"
 
 
 @attrs.define
@@ -65,8 +79,7 @@ class WiringError(ProcessionError):
     found: str
     cure: str
 
-    def __str__(self) -> str:
-        return f"{self.found}; {self.cure}"
+    _says = "{0.found}; {0.cure}"
 
 
 @attrs.define
@@ -80,6 +93,17 @@ class UnknownInJournal(WiringError):
 
 
 @attrs.define
+class SchemaFileUnreadable(ProcessionError):
+    """A `schemas.json` can't be read; it was not touched. Restore it from version control."""
+
+    path: str
+    found: str
+    cure: str = "restore it: only `procession schemas --write` writes it"
+
+    _says = "{0.path} is no file of schemas ({0.found}); {0.cure}"
+
+
+@attrs.define
 class SettingsError(ProcessionError):
     """A setting is unknown, malformed or out of bounds; nothing was started."""
 
@@ -87,8 +111,7 @@ class SettingsError(ProcessionError):
     found: str
     cure: str
 
-    def __str__(self) -> str:
-        return f"setting {self.path}: {self.found}; {self.cure}"
+    _says = "setting {0.path}: {0.found}; {0.cure}"
 
 
 class PublishRefused(ProcessionError):
@@ -114,8 +137,16 @@ class InvalidPayload(PublishRefused):
     type: str
     found: str
 
-    def __str__(self) -> str:
-        return f"the data of {self.type!r} does not fit its type: {self.found}; mend the data"
+    _says = "the data of {0.type!r} does not fit its type: {0.found}; mend the data"
+
+
+@attrs.define
+class LiftFailed(InvalidPayload):
+    """The lift of an old event raised, or returned something else. Mend the lift; the event stays as it came."""
+
+    lift: str
+
+    _says = "an event {0.type!r} can't be lifted by {0.lift}: {0.found}; mend the lift"
 
 
 @attrs.define
@@ -126,11 +157,7 @@ class InvalidKey(PublishRefused):
     process: str
     found: str
 
-    def __str__(self) -> str:
-        return (
-            f"the key of {self.type!r} for process {self.process!r} {self.found};"
-            " keys are strings of 1 to 512 bytes in UTF-8, or ints"
-        )
+    _says = "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
 
 
 @attrs.define
@@ -142,10 +169,7 @@ class TooLarge(PublishRefused):
     size_max: int
     setting: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.what} is {self.size}, at most {self.size_max} is allowed; make it smaller or raise {self.setting}"
-        )
+    _says = "{0.what} is {0.size}, at most {0.size_max} is allowed; make it smaller or raise {0.setting}"
 
 
 @attrs.define
@@ -156,11 +180,7 @@ class IdReused(PublishRefused):
     id: str
     position: int
 
-    def __str__(self) -> str:
-        return (
-            f"event {self.id!r} of source {self.source!r} is at position {self.position} with other content;"
-            " give the new event an id of its own"
-        )
+    _says = "event {0.id!r} of {0.source!r} is at position {0.position} with other content; give it an id of its own"
 
 
 @attrs.define
@@ -169,8 +189,7 @@ class Overloaded(PublishRefused):
 
     retry_after_s: float
 
-    def __str__(self) -> str:
-        return f"the intake is full; retry after {self.retry_after_s:g} s"
+    _says = "the intake is full; retry after {0.retry_after_s:g} s"
 
 
 @attrs.define
@@ -179,8 +198,7 @@ class NotAccepted(PublishRefused):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"nothing was written: {self.found}; publish again"
+    _says = "nothing was written: {0.found}; publish again"
 
 
 @attrs.define
@@ -209,11 +227,10 @@ class JournalOwned(JournalError):
     started_at: str
     """When the holder started, ISO 8601 in UTC."""
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} is owned by process {self.pid} on {self.host} since {self.started_at};"
-            " stop that process first, one owner at a time"
-        )
+    _says = (
+        "{0.path} is owned by process {0.pid} on {0.host} since {0.started_at}; stop that process first, one"
+        " owner at a time"
+    )
 
 
 @attrs.define
@@ -223,8 +240,7 @@ class NotAJournal(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} is no journal of procession ({self.found}); name another file, this one was not touched"
+    _says = "{0.path} is no journal of procession ({0.found}); name another file, this one was not touched"
 
 
 @attrs.define
@@ -235,11 +251,7 @@ class JournalTooNew(JournalError):
     schema: int
     schema_known: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} has schema {self.schema}, this version knows {self.schema_known};"
-            " install the version of procession that wrote it, the file was not touched"
-        )
+    _says = "{0.path} has schema {0.schema}, this version knows {0.schema_known}; install the one that wrote it"
 
 
 @attrs.define
@@ -249,8 +261,7 @@ class JournalUnwritable(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} can't be used as a journal: {self.found}; give write access to the file and its folder"
+    _says = "{0.path} can't be used as a journal: {0.found}; give write access to the file and its folder"
 
 
 @attrs.define
@@ -260,8 +271,7 @@ class JournalDamaged(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.path} is damaged: {self.found}; run `procession doctor`, restore a backup"
+    _says = "{0.path} is damaged: {0.found}; run `procession doctor`, restore a backup"
 
 
 @attrs.define
@@ -271,11 +281,7 @@ class ArchiveUnreadable(JournalError):
     path: str
     found: str
 
-    def __str__(self) -> str:
-        return (
-            f"the archive file {self.path} can't be read: {self.found};"
-            " put it back from a backup, into the folder beside the journal"
-        )
+    _says = "the archive file {0.path} can't be read: {0.found}; put it back from a backup, beside the journal"
 
 
 @attrs.define
@@ -284,8 +290,7 @@ class CommitFailed(JournalError):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"a commit failed ({self.found}); its outcome is known once the journal is reopened"
+    _says = "a commit failed ({0.found}); its outcome is known once the journal is reopened"
 
 
 @attrs.define
@@ -294,8 +299,7 @@ class CommitRejected(JournalError):
 
     found: str
 
-    def __str__(self) -> str:
-        return f"a commit was rejected ({self.found}); nothing of it was written"
+    _says = "a commit was rejected ({0.found}); nothing of it was written"
 
 
 @attrs.define
@@ -304,16 +308,14 @@ class Fenced(JournalError):
 
     path: str
 
-    def __str__(self) -> str:
-        return f"{self.path} was taken over by another owner; this runtime stops"
+    _says = "{0.path} was taken over by another owner; this runtime stops"
 
 
 @attrs.define
 class RuntimeClosed(ProcessionError):
     """The runtime is closing or closed; nothing was written. Open it again."""
 
-    def __str__(self) -> str:
-        return "the runtime is closed; open it again"
+    _says = "the runtime is closed; open it again"
 
 
 @attrs.define
@@ -324,8 +326,7 @@ class RuntimeFailed(ProcessionError):
     restarts: int
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.supervisor} failed after {self.restarts} restarts: {self.found}; mend the cause and start again"
+    _says = "{0.supervisor} failed after {0.restarts} restarts: {0.found}; mend the cause and start again"
 
 
 @attrs.define
@@ -335,8 +336,7 @@ class FlowQuarantined(ProcessionError):
     flow: str
     reason: str
 
-    def __str__(self) -> str:
-        return f"flow {self.flow} is in quarantine: {self.reason}; repair it, then retry, skip or release"
+    _says = "flow {0.flow} is in quarantine: {0.reason}; repair it, then retry, skip or release"
 
 
 @attrs.define
@@ -345,9 +345,9 @@ class NotFound(ProcessionError):
 
     what: str
     name: str
+    cure: str = "`procession ls` shows what there is"
 
-    def __str__(self) -> str:
-        return f"there is no {self.what} {self.name!r}; `procession ls` shows what there is"
+    _says = "there is no {0.what} {0.name!r}; {0.cure}"
 
 
 @attrs.define
@@ -358,18 +358,35 @@ class ActRefused(ProcessionError):
     subject: str
     found: str
 
-    def __str__(self) -> str:
-        return f"{self.act} of {self.subject} is refused: {self.found}"
+    _says = "{0.act} of {0.subject} is refused: {0.found}"
 
 
 @attrs.define
-class ImpureCall(ProcessionError):
-    """The runtime was called from inside a turn. Fold and reaction see the event and the state, nothing else."""
+class ImpureTurn(ProcessionError):
+    """A turn called what a fold or reaction must not call, the runtime itself among it; its flow is set aside.
 
+    Take time, ids and chance from events, and do work in a gateway; then `retry` the flow.
+    """
+
+    where: str
+    """File and line of the user's code that called, `order.py:31`."""
+    handler: str
+    """The handler that ran: `Order.paid`."""
     call: str
 
-    def __str__(self) -> str:
-        return f"{self.call} was called from inside a turn; a turn yields effects and calls nothing"
+    _says = (
+        "{0.where}: {0.handler} called {0.call} in a turn, which sees its event and state and nothing else;"
+        " take time, ids and chance from events, and do work in a gateway"
+    )
+
+
+@attrs.define
+class ShadowEnded(ProcessionError):
+    """A second process, in which turns run again, ended or gave no answer in time. Nothing was changed; try again."""
+
+    found: str
+
+    _says = "a second process gave no answer ({0.found}); if it happens again, a turn may end its process"
 
 
 @attrs.define
@@ -378,5 +395,4 @@ class Refused(ProcessionError):
 
     reason: str
 
-    def __str__(self) -> str:
-        return self.reason
+    _says = "{0.reason}"

@@ -15,7 +15,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Since
+from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
@@ -25,11 +25,14 @@ from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
+from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.gateway import Gateway
+from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import build_registry
+from procession.primitives.registry import Registry, build_registry
 from procession.publishing import Outside, Position, encode_all
 from procession.settings import Settings
 from procession.telemetry import Meter, observe
@@ -141,7 +144,10 @@ class Runtime:
                 yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
-        """Wait until all that was accepted is handled and no command is open. Armed timers are not waited for."""
+        """Wait until all that was accepted is handled and judged, and no command is open.
+
+        Armed timers are not waited for.
+        """
         refuse_in_turn("drain")
         while not self._engine.idle():
             with contextlib.suppress(NotAccepted):  # held: it goes on when the journal is well
@@ -251,6 +257,8 @@ async def open_runtime(
     processes: Sequence[type[ProcessManager]],
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
+    lifts: Sequence[AnyLift] = (),
+    invariants: Sequence[Invariant] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -265,12 +273,15 @@ async def open_runtime(
         processes: the process managers.
         gateways: one instance each; together they take every command that the processes send.
         events: further event types that may be published.
+        lifts: from event types of old to those that handlers take.
+        invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
+            an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
 
     Raises:
-        DefinitionError, WiringError: the classes can't work; nothing was written.
+        DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
@@ -279,24 +290,50 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events)
+    registry = build_registry(processes, gateways, events, lifts, invariants)
+    for definition in registry.processes.values():
+        refuse_impure(definition)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
+    opening: Opening | None = None
     if isinstance(journal, str | Path):
-        journal = await open_sqlite(
-            str(journal),
-            clock_us=clock.now_us,
-            synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
-            readers=settings.journal.readers,
-            unclean_period_s=settings.journal.unclean_period_s,
-            wal_pages_max=settings.journal.wal_pages_max,
-        )
-    with _plain_errors():
-        try:
-            engine = Engine(journal, registry, settings, clock)
-        except BaseException:
-            await journal.close()
-            raise
+        journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
+    try:
+        engine = Engine(journal, registry, settings, clock)
+    except BaseException:
+        await journal.close()
+        raise
+    async with running(engine, since or {}, opening) as runtime:
+        yield runtime
+
+
+async def _opened(
+    path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
+) -> tuple[Journal, Opening | None]:
+    """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    found: list[Opening] = []
+
+    async def look(reader: JournalReader) -> None:
+        found.append(await check(reader, registry, since))
+
+    journal = await open_sqlite(
+        path,
+        clock_us=clock.now_us,
+        synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
+        readers=settings.journal.readers,
+        unclean_period_s=settings.journal.unclean_period_s,
+        wal_pages_max=settings.journal.wal_pages_max,
+        check=look,
+    )
+    return journal, found[-1] if found else None
+
+
+@contextlib.asynccontextmanager
+async def running(engine: Engine, since: Mapping[str, Since], opening: Opening | None = None) -> AsyncIterator[Runtime]:
+    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
+    with plain_errors():
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since or {}))
+            await nursery.start(engine.run, dict(since), opening)
             try:
                 yield Runtime(engine)
             finally:
@@ -304,7 +341,7 @@ async def open_runtime(
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """One error, whether it comes from the caller's block or from the engine, comes out as it is, in no group."""
     try:
         yield

@@ -13,6 +13,11 @@ from procession.engine.envelopes import time_of
 from procession.engine.turn import refuse_in_turn
 from procession.errors import NotFound
 from procession.journal.rows import FlowRow, FlowStatus
+from procession.primitives.command import Command
+from procession.primitives.event import Event
+from procession.primitives.stored import stored_of
+from procession.reading.causes import Why, read_why
+from procession.reading.waits import Surroundings, WhyNot, read_why_not
 
 
 @attrs.frozen
@@ -90,6 +95,44 @@ class FlowHandle:
         if row is None:
             raise NotFound("flow", self.name)
         return summary_of(row)
+
+    async def why(self, what: type[Event | Command] | str | int) -> Why:
+        """The chain of causes, to the first event, of something that this flow asked for or got.
+
+        Args:
+            what: a class or stored name (the latest of that type), an id in hex, or a position.
+
+        Raises:
+            NotFound: nothing has been heard of the flow, or it has no such command or event.
+        """
+        refuse_in_turn("why")
+        named = what if isinstance(what, str | int) else stored_of(what).name
+        return await read_why(self._engine.lasting.journal, self.process, self.key, named)
+
+    async def why_not(self) -> WhyNot:
+        """What it waits for: answers, deadlines, events, repair; or how it ended.
+
+        Raises:
+            NotFound: nothing has been heard of it.
+        """
+        refuse_in_turn("why_not")
+        engine = self._engine
+        now_us, around = engine.clock.now_us(), self._surroundings()
+        return await read_why_not(
+            engine.lasting.journal, self.process, self.key, now_us, around, registry=engine.registry
+        )
+
+    def _surroundings(self) -> Surroundings:
+        """What only the runtime knows: its journal tells the rest."""
+        life, hosts = self._engine.life, tuple(self._engine.lasting.gateways)
+        paused = life is not None and self.process in life.table.paused
+        process = "paused" if paused else f"held: {self._engine.held}" if self._engine.held else ""
+        held = {host.name: host.held_back() for host in hosts}
+        under_way = frozenset(
+            handle.row.id.hex() for host in hosts for handle in host.window.known.values() if handle.scope is not None
+        )
+        gateways = {name: why for name, why in held.items() if why}
+        return Surroundings(running=True, process=process, gateways=gateways, under_way=under_way)
 
     async def retry(self, *, by: str, why: str) -> int:
         """Run the head of a quarantined flow again; returns the position of the act.

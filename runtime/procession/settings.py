@@ -183,6 +183,20 @@ class GatewaysSettings(GatewaySettings):
 
 
 @attrs.frozen(kw_only=True)
+class InvariantsSettings:
+    """How invariants are watched, in a runtime that has any."""
+
+    flows_due_max: int = int_knob(
+        10_000, 1, 1_000_000, "Flows that wait to be judged in memory; the rest is found in the journal."
+    )
+    turns_cached_max: int = int_knob(20_000, 1, 10_000_000, "Turns in histories that are kept in memory.")
+    turns_per_flow_max: int = int_knob(10_000, 1, 1_000_000, "A flow with a longer history is not judged any more.")
+    look_back_s: float = float_knob(
+        60, 0, 86_400, "At start, flows that changed in so long before the journal's last event are judged again."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class SupervisionSettings:
     """How often what fails is started again."""
 
@@ -207,6 +221,18 @@ class ShutdownSettings:
 
 
 @attrs.frozen(kw_only=True)
+class PuritySettings:
+    """How turns are watched."""
+
+    guard: Literal["report", "raise", "off"] = knob_field(
+        "report",
+        Knob(str, "What becomes of a turn that does work.", "report", choices=("report", "raise", "off")),
+    )
+    shadow_replay_ratio: float = float_knob(0, 0, 1, "This share of turns runs again in a second process.")
+    shadow_queue_max: int = int_knob(1_000, 1, 1_000_000, "Turns that wait for it; the rest is left out and counted.")
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """Every knob of one runtime."""
 
@@ -221,8 +247,10 @@ class Settings:
     processes: ProcessesSettings = ProcessesSettings()
     timers: TimersSettings = TimersSettings()
     gateways: GatewaysSettings = GatewaysSettings()
+    invariants: InvariantsSettings = InvariantsSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+    purity: PuritySettings = PuritySettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

@@ -58,7 +58,14 @@ class Counters:
     commits_failed: int = _counter("Transactions that failed by I/O.")
     rows_written: int = _counter("Events and steps written.")
     snapshots_taken: int = _counter("Snapshots written.")
+    histories_judged: int = _counter("Histories judged by the invariants of their process, after one or more steps.")
+    histories_not_judged: int = _counter("Histories too long to be judged, or not readable.")
+    invariants_broken: int = _counter("Alerts: invariants found broken, once for each flow.")
     actors_restarted: int = _counter("Infrastructure actors started again after a failure.")
+    turns_impure: int = _counter("Turns in which the guard found work, counted at each try.")
+    turns_shadowed: int = _counter("Turns that ran again in a second process.")
+    turns_differing: int = _counter("Turns that came out differently in the second process.")
+    turns_unshadowed: int = _counter("Sampled turns that no second process ran: no room, no class, or no answer.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 
     def as_dict(self) -> dict[str, int]:

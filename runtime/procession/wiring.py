@@ -14,9 +14,11 @@ from typing import Literal
 import attrs
 
 from procession.engine.opening import Since
-from procession.errors import WiringError
+from procession.engine.turn import describe
+from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime, open_runtime
 from procession.journal.journal import Journal
+from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 
@@ -29,6 +31,11 @@ def load_wiring(settings: Settings, kind: Kind = "production") -> Wiring:
     Raises:
         WiringError: a module can't be imported, or has no `wire_production` / `wire_testing`.
     """
+    return combine([wiring for _, wiring in load_modules(settings, kind)])
+
+
+def load_modules(settings: Settings, kind: Kind = "production") -> list[tuple[ModuleType, Wiring]]:
+    """Each module that the settings name, with what it wires; raises as `load_wiring`."""
     if not settings.modules:
         raise WiringError(
             "the settings name no modules", 'write modules = ["flows.order_fulfilment"] into the settings'
@@ -37,7 +44,8 @@ def load_wiring(settings: Settings, kind: Kind = "production") -> Wiring:
         path = str(Path(folder).resolve())
         if path not in sys.path:
             sys.path.insert(0, path)
-    return combine([wiring_of(_import(name, settings.import_paths), settings, kind) for name in settings.modules])
+    modules = [_import(name, settings.import_paths) for name in settings.modules]
+    return [(module, wiring_of(module, settings, kind)) for module in modules]
 
 
 def wiring_of(module: ModuleType, settings: Settings, kind: Kind = "production") -> Wiring:
@@ -82,7 +90,13 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(gateway for wiring in wirings for gateway in wiring.gateways),
         tuple(event for wiring in wirings for event in wiring.events),
         tuple(rule for wiring in wirings for rule in wiring.invariants),
+        tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
     )
+
+
+def registry_of(wiring: Wiring) -> Registry:
+    """All classes of a wiring; raises as `build_registry`."""
+    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants)
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +113,8 @@ async def open_wired(
         processes=wiring.processes,
         gateways=wiring.gateways,
         events=wiring.events,
+        lifts=wiring.lifts,
+        invariants=wiring.invariants,
         settings=settings,
         since=since,
     ) as runtime:
@@ -119,3 +135,7 @@ def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
             f"module {name!r} can't be imported ({error}) from {searched}",
             "mend modules or import_paths in the settings",
         ) from error
+    except ProcessionError:
+        raise
+    except Exception as error:  # the user's module: whatever it raises, it can't be used
+        raise WiringError(f"module {name!r} can't be imported ({describe(error)})", "mend the module") from error

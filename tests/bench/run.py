@@ -19,7 +19,20 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import floor, isolation, memory, saga
+from tests.bench import (
+    disk,
+    exploring,
+    floor,
+    guard,
+    in_flight,
+    isolation,
+    memory,
+    recovery,
+    replay,
+    saga,
+    scenarios,
+    startup,
+)
 from tests.bench.figures import Figures, medians, percentiles, table
 
 STEPS_PER_FLOW = 4
@@ -43,8 +56,10 @@ def run_saga(rounds: int, flows: int | None) -> str:
                 f"goal: under {found['idle_goal_ms']:.2f}, four raw commits and 2 ms",
             ),
             ("idle p50 beyond four raw commits, ms", found["idle_beyond_raw_ms"], "goal: under 2, in the same round"),
+            ("idle p50, in raw commits of four", found["idle_p50_ratio"], "goal: 3 or less"),
             ("idle p95, ms", found["idle_ms_p95"], ""),
             ("idle p99, ms", found["idle_ms_p99"], ""),
+            ("idle p99, in raw p99 of four commits", found["idle_p99_ratio"], "goal: 4 or less"),
             ("raw commit of one step p50, ms", found["raw_commit_ms_p50"], ""),
         ],
     )
@@ -80,7 +95,11 @@ def _idle_and_floor(folder: Path, flows: int) -> Figures:
     floor.assert_same(folder / "raw_idle.db", first)
     p50, p95, p99 = percentiles(idle_ms)
     raw_ms = 1000 * percentiles(raw_s)[0]
+    fours_s = [sum(raw_s[at : at + STEPS_PER_FLOW]) for at in range(0, len(raw_s), STEPS_PER_FLOW)]
+    raw_p50, _, raw_p99 = (1000 * value for value in percentiles(fours_s))
     return {
+        "idle_p50_ratio": p50 / raw_p50,
+        "idle_p99_ratio": p99 / raw_p99,
         "idle_ms_p50": p50,
         "idle_ms_p95": p95,
         "idle_ms_p99": p99,
@@ -125,10 +144,153 @@ def run_isolation(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_in_flight(rounds: int, flows: int | None) -> str:
+    """Throughput by the number of flows in flight."""
+    found = _rounds("in_flight", rounds, lambda folder: in_flight.measure(folder, flows=flows or 4000))
+    return table(
+        f"in_flight: medians of {rounds} rounds",
+        [(f"{width} in flight, flows/s", found[f"flows_per_s_{width}"], "") for width in in_flight.WIDTHS],
+    )
+
+
+def run_recovery(rounds: int, flows: int | None) -> str:
+    """A start after a crash, with many flows in flight."""
+    found = _rounds("recovery", min(rounds, 1), lambda folder: recovery.measure(folder, flows=flows or 100_000))
+    return table(
+        f"recovery: {found['flows']:,.0f} flows in flight when the process was killed",
+        [
+            ("ready after, s", found["ready_s"], "goal: 1 or less"),
+            ("commands sent again and flows ended, in a second", found["sent_again_per_s"], "goal: 5,000 or more"),
+        ],
+    )
+
+
+def run_replay(rounds: int, flows: int | None) -> str:
+    """Reading a journal again, beside a bare cursor; and folding flows from their steps."""
+    found = _rounds("replay", rounds, lambda folder: replay.measure(folder, flows=flows or 10_000))
+    return table(
+        f"replay: medians of {rounds} rounds",
+        [
+            ("bare cursor over four columns, events/s", found["floor_per_s"], ""),
+            ("typed events, events/s", found["typed_per_s"], ""),
+            ("ratio to the cursor", found["typed_ratio"], "goal: 0.10 or more"),
+            ("four columns through the journal, events/s", found["columns_per_s"], ""),
+            ("ratio to the cursor", found["columns_ratio"], "goal: 0.6 or more"),
+            ("flows folded again, events/s", found["rehydrated_per_s"], "goal: 50,000 or more"),
+        ],
+    )
+
+
+def run_startup(rounds: int, flows: int | None) -> str:
+    """From nothing to something that runs."""
+    found = _rounds("startup", min(rounds, 1), startup.measure)
+    return table(
+        "startup: new processes, medians",
+        [
+            ("a Python that does nothing, s", found["python_s"], ""),
+            ("import, s", found["import_s"], "goal: 0.25 or less"),
+            ("--help, s", found["help_s"], "goal: 0.15 or less"),
+            ("start to first durable flow, new file, s", found["first_flow_s"], "goal: 0.5 or less"),
+        ],
+    )
+
+
+def run_disk(rounds: int, flows: int | None) -> str:
+    """Bytes on the disk."""
+    found = _rounds("disk", min(rounds, 1), lambda folder: disk.measure(folder, flows=flows or 5000))
+    return table(
+        "disk: bytes of pages in use",
+        [
+            ("for an event of the saga", found["bytes_per_event"], "goal: 800 or less"),
+            ("the same rows by raw sqlite3", found["raw_bytes_per_event"], ""),
+            ("ratio to raw", found["bytes_per_event"] / found["raw_bytes_per_event"], "goal: 1.15 or less"),
+            ("for a flow that waits, beyond its event", found["waiting_bytes_beyond_event"], "goal: 600 or less"),
+        ],
+    )
+
+
+def run_invariants(rounds: int, flows: int | None) -> str:
+    """The saga with two invariants that are watched, and without."""
+    flows = flows or 5000
+    found = _rounds("invariants", rounds, lambda folder: _watched_and_not(folder, flows))
+    return table(
+        f"invariants: {flows} flows, medians of {rounds} rounds",
+        [
+            ("flows/s without", found["plain_flows_per_s"], ""),
+            ("flows/s with two", found["watched_flows_per_s"], "until the last history is judged"),
+            ("ratio, in the same round", found["ratio"], ""),
+        ],
+    )
+
+
+def _watched_and_not(folder: Path, flows: int) -> Figures:
+    plain = trio.run(saga.throughput, folder / "plain.db", flows)
+    rules = (saga.never_ships_unpaid, saga.never_charges_twice)
+    watched = trio.run(saga.throughput, folder / "watched.db", flows, rules)
+    return {"plain_flows_per_s": plain, "watched_flows_per_s": watched, "ratio": watched / plain}
+
+
+def run_scenarios(rounds: int, flows: int | None) -> str:
+    """Given/when/then tests, beside tests that do nothing."""
+    tests = flows or 1000
+    found = _rounds("scenarios", rounds, lambda folder: scenarios.measure(folder, tests))
+    return table(
+        f"scenarios: {tests} tests in a pytest process, medians of {rounds} rounds",
+        [
+            ("scenario tests, s", found["scenarios_s"], "goal: about 2 for 1,000"),
+            ("their processor time, s", found["scenarios_cpu_s"], ""),
+            ("empty tests, s", found["empty_s"], "the floor: pytest itself, and its start"),
+            ("their processor time, s", found["empty_cpu_s"], ""),
+            ("a scenario beyond an empty test, ms", found["scenario_beyond_empty_ms"], "of the processor"),
+        ],
+    )
+
+
+def run_explore(rounds: int, flows: int | None) -> str:
+    """Turns that `explore` runs, keeping account of all it has seen."""
+    items = 9 if flows is None else 4
+    found = _rounds("explore", rounds, lambda _: exploring.measure(items))
+    return table(
+        f"explore: a batch of {items} items and a user in {items - 2} systems, medians of {rounds} rounds",
+        [
+            ("turns/s, batch", found["batch_turns_per_s"], f"goal: 50,000 or more; {found['batch_turns']:,.0f} turns"),
+            ("turns/s, user", found["user_turns_per_s"], f"goal: 50,000 or more; {found['user_turns']:,.0f} turns"),
+            ("bare turns/s", found["bare_turns_per_s"], "the floor: the engine's turns in a loop"),
+            ("ratio to the floor, batch", found["batch_turns_per_s"] / found["bare_turns_per_s"], ""),
+        ],
+    )
+
+
+def run_guard(rounds: int, flows: int | None) -> str:
+    """The order saga with the guard armed, beside the same with no guard."""
+    flows = flows or 5000
+    found = _rounds("guard", rounds, lambda folder: guard.measure(folder, flows))
+    return table(
+        f"guard: {flows} flows, medians of {rounds} rounds",
+        [
+            ("CPU a flow with no guard, us", found["off_cpu_us_per_flow"], ""),
+            ("CPU a flow with the guard armed, us", found["report_cpu_us_per_flow"], ""),
+            ("more CPU, percent", found["cpu_more_percent"], "goal: under 5"),
+            ("flows/s with no guard", found["off_flows_per_s"], ""),
+            ("flows/s with the guard armed", found["report_flows_per_s"], ""),
+            ("more time, percent", found["wall_more_percent"], "goal: under 5"),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
+    "in_flight": run_in_flight,
     "memory": run_memory,
+    "disk": run_disk,
+    "recovery": run_recovery,
+    "replay": run_replay,
+    "startup": run_startup,
     "isolation": run_isolation,
+    "invariants": run_invariants,
+    "scenarios": run_scenarios,
+    "explore": run_explore,
+    "guard": run_guard,
 }
 
 

@@ -6,7 +6,7 @@ Every step is durable before the next begins: one flow alone costs four commits,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +17,17 @@ from procession import (
     Effects,
     Event,
     Gateway,
+    History,
+    Invariant,
     Outside,
     ProcessManager,
     Runtime,
+    Settings,
     after,
     cancel,
     ends,
     folds,
+    invariant,
     on,
     open_runtime,
     starts,
@@ -128,9 +132,24 @@ def placed(number: int) -> Outside:
     return Outside(OrderPlaced(key, f"article-{number % 97}", 100 + number % 9900), f"{key}/placed", "shop")
 
 
-async def throughput(path: Path, flows: int) -> float:
-    """Flows a second, from the first publish to the last end."""
-    async with open_runtime(path, processes=[Order], gateways=[Warehouse(), Payments(), Carrier()]) as runtime:
+@invariant(Order)
+def never_ships_unpaid(history: History) -> bool:
+    return not history.sent(ShipParcel) or bool(history.handled(PaymentCaptured))
+
+
+@invariant(Order)
+def never_charges_twice(history: History) -> bool:
+    return len(history.sent(ChargeCard)) < 2
+
+
+async def throughput(
+    path: Path, flows: int, invariants: Sequence[Invariant] = (), settings: Settings | None = None
+) -> float:
+    """Flows a second, from the first publish to the last end, and to the last history judged."""
+    gateways = [Warehouse(), Payments(), Carrier()]
+    async with open_runtime(
+        path, processes=[Order], gateways=gateways, invariants=invariants, settings=settings
+    ) as runtime:
         batches = [[placed(number) for number in range(at, min(at + _BATCH, flows))] for at in range(0, flows, _BATCH)]
         began = time.perf_counter()
         async with trio.open_nursery() as nursery:

@@ -23,7 +23,6 @@ import attrs
 import trio
 
 from procession import open_runtime
-from procession.daemon.timeline import read_timeline
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
 from procession.journal.archiver import FILE_FLOWS_MAX, Archiver
@@ -32,6 +31,7 @@ from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.event import JournalArchived
+from procession.reading.timeline import read_timeline
 from tests.bench import large, saga
 
 T = TypeVar("T")

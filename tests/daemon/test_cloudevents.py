@@ -7,6 +7,8 @@ import json
 import pytest
 
 from procession.daemon.cloudevents import CloudEventError, parse
+from procession.daemon.json_schema import json_schema_of
+from tests.daemon.test_json_schema import Grown
 
 WHOLE: dict[str, object] = {
     "specversion": "1.0",
@@ -40,6 +42,25 @@ def test_an_event_with_all_that_may_be_there_is_read() -> None:
         {"a": 1},
         TRACE,
     )
+
+
+@pytest.mark.parametrize(
+    ("schema", "version"),
+    [("urn:procession:event:thing.happened:12", 12), ("urn:schema", None), ("gone", None)],
+)
+def test_the_version_is_that_of_the_schema_that_is_named(schema: str, version: int | None) -> None:
+    assert parse(line(dataschema=schema)).version == version
+
+
+def test_the_schema_of_an_event_names_its_version_as_its_json_schema_does() -> None:
+    schema = json_schema_of(Grown)["$id"]
+    assert parse(line(type="test.grown: ü", dataschema=schema)).version == 1
+
+
+@pytest.mark.parametrize("end", ["thing.happened:0", "thing.happened:1.5", "thing.happened", "thing.else:1", ":1"])
+def test_a_schema_of_another_type_or_of_no_version_is_refused(end: str) -> None:
+    with pytest.raises(CloudEventError, match=r"write urn:procession:event:thing\.happened:1 for version 1"):
+        parse(line(dataschema=f"urn:procession:event:{end}"))
 
 
 def test_data_may_be_left_out() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import signal
 import sqlite3
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.command import CONFIG, arguments_of, environment, run, run_json, start_event, written
+from tests.daemon.inside import run_inside
 from tests.flows.loan_log import LoanLog, loan_log
 
 CONFIGURED = ("--config", CONFIG, "--journal", "a.db")
@@ -248,3 +251,12 @@ def test_an_owned_journal_is_refused_at_once_and_read_all_the_same(tmp_path: Pat
     assert shown["timeline"][0]["step"]["handler"] == "submitted"
     assert copied["position"] >= 1
     assert any(check["name"] == "owner" and str(owner.pid) in check["found"] for check in checked["checks"])
+
+
+def test_the_file_is_closed(tmp_path: Path) -> None:
+    file = written(tmp_path / "events.jsonl", [start_event(1)])
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ResourceWarning)
+        assert run_inside("publish", file, "--config", CONFIG, "--journal", "a.db", cwd=tmp_path).code == 0
+        gc.collect()
+    assert [str(warning.message) for warning in found] == []

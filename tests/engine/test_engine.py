@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from procession import Effects, ProcessManager, Runtime, starts
-from procession.errors import Fenced, ImpureCall, NotFound, WiringError
+from procession import Effects, ProcessManager, Runtime, allows, starts
+from procession.errors import Fenced, ImpureTurn, NotFound, WiringError
 from procession.journal.memory import MemoryJournal
 from procession.telemetry import counter_help
 from tests.engine.faulty_journal import FaultyJournal
@@ -109,12 +109,13 @@ async def test_the_runtime_can_not_be_called_from_inside_a_turn(autojump_clock: 
     found: list[str] = []
 
     class Calling(ProcessManager, name="calling", key="key"):
+        @allows("LAW03", reason="the test must hear what the turn met")
         @starts
         def opened(self, opened: Opened) -> Effects:
             call = runtimes[0].publish(Opened("b"))
             try:
                 call.send(None)
-            except ImpureCall as error:
+            except ImpureTurn as error:
                 found.append(error.call)
             yield from ()
 

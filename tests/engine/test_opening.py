@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
-from procession import Attempt, Command, Effects, Event, Gateway, ProcessManager, on, starts
+from procession import Attempt, Command, Effects, Event, FailureEvent, Gateway, ProcessManager, on, starts
+from procession.engine.clock import SystemClock
 from procession.errors import SchemaChanged, UnknownInJournal, WiringError
 from procession.journal.memory import MemoryJournal
+from procession.journal.rows import Commit, TypeRow
+from procession.journal.sqlite import open_sqlite
+from procession.primitives.schema import first_shape_of
 from tests.engine.tally import (
     Armed,
     Asked,
@@ -168,6 +175,119 @@ async def test_two_runtimes_live_in_one_process(autojump_clock: trio.testing.Moc
         await other.publish(Opened("b"))
         await one.drain()
         assert [flow.key for flow in await other.flows()] == ["b"]
+
+
+# Schemas.
+
+
+class Pieces(Event, name="tally.counted"):
+    """Counted, with another default and a nested class."""
+
+    key: str
+    number: int = 1
+
+
+async def test_a_default_that_changed_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    journal = await history()
+    with pytest.raises(SchemaChanged, match="field number had no default and has the default 1") as refused:
+        async with opened(journal, processes=[concerned_by(Pieces)], gateways=[]):
+            pass
+    assert "version=2, and a lift that leads from this one to it" in refused.value.cure
+
+
+@attrs.frozen
+class Box:
+    weight_kg: int
+
+
+@attrs.frozen
+class OtherBox:
+    weight_kg: float
+
+
+class Packed(Event, name="tally.packed"):
+    key: str
+    boxes: tuple[Box, ...]
+
+
+class PackedNow(Event, name="tally.packed"):
+    key: str
+    boxes: tuple[OtherBox, ...]
+
+
+async def test_a_nested_class_that_changed_is_refused_with_the_path(autojump_clock: trio.testing.MockClock) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, events=[Packed]):
+        pass
+    with pytest.raises(SchemaChanged, match=r"field boxes\[\]\.weight_kg was int and is float"):
+        async with opened(journal.reopened(), events=[PackedNow]):
+            pass
+
+
+async def test_a_journal_that_knows_the_first_form_is_compared_by_what_it_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = MemoryJournal()
+    known = TypeRow("tally.counted", 1, "event", first_shape_of(Counted))
+    await journal.commit(Commit(types=[known]))
+    async with opened(journal):
+        pass
+    with pytest.raises(SchemaChanged, match="field number was int and is int with a default"):
+        async with opened(journal.reopened(), processes=[concerned_by(Pieces)], gateways=[]):
+            pass
+
+
+async def test_an_event_and_a_command_may_have_one_name(autojump_clock: trio.testing.MockClock) -> None:
+    class Namesake(Event, name="work.do"):
+        key: str
+
+    journal = MemoryJournal()
+    async with opened(journal, events=[Namesake]):
+        pass
+    async with opened(journal.reopened(), events=[Namesake]) as runtime:
+        await runtime.publish(Namesake("a"))
+
+
+async def test_an_event_that_became_a_failure_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    class Failed(FailureEvent, name="tally.packed"):
+        key: str
+        boxes: tuple[Box, ...]
+
+    journal = MemoryJournal()
+    async with opened(journal, events=[Packed]):
+        pass
+    with pytest.raises(SchemaChanged, match="a kind of event and is a kind of failure"):
+        async with opened(journal.reopened(), events=[Failed]):
+            pass
+
+
+@pytest.mark.parametrize("left", ["closed", "crashed"])
+async def test_a_refused_journal_is_not_touched(left: str, tmp_path: Path) -> None:
+    path = tmp_path / "tally.db"
+    journal = await open_sqlite(path, clock_us=SystemClock().now_us)
+    async with opened(journal) as runtime:
+        await runtime.publish([Opened("a"), Counted("a", 1)])
+    writing = await open_sqlite(path, clock_us=SystemClock().now_us)  # it leaves a log behind, as a crash does
+    copies = [tmp_path / f"copy.db{end}" for end in ("", "-wal")]
+    for end, copy in zip(("", "-wal"), copies, strict=True):
+        shutil.copy(f"{path}{end}", copy)
+    await writing.close()
+    refused = {"closed": path, "crashed": copies[0]}[left]
+    before = bytes_of(refused)
+
+    for processes, error in (([concerned_by(Pieces)], SchemaChanged), ([Audit], UnknownInJournal)):
+        with pytest.raises(error):
+            async with opened(refused, processes=processes, gateways=[], since={"audit": "now"}):
+                pass
+        assert bytes_of(refused) == before
+    async with opened(refused) as runtime:
+        assert len(await runtime.events()) == 2
+
+
+def bytes_of(path: Path) -> list[bytes]:
+    """What the file and its write-ahead log hold."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return [file.read_bytes() for file in files if file.exists() and file.stat().st_size]
 
 
 def small() -> type[ProcessManager]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from procession import Attempt, Effects, Event, ProcessManager, Runtime, on
+from procession import Attempt, Effects, Event, ProcessManager, Runtime, allows, on
 from procession.engine.clock import SystemClock
 from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite import open_sqlite
@@ -198,6 +198,8 @@ def deadly(journal: FaultyJournal, process: trio.CancelScope) -> type[ProcessMan
     """A process whose handler kills the operating system's process at every 13."""
 
     class Deadly(Tally, name="tally", key="key"):
+        @allows("LAW03", reason="it stands in for a turn that takes the operating system's process with it")
+        @allows("LAW04", reason="as above")
         @on(missing="wait")
         def count(self, counted: Counted) -> Effects:
             if counted.number == 13:

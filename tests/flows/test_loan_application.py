@@ -126,3 +126,12 @@ def test_a_letter_given_up_is_tried_again_two_weeks_later() -> None:
 def test_a_letter_given_up_after_the_answer_is_forgotten() -> None:
     lost = CommandGivenUp(AskAboutOffer("173688"), "c1", "unknown", 5, "no answer")
     offered.elapse(TWO_WEEKS).when(OSentBack("173688"), lost).then_unarmed()
+
+
+@pytest.mark.parametrize(
+    "crossing",
+    [followed_up, CommandGivenUp(AskAboutOffer("173688"), "c1", "unknown", 5, "no answer")],
+    ids=["answered", "given up"],
+)
+def test_a_letter_under_way_when_the_bank_decides_is_ignored_on_purpose(crossing: Event) -> None:
+    offered.elapse(TWO_WEEKS).when(AApproved("173688")).when(crossing).then_refused("ignored")

@@ -17,7 +17,7 @@ from flows.simulated.payments import SimulatedPayments
 from flows.simulated.warehouse import SimulatedWarehouse
 from flows.simulated.weather import Weather
 from flows.user_provisioning import Provisioning, ProvisioningRequested
-from procession import Settings, Wiring
+from procession import History, Settings, Wiring, invariant
 from procession.primitives.registry import build_registry
 from procession.wiring import combine, open_wired
 from tests.flows.loan_log import loan_log
@@ -50,6 +50,20 @@ async def test_calm_flows_end_well(tmp_path: Path) -> None:
                 await runtime.flow(Batch, "73").wait_ended(),
             ]
     assert outcomes == ["shipped", "provisioned", "settled"]
+
+
+async def test_what_a_wiring_says_must_hold_is_watched(tmp_path: Path) -> None:
+    @invariant(Order)
+    def is_never_shipped(history: History) -> bool:
+        return history.outcome != "shipped"
+
+    wiring = order_fulfilment.wire_testing(SETTINGS)
+    wired = combine([wiring, Wiring((), (), invariants=(is_never_shipped,))])
+    async with open_wired(wired, SETTINGS, journal=tmp_path / "watched.db") as runtime:
+        await runtime.publish(OrderPlaced("421", "kettle", 4200), id="421", source="test")
+        await runtime.drain()
+        (alert,) = await runtime.events(types=["procession.invariant_broken"])
+        assert alert.envelope.keys == (("order", "421"),)
 
 
 async def test_declining_flows_undo_what_was_done(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ async def everything(journal: JournalReader) -> dict[str, Any]:
         "flows": rows,
         "steps": {row.id: await journal.steps(row.id, 0, 99) for row in rows},
         "later steps": {row.id: await journal.steps(row.id, 1, 1) for row in rows},
+        "steps of several": await journal.steps_of([row.id for row in rows], 1, 999),
         "commands": {row.id: await journal.commands(row.id, 0, 99) for row in rows},
         "unhandled": await journal.unhandled(None, None, 0, 999),
         "events": await journal.events(0, 999),

@@ -13,13 +13,12 @@ from typing import Annotated, Literal, NewType
 
 import attrs
 import hypothesis
-import orjson
 import pytest
 from hypothesis import strategies as st
 
 from procession import Command, CommandGivenUp, Event, ProcessManager, starts
 from procession.errors import DefinitionError, InvalidPayload
-from procession.primitives.codec import Codec, from_json, shape_of, to_json
+from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.fields import field_names
 
 OrderId = NewType("OrderId", str)
@@ -318,17 +317,6 @@ def test_a_state_comes_back_from_its_snapshot(codec: Codec) -> None:
 def test_a_snapshot_that_does_not_fit_is_refused(codec: Codec) -> None:
     with pytest.raises(InvalidPayload, match="Order"):
         codec.state_from_json(Order, '{"paid": 1}')
-
-
-def test_the_shape_names_fields_types_and_defaults() -> None:
-    assert orjson.loads(shape_of(Plain)) == [
-        {"name": "text", "type": "str", "optional": False},
-        {"name": "number", "type": "int", "optional": True},
-    ]
-
-
-def test_the_shape_of_an_enum_holds_its_values() -> None:
-    assert "Colour('red', 'blue')" in shape_of(Full)
 
 
 def test_plain_json_goes_both_ways() -> None:

@@ -467,11 +467,14 @@ REFUSED = {
     a_handler_of_an_unknown_type: ("Order.placed is annotated with 'NeverDefined'", "define the event class"),
     a_handler_of_any_command_given_up: ("Order.lost handles CommandGivenUp of any command", "name the command"),
     a_handler_of_no_command_given_up: ("Order.lost handles CommandGivenUp", "annotate"),
-    a_fold_of_a_failure: ("Order.failed folds Failed, which is a failure event", "law 2"),
-    a_fold_of_a_command_given_up: ("Order.lost folds CommandGivenUp[Ship], which is a failure event", "law 2"),
+    a_fold_of_a_failure: ("Order.failed folds Failed, which is a failure event", "answer it in a reaction"),
+    a_fold_of_a_command_given_up: (
+        "Order.lost folds CommandGivenUp[Ship], which is a failure event",
+        "answer it in a reaction",
+    ),
     a_fold_that_yields: ("Order.placed is a fold that yields", "return the new state"),
-    a_fold_with_an_envelope: ("Order.placed has the parameter 'envelope'", "law 3"),
-    a_handler_with_a_clock: ("Order.placed has the parameter 'now'", "law 3"),
+    a_fold_with_an_envelope: ("Order.placed has the parameter 'envelope'", "a fold takes the event"),
+    a_handler_with_a_clock: ("Order.placed has the parameter 'now'", "one `Envelope`"),
     a_key_that_the_event_does_not_have: ("Order.placed has the key 'order', which Elsewhere does not have", "name a"),
     a_key_of_its_own_that_the_event_does_not_have: ("Order.placed has the key 'nowhere'", "name a field of Placed"),
     a_concern_without_the_key: ("Order has the key 'order', which Elsewhere does not have", "name a field"),
@@ -511,10 +514,29 @@ def test_a_refusal_names_file_and_line(define: Callable[[], object]) -> None:
     assert (file, int(line) in (marked, marked - 1)) == (__file__, True), refused.value.where
 
 
+@pytest.mark.parametrize(
+    ("define", "code"),
+    [
+        (a_list_field, "LAW01"),
+        (a_fold_of_a_failure, "LAW02"),
+        (a_handler_with_a_clock, "LAW03"),
+        (mutable_state, "LAW06"),
+        (a_process_without_a_key, "LAW06"),
+        (a_key_that_the_event_does_not_have, "LAW06"),
+        (state_without_a_default, ""),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_refusal_says_which_law_is_broken(define: Callable[[], object], code: str) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        define()
+    assert refused.value.code == code
+
+
 def test_a_refusal_reads_as_one_sentence() -> None:
     with pytest.raises(DefinitionError) as refused:
         a_list_field()
-    assert str(refused.value) == f"{refused.value.where}: Odd.orders is of mutable type list; use tuple[X, ...]"
+    assert str(refused.value) == f"{refused.value.where}: LAW01 Odd.orders is of mutable type list; use tuple[X, ...]"
 
 
 def test_a_class_may_name_itself() -> None:

@@ -68,6 +68,13 @@ def test_a_history_shows_what_was_handled_sent_and_recorded_in_order() -> None:
     assert History(Loan, "b").outcome is None
 
 
+def test_a_history_can_begin_with_the_last_event_of_a_type() -> None:
+    history = History(Loan, "b", (LENT, LENT, RETURNED))
+    assert history.since(Lent).turns == (LENT, RETURNED)
+    assert history.since(Lent, Returned).turns == (RETURNED,)
+    assert history.since(Noted).turns == ()
+
+
 async def _waits(history: History) -> bool:
     return True
 

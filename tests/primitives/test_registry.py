@@ -6,7 +6,19 @@ import sys
 
 import pytest
 
-from procession import Command, CommandGivenUp, Effects, Event, Gateway, ProcessManager, on, starts
+from procession import (
+    Command,
+    CommandGivenUp,
+    Effects,
+    Event,
+    Gateway,
+    History,
+    Invariant,
+    ProcessManager,
+    invariant,
+    on,
+    starts,
+)
 from procession.errors import DefinitionError, UnknownType, WiringError
 from procession.primitives.event import OWN_EVENTS
 from procession.primitives.registry import build_registry
@@ -214,3 +226,26 @@ def test_a_command_of_the_function_around_the_class_needs_a_receiver() -> None:
 
     with pytest.raises(WiringError, match=r"Indirect\.placed sends Local"):
         build_registry([Indirect], [])
+
+
+def rule_of(process: type[ProcessManager]) -> Invariant:
+    @invariant(process)
+    def holds(history: History) -> bool:
+        return True
+
+    return holds
+
+
+def test_invariants_are_known_by_the_stored_name_of_their_process() -> None:
+    rule = rule_of(Order)
+    assert build_registry([Order], [Parcels()], invariants=[rule]).invariants == {"order": (rule,)}
+
+
+def test_an_invariant_of_a_process_that_is_not_given_is_refused() -> None:
+    with pytest.raises(WiringError, match=r"test_registry.py:\d+: the invariant holds is of Watch, which is not given"):
+        build_registry([Order], [Parcels()], invariants=[rule_of(Watch)])
+
+
+def test_two_invariants_of_one_process_with_one_name_are_refused() -> None:
+    with pytest.raises(WiringError, match="Order has another invariant called holds"):
+        build_registry([Order], [Parcels()], invariants=[rule_of(Order), rule_of(Order)])

@@ -21,11 +21,19 @@ VERBS: dict[str, str] = {
     "cancel": "procession.daemon.verb_repair",
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
+    "check": "procession.daemon.verb_check",
     "archive": "procession.daemon.verb_archive",
     "new": "procession.daemon.verb_new",
+    "schemas": "procession.daemon.verb_schemas",
+    "rehearse": "procession.daemon.verb_rehearse",
+    "why": "procession.daemon.verb_why",
+    "why-not": "procession.daemon.verb_why",
+    "map": "procession.daemon.verb_map",
+    "explore": "procession.daemon.verb_explore",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
+_FORMATS = ("list", "jsonschema", "linkml")
 _STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
 _USAGE = 2
 _INVALID = re.compile(r"invalid choice: '(?P<given>[^']*)'")
@@ -45,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_USAGE)
 
     def _meant(self, message: str) -> str:
-        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES]), (_UNRECOGNIZED, self.known_options())):
+        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES, *_FORMATS]), (_UNRECOGNIZED, self.known_options())):
             found = pattern.search(message)
             near = difflib.get_close_matches(found["given"], known, n=1) if found else []
             if near:
@@ -90,6 +98,9 @@ def _parser() -> Parser:
     _add_running(verb)
     _add_reading(verb)
     _add_acts(verb)
+    _add_foreseeing(verb)
+    _add_checks(verb)
+    _add_exploring(verb)
     _add_archive(verb)
     return parser
 
@@ -134,6 +145,10 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
     backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
     verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")
+    schemas = verb("schemas", "Print the schemas of the flows' events and commands, or write them beside the flows.")
+    schemas.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the configuration names")
+    schemas.add_argument("--format", choices=_FORMATS, default="list", help="default: list, one type a line")
+    schemas.add_argument("--write", action="store_true", help="add what is new to schemas.json beside the modules")
 
 
 def _add_archive(verb: Callable[[str, str], Parser]) -> None:
@@ -169,6 +184,79 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
             "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
         )
         _since(act)
+
+
+def _add_foreseeing(verb: Callable[[str, str], Parser]) -> None:
+    rehearse = verb(
+        "rehearse",
+        "Replay every flow of a journal through the code at hand and say where it would ask for something else;"
+        " works beside a running owner, calls no gateway. Exit code 1 where flows differ.",
+    )
+    rehearse.add_argument("--process", metavar="NAME", help="only flows of this process")
+    rehearse.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
+    rehearse.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="at most so many flows, the oldest first; default: 0, all"
+    )
+    rehearse.add_argument(
+        "--sample", type=_count, default=5, metavar="N", help="flows shown for each difference; default: 5"
+    )
+    why = verb("why", "Tell why a flow asked for a command or got an event: the chain of causes to the first event.")
+    why.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    why.add_argument(
+        "what",
+        metavar="COMMAND|EVENT",
+        help="a type by its stored name or its class (the latest of that type), an id, or a position",
+    )
+    why_not = verb("why-not", "Tell what a flow waits for: commands, deadlines, events, repair; or how it ended.")
+    why_not.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    drawn = verb("map", "Draw flows, events, commands, gateways and deadlines as Mermaid, derived from the types.")
+    drawn.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the settings name")
+    drawn.add_argument("--process", action="append", metavar="NAME", help="only this one; may be given several times")
+
+
+def _add_checks(verb: Callable[[str, str], Parser]) -> None:
+    check = verb("check", "Check flows against the ten laws; exit code 1 where something is found.")
+    check.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="a module or .py file; default: those that the configuration names"
+    )
+    check.add_argument(
+        "--wiring", choices=("production", "testing"), default="production", help="which wiring; default: production"
+    )
+    check.add_argument(
+        "--sarif", nargs="?", const="-", metavar="FILE", help="write SARIF 2.1.0 into FILE, or to standard output"
+    )
+    check.add_argument(
+        "--shadow", metavar="JOURNAL", help="also run the turns of this journal again in other processes, and compare"
+    )
+    check.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="with --shadow: N flows of each process; default: all"
+    )
+
+
+def _add_exploring(verb: Callable[[str, str], Parser]) -> None:
+    explore = verb(
+        "explore",
+        "Try every order of answers, deadlines, duplicates and late arrivals on the configured flows, with nothing"
+        " running. Exit code 1 where something is found, or where a bound leaves a part unseen.",
+    )
+    explore.add_argument(
+        "processes", nargs="*", metavar="PROCESS", help="by stored name or class, or MODULE:CLASS; default: all"
+    )
+    explore.add_argument(
+        "--given-up", action=argparse.BooleanOptionalAction, default=True, help="let commands be given up; default: yes"
+    )
+    explore.add_argument(
+        "--deadlines-at-end", action="store_true", help="a deadline that is armed when its flow ends is a finding"
+    )
+    for option, default, what in (
+        ("--arrivals-max", 2, "events of each kind from outside, those after the first as duplicates"),
+        ("--states-max", 100_000, "different standings of one flow"),
+        ("--turns-max", 2_000_000, "turns"),
+        ("--depth-max", 1_000, "things that happen to a flow, one after another"),
+    ):
+        explore.add_argument(
+            option, type=_count, default=default, metavar="N", help=f"at most so many {what}; default: {default}"
+        )
 
 
 def _since(verb: Parser) -> None:

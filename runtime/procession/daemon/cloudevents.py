@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import attrs
 
@@ -20,7 +21,10 @@ _EXTENSION = re.compile(r"[a-z0-9]+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json(\s*;.*)?|text/json(\s*;.*)?", re.IGNORECASE)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHOWN_CHARS_MAX = 60
+SCHEMA_URN = "urn:procession:event:"
+"""What the `$id` of an event's JSON Schema begins with; its name and version follow."""
 
 
 @attrs.define
@@ -40,6 +44,8 @@ class CloudEvent(NamedTuple):
     id: str
     source: str
     type: str
+    version: int | None
+    """Of the type, where `dataschema` names it; None: the newest."""
     data: Mapping[str, object]
     trace: str | None
     """W3C traceparent, where one came as an extension attribute."""
@@ -75,7 +81,8 @@ def parse(line: bytes) -> CloudEvent:
         raise CloudEventError(f"its data is {_kind(data)}", "write data as a JSON object with the fields of its type")
     trace = found.get("traceparent")
     valid = type(trace) is str and _TRACE.fullmatch(trace)
-    return CloudEvent(found["id"], found["source"], found["type"], data, trace if valid else None)
+    version = _version(found["type"], found.get("dataschema"))
+    return CloudEvent(found["id"], found["source"], found["type"], version, data, trace if valid else None)
 
 
 def _check_optional(name: str, value: object) -> None:
@@ -98,6 +105,17 @@ def _check_optional(name: str, value: object) -> None:
             raise CloudEventError(
                 f"the extension attribute {name} is {_kind(value)}", "write a text, a number or a bool"
             )
+
+
+def _version(kind: str, schema: str | None) -> int | None:
+    """The version that a `dataschema` of ours names; a schema of somebody else's says nothing of it."""
+    if schema is None or not schema.startswith(SCHEMA_URN):
+        return None
+    name, _, version = schema.removeprefix(SCHEMA_URN).rpartition(":")
+    if unquote(name) != kind or not _VERSION.fullmatch(version):
+        cure = f"write {SCHEMA_URN}{quote(kind, safe='')}:1 for version 1, or leave it out for the newest"
+        raise CloudEventError(f"the dataschema {_shown(schema)} is none of type {_shown(kind)}", cure)
+    return int(version)
 
 
 def _is_time(text: str) -> bool:

@@ -70,6 +70,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.DefinitionError, ExitCode.USAGE),
     (errors.WiringError, ExitCode.USAGE),
     (errors.SettingsError, ExitCode.USAGE),
+    (errors.SchemaFileUnreadable, ExitCode.USAGE),
     (UsageRefused, ExitCode.USAGE),
     (InputRefused, ExitCode.USAGE),
     (TimeoutError, ExitCode.TIMEOUT),

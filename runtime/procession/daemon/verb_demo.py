@@ -25,10 +25,9 @@ from procession.daemon.traffic import plans_of, traffic
 from procession.daemon.verb_new import STARTER
 from procession.facade import Runtime
 from procession.journal.rows import FlowQuery, JournalCounts
-from procession.primitives.registry import build_registry
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings, load_settings
-from procession.wiring import load_wiring, open_wired
+from procession.wiring import load_wiring, open_wired, registry_of
 
 _BATCH = 100
 _TICK_S = 0.1
@@ -75,7 +74,7 @@ class _Demo:
         for gateway in self._wiring.gateways:
             roughen(gateway, self._seed, fast=options.fast)
         self._settings = quick_to_retry(settings, self._wiring.gateways)
-        self._plans = plans_of(build_registry(self._wiring.processes, self._wiring.gateways, self._wiring.events))
+        self._plans = plans_of(registry_of(self._wiring))
         if not self._plans:
             raise UsageRefused("none of the flows is started by an event from outside", "configure one that is")
 

@@ -20,10 +20,10 @@ from procession.daemon.stopping import Stop, run_stoppable
 from procession.errors import IdReused, ProcessionError, PublishRefused
 from procession.facade import Runtime
 from procession.journal.rows import JournalCounts
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registry import Registry
 from procession.publishing import Outside, encode_all
 from procession.settings import IntakeSettings
-from procession.wiring import load_wiring, open_wired
+from procession.wiring import load_wiring, open_wired, registry_of
 
 _IN_FLIGHT_MAX = 4
 _TICK_S = 0.1
@@ -69,7 +69,7 @@ class _Publish:
         self._size = size_of(self._file)
         self._limits: IntakeSettings = configuration.settings.intake
         self._wiring = load_wiring(configuration.settings)
-        self._registry: Registry = build_registry(self._wiring.processes, self._wiring.gateways, self._wiring.events)
+        self._registry: Registry = registry_of(self._wiring)
         self._tally = Tally()
         self._since = since_of(options)
 
@@ -90,6 +90,8 @@ class _Publish:
                 counts = await runtime.journal.counts()
         finally:
             progress.clear()
+            if self._size is not None:  # a pipe that is still waited for would have to be waited for here
+                lines.close()
         if self._tally.failure is not None:
             raise self._with_what_stays(self._tally.failure)
         self._report(counts, progress.elapsed_s)
@@ -195,7 +197,7 @@ class _Publish:
     def _decoded(self, name: str, line: Line, *, checked: bool) -> Outside:
         try:
             found = parse(line.text)
-            event = self._registry.codec.structure(self._registry.event_class(found.type), found.data)
+            event = self._registry.codec.structure(self._registry.event_class(found.type, found.version), found.data)
             outside = Outside(event, found.id, found.source, found.trace, found.data)
             if not checked:
                 encode_all(self._registry, self._limits, (outside,))

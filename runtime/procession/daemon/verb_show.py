@@ -11,11 +11,11 @@ from procession.daemon.configuration import configured
 from procession.daemon.durations import human, iso, now_us
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.output import Output
-from procession.daemon.timeline import Entry, Timeline, effects_of, read_timeline
 from procession.daemon.verb_list import flow_json
 from procession.journal.rows import OpenCommand, TimerRow
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import from_json, to_json
+from procession.reading.timeline import Entry, Timeline, effects_of, read_timeline
 
 _US = 1_000_000
 
@@ -151,6 +151,9 @@ class _Printed:
         place = output.styled(f"{event.position:>6}  +{after:<8}", "dim")
         output.line(f"\n{place} {output.styled(event.type, 'cyan')}  {output.styled(output.cell(entry.cause), 'dim')}")
         output.line(f"        {output.cell(event.payload)}")
+        if entry.fate == "alert":
+            output.line(f"        {output.styled('alert: an invariant of this flow is broken', 'red')}")
+            return
         if entry.step is None:
             fate = entry.fate.replace("_", " ")
             output.line(f"        {output.styled(f'no turn: {fate}', 'yellow')}")

@@ -101,8 +101,9 @@ class Answers:
                 size, size_max = len(payload), self._payload_bytes_max
                 if size > size_max:
                     return f"{type(event).__name__} has {size} bytes, at most {size_max} (payload_bytes_max)"
-                concerned = definition is not None and type(event) in definition.concerned
-                keys = definition.keys(event) if concerned and definition is not None else (handle.key,)
+                seen = self._registry.lifted(event)
+                concerned = definition is not None and type(seen) in definition.concerned
+                keys = definition.keys(seen) if concerned and definition is not None else (handle.key,)
             except (InvalidPayload, InvalidKey) as error:
                 return str(error)
             if keys != (handle.key,):

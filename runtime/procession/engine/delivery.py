@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import attrs
 import trio
@@ -12,7 +12,7 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost
+from procession.engine.gateway_host import GatewayHost, hosts_of
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
@@ -20,6 +20,8 @@ from procession.errors import NotFound, ProcessionError
 from procession.journal.rows import OpenCommand
 from procession.primitives.codec import from_json
 from procession.primitives.registry import Registry
+from procession.settings import GatewaysSettings
+from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000
@@ -44,12 +46,20 @@ class _Sent:
 class Gateways:
     """All gateways of one runtime."""
 
-    def __init__(self, registry: Registry, hosts: Mapping[str, GatewayHost], answers: Answers, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        settings: GatewaysSettings,
+        answers: Answers,
+        clock: Clock,
+        counters: Counters,
+        spread: Callable[[], float],
+    ) -> None:
         self._registry = registry
-        self._hosts = dict(hosts)
+        self._hosts = hosts_of(registry.gateways, settings, answers, clock, counters, spread=spread)
         self._answers = answers
         self._clock = clock
-        self.actors = {name: Supervised(f"gateways/{name}") for name in hosts}
+        self.actors = {name: Supervised(f"gateways/{name}") for name in self._hosts}
 
     def __iter__(self) -> Iterator[GatewayHost]:
         return iter(self._hosts.values())

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import trio
 
-from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, leaves, supervise
+from procession.actors.supervisor import ActorInfo, Supervised, leaves, supervise
 from procession.engine.answers import Answers
 from procession.engine.careful import run_alone, write_kept
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
 from procession.engine.flow import Flow
-from procession.engine.gateway_host import GatewayHost
+from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
+from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.life import Lasting, Life, assemble
-from procession.engine.opening import Since, check_and_record
+from procession.engine.opening import Opening, Since, check, record
+from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
+from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
@@ -34,7 +38,6 @@ from procession.errors import (
     RuntimeFailed,
 )
 from procession.journal.journal import Journal
-from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry import Counters
@@ -45,7 +48,14 @@ logger = logging.getLogger("procession")
 class Engine:
     """One per journal. `run` in a nursery; everything else is called from the same trio run."""
 
-    def __init__(self, journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        registry: Registry,
+        settings: Settings,
+        clock: Clock,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._journal = journal
         self.registry = registry
         self.settings = settings
@@ -61,25 +71,13 @@ class Engine:
         self._grace_s = settings.shutdown.grace_s
         self._ended = trio.Event()
         self._actor = Supervised("runtime")
-        self._infrastructure = {name: Supervised(name) for name in ("journal writer", "intake", "timers", "recovery")}
-        ids = Ids(clock, journal.id)
+        watching = ("invariants",) if registry.invariants else ()
+        names = ("journal writer", "intake", "timers", "recovery", *watching)
+        self._parts = Parts(names, settings.supervision, self._random.random, self.counters)
+        ids = Ids(clock, journal.id, entropy)
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
         )
-        settings.gateways.check_names(registry.gateways)
-        hosts = {
-            name: GatewayHost(
-                name,
-                gateway,
-                settings.gateways.of(name, type(gateway).__gateway__.policy.declared()),
-                type(gateway).__gateway__.policy.ordered,
-                answers,
-                clock,
-                self.counters,
-                self._random.random,
-            )
-            for name, gateway in registry.gateways.items()
-        }
         self.lasting = Lasting(
             journal,
             registry,
@@ -88,20 +86,33 @@ class Engine:
             ids,
             self.counters,
             answers,
-            Gateways(registry, hosts, answers, clock),
+            Gateways(registry, settings.gateways, answers, clock, self.counters, self._random.random),
             self.watch,
-            {name: fingerprint(definition) for name, definition in registry.processes.items()},
+            InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
+            registry.fingerprints,
+            make_guard(settings.purity.guard, self._count_impure),
+            shadow_of(settings, registry.codec, self.counters),
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
         self._careful = ""
         """Why things run alone at the next start; empty where they do not."""
         self._rejections = 0
+        self._broken: CommitFailed | None = None
+        """The commit after which the journal must be reopened before anything is read."""
 
     async def run(
-        self, since: Mapping[str, Since], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        since: Mapping[str, Since],
+        opening: Opening | None = None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open, live, and close the journal. Reports started when it is ready.
+
+        Args:
+            since: as `check` takes it.
+            opening: what `check` found, where the journal was checked before it was taken over.
 
         Raises:
             WiringError: the classes do not fit the journal; nothing was written.
@@ -114,26 +125,32 @@ class Engine:
             owner = await self._journal.owner()
             if owner is not None and owner.unclean_starts >= self.settings.journal.careful_after:
                 self._careful = f"the last {owner.unclean_starts} runs did not end in order"
-            await check_and_record(self._journal, self.registry, since, self.clock.now_us())
+            opening = opening or await check(self._journal, self.registry, since)
+            await record(self._journal, self.registry, opening, self.clock.now_us())
             async with trio.open_nursery() as nursery:
                 with trio.CancelScope(shield=True) as shield:
                     nursery.start_soon(self._watch_cancellation, shield)
                     async with trio.open_nursery() as attempts:
                         self.lasting.gateways.attach(attempts)
+                        if self.lasting.shadow is not None:
+                            nursery.start_soon(self.lasting.shadow.run, self._parts.policy, self._random.random)
                         await supervise(
                             self._actor,
                             lambda: self._lives(task_status),
-                            self._policy(),
+                            self._parts.policy,
                             jitter=self._random.random,
                             on_failure=self._failed,
                             fatal=(Fenced, JournalDamaged),
                         )
                         attempts.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
+        except CommitFailed as error:
+            self._broken = error  # of the commit that opens: what is written now would stand on what nobody knows
+            raise
         finally:
             self._end()
             with trio.CancelScope(shield=True):
-                clean = self._actor.state in ("starting", "ended") and not self.held
+                clean = self._actor.state in ("starting", "ended") and self._broken is None
                 await (self._journal.close_clean() if clean else self._journal.close())
 
     async def close(self) -> None:
@@ -182,9 +199,9 @@ class Engine:
         return self.life
 
     def idle(self) -> bool:
-        """All that was accepted is handled, and no command is open."""
+        """All that was accepted is handled and judged, and no command is open."""
         life = self.life
-        return life is not None and life.idle() and self.lasting.gateways.idle()
+        return life is not None and life.idle() and self.lasting.gateways.idle() and self.lasting.invariants.idle()
 
     def tree(self) -> ActorInfo:
         """The supervision tree as it stands."""
@@ -193,9 +210,10 @@ class Engine:
         if life is not None:
             flows = tuple(ActorInfo(flow.name, "running", 0) for flow in life.table if flow.running)
         children = (
-            *(actor.info() for actor in self._infrastructure.values()),
+            *self._parts.info(),
             ActorInfo("flows", "held" if life is None else "running", 0, flows),
             ActorInfo("gateways", "held" if self.held else "running", 0, self.lasting.gateways.info()),
+            *(() if self.lasting.shadow is None else (self.lasting.shadow.actor.info(),)),
         )
         state = "held" if self.held else self._actor.state
         return ActorInfo("runtime", state, self._actor.restarts, children, self.held or self._actor.last_error)
@@ -211,10 +229,6 @@ class Engine:
                 life.table.wake(flow)
         await take_up(self._journal, self.registry, life.table, life.host)
 
-    def _policy(self) -> RestartPolicy:
-        limits = self.settings.supervision
-        return RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
-
     async def _watch_cancellation(self, shield: trio.CancelScope) -> None:
         """The host cancelled us: no grace, and the last commit may take so long and no longer."""
         try:
@@ -227,21 +241,24 @@ class Engine:
 
     async def _lives(self, task_status: trio.TaskStatus[None]) -> None:
         """One life after another; between them the journal is held and reopened."""
-        await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
-        self.lasting.gateways.reset()
+        if self._broken is not None:  # that life failed by something else as well, and it was told first
+            if not await self._hold(self._broken):
+                return
+        else:
+            await self._unsettled.resolve(RuntimeFailed("runtime", self._actor.restarts, self._actor.last_error))
+            self.lasting.gateways.reset()
         while True:
-            failure: CommitFailed | None = None
             rejection: CommitRejected | None = None
             try:
                 await self._live(task_status)
             except* CommitFailed as group:
-                failure = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self._broken = next(error for error in leaves(group) if isinstance(error, CommitFailed))
+                self.counters.commits_failed += 1
             except* CommitRejected as group:
                 rejection = next(error for error in leaves(group) if isinstance(error, CommitRejected))
-            if failure is not None:
-                self._drop(failure)
-                self.counters.commits_failed += 1
-                if not await self._hold(failure):
+            if self._broken is not None:
+                self._drop(self._broken)
+                if not await self._hold(self._broken):
                     return
             elif rejection is not None:
                 self._rejected(rejection)
@@ -250,7 +267,7 @@ class Engine:
 
     def _rejected(self, error: CommitRejected) -> None:
         """Nothing was written. What the batch held runs again, each alone, until the guilty one is found."""
-        life = self.life
+        life = self._unsettled.life
         culprit = None if life is None else life.solo.culprit
         alone = life is not None and life.solo.active
         self._rejections += 1
@@ -282,7 +299,7 @@ class Engine:
                 return False
         await self._unsettled.resolve(failure)
         self.lasting.gateways.reset()
-        self.held = ""
+        self.held, self._broken = "", None
         logger.warning("the journal is well again")
         return True
 
@@ -294,52 +311,52 @@ class Engine:
         self._unsettled.begin(life)
         life.solo.active, life.solo.why = bool(self._careful), self._careful
         async with trio.open_nursery() as outermost:
-            outermost.start_soon(self._supervised, "journal writer", life.ledger.run)
+            outermost.start_soon(self._parts.run, "journal writer", life.ledger.run)
             async with trio.open_nursery() as nursery:
                 life.host.attach(nursery)
                 self.lasting.answers.desk = life.desk
-                await write_kept(self.lasting, life)
-                await life.timers.load()
-                await life.timers.fire_due()
-                self.lasting.gateways.resume()
-                for name in self.registry.gateways:
-                    nursery.start_soon(self._gateway, name, life)
-                nursery.start_soon(self._supervised, "timers", life.timers.run)
-                nursery.start_soon(self._supervised, "intake", life.intake.run)
-                nursery.start_soon(self._supervised, "recovery", lambda: self._recover(life))
-                if life.solo.active:
-                    nursery.start_soon(self._leave_solo, life)
-                self.life = life
-                self.watch.find = life.table.find
-                if not self._ready:
-                    self._ready = True
-                    task_status.started()
-                await self._closing.wait()
-                await shut_down(life, self.lasting.gateways, self.watch, self._grace_s)
-                nursery.cancel_scope.cancel()
+                try:
+                    await write_kept(self.lasting, life)
+                    await life.timers.load()
+                    await life.timers.fire_due()
+                    self.lasting.gateways.resume()
+                    self._start_parts(life, nursery)
+                    self.life = life
+                    self.watch.find = life.table.find
+                    if not self._ready:
+                        self._ready = True
+                        task_status.started()
+                    await self._closing.wait()
+                    await shut_down(life, self.lasting, self._grace_s)
+                    nursery.cancel_scope.cancel()
+                finally:
+                    # This nursery may close long before a slow commit lets the life end: nothing is started in it then.
+                    self.life = None
+                    self.lasting.answers.desk = None
+                    life.host.detach()
             life.ledger.close()
-        self.life = None
-        self.lasting.answers.desk = None
+        self._unsettled.end()
 
-    async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """A part that can't be restarted alone: it shares its memory with the others. Its failure ends the life."""
-        actor = self._infrastructure[name]
-        actor.state = "running"
-        try:
-            await run()
-            actor.state = "ended"
-        finally:
-            if actor.state == "running":
-                actor.state = "failed"
+    def _start_parts(self, life: Life, nursery: trio.Nursery) -> None:
+        for name in self.registry.gateways:
+            nursery.start_soon(self._drive, name, life)
+        nursery.start_soon(self._parts.run, "timers", life.timers.run)
+        nursery.start_soon(self._parts.run, "intake", life.intake.run)
+        nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
+        if self.registry.invariants:
+            nursery.start_soon(self._judge, life)
+        if life.solo.active:
+            nursery.start_soon(self._leave_solo, life)
 
-    async def _gateway(self, name: str, life: Life) -> None:
+    async def _drive(self, name: str, life: Life) -> None:
         """A gateway's loop is restarted alone: its window is read again from the journal."""
-        await supervise(
-            self.lasting.gateways.actors[name],
-            lambda: self.lasting.gateways.drive(name, life.ledger),
-            self._policy(),
-            jitter=self._random.random,
-            on_failure=self._gateway_failed,
+        gateways = self.lasting.gateways
+        await self._parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger))
+
+    async def _judge(self, life: Life) -> None:
+        invariants = self.lasting.invariants
+        await self._parts.dispensable(
+            "invariants", lambda: invariants.run(life.ledger, life.router, life.solo), invariants.stop
         )
 
     async def _recover(self, life: Life) -> None:
@@ -355,10 +372,6 @@ class Engine:
         self.counters.actors_restarted += 1
         self._drop(error)
 
-    def _gateway_failed(self, error: Exception) -> None:
-        logger.error("a gateway's loop failed and starts again", exc_info=error)
-        self.counters.actors_restarted += 1
-
     def _drop(self, error: Exception, refuse: Submission | None = None) -> None:
         """Nothing in memory is used again; who waits hears of it once the journal was read."""
         self.life = None
@@ -367,9 +380,13 @@ class Engine:
         self.lasting.gateways.hold()
         self._unsettled.collect(error, refuse)
 
+    def _count_impure(self) -> None:
+        self.counters.turns_impure += 1
+
     def _end(self) -> None:
         self._closing.set()
         self.life = None
+        self._unsettled.collect(RuntimeClosed(), None)  # where it did not end in order: nobody waits any longer
         self._unsettled.give_up("the runtime ended")
         self.watch.close()
         self._ended.set()

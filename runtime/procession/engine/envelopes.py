@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from functools import partial
 
 from procession.journal.rows import EventRow
 from procession.primitives.codec import from_json
@@ -31,18 +32,18 @@ def envelope_of(row: EventRow) -> Envelope:
 
 
 def message_of(registry: Registry, row: EventRow) -> Event:
-    """The event itself.
+    """The event itself, as handlers see it: lifted to the newest type.
 
     Raises:
         UnknownType: its class is not registered.
-        InvalidPayload: it does not fit its class any more.
+        InvalidPayload: it does not fit its class any more, or can't be lifted.
     """
-    return registry.codec.decode(registry.event_class(row.type, row.version), row.payload)
+    return registry.read(row.type, row.version, row.payload)
 
 
 def recorded_of(registry: Registry, row: EventRow) -> Recorded:
-    """A stored event as callers see it; raises as `message_of` does."""
-    return Recorded(row.position, envelope_of(row), message_of(registry, row))
+    """A stored event as callers see it; the envelope has the type it came with. Raises as `message_of` does."""
+    return Recorded(row.position, message_of(registry, row), partial(envelope_of, row))
 
 
 def time_of(microseconds: int) -> datetime.datetime:

@@ -69,6 +69,10 @@ class FlowHost:
         self._table.start = self._make_ready
         nursery.start_soon(self._dispatch, name="flows")
 
+    def detach(self) -> None:
+        """Run no flow any more: the nursery is closed."""
+        self._nursery = None
+
     def _make_ready(self, flow: Flow) -> None:
         self._ready.append(flow)
         self._work.set()
@@ -81,8 +85,13 @@ class FlowHost:
             await self.run_ready()
 
     async def run_ready(self) -> None:
-        """Run the turns of all flows that are ready now; others get their turn after each slice of time."""
-        assert self._nursery is not None, "flows run after attach"
+        """Run the turns of all flows that are ready now; others get their turn after each slice of time.
+
+        None runs once something in this life has failed: what that left in memory may be half of something.
+        """
+        if self._is_over():
+            await trio.lowlevel.checkpoint()
+            return
         until = trio.current_time() + self._slice_s
         for _ in range(len(self._ready)):
             if not self._ready:
@@ -91,10 +100,19 @@ class FlowHost:
             if not self._must_wait(flow) and self._drain(flow, until) and not (flow.has_work() and self._may_run(flow)):
                 self._leave(flow)
             else:
-                self._nursery.start_soon(self._run, flow, name=flow.name)
+                self._task_for(flow)
             if trio.current_time() > until:
                 await trio.lowlevel.checkpoint()
+                if self._is_over():
+                    return
                 until = trio.current_time() + self._slice_s
+
+    def _is_over(self) -> bool:
+        return self._nursery is None or self._nursery.cancel_scope.cancel_called
+
+    def _task_for(self, flow: Flow) -> None:
+        assert self._nursery is not None, "flows run after attach"
+        self._nursery.start_soon(self._run, flow, name=flow.name)
 
     def _must_wait(self, flow: Flow) -> bool:
         """Whether this flow has to wait for something before, or instead of, its turns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ from procession.engine.command_window import CommandWindow, Handle
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, Gateway
-from procession.settings import GatewaySettings
+from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -103,6 +103,16 @@ class GatewayHost:
         if handle.attempts == 1:
             self.counters.commands_sent += 1
         return handle
+
+    def held_back(self) -> str:
+        """Why no attempt begins, in words; empty where nothing holds them back."""
+        if self.paused:
+            return "paused"
+        if not self.open:
+            return "held: the journal is not well, or the runtime closes"
+        if self.breaker.state == "closed":
+            return ""
+        return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
 
     def _waits_alone(self) -> bool:
         """After the process died, commands run one at a time."""
@@ -276,3 +286,26 @@ class GatewayHost:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
         if len(handle.log) > _LOG_MAX:
             del handle.log[1]  # the first stays: it tells when the trouble began
+
+
+def hosts_of(
+    gateways: Mapping[str, Gateway],
+    settings: GatewaysSettings,
+    answers: Answers,
+    clock: Clock,
+    counters: Counters,
+    *,
+    spread: Callable[[], float],
+) -> dict[str, GatewayHost]:
+    """A host for each gateway, driven as its class and the settings say.
+
+    Raises:
+        SettingsError: a value is out of its bounds, or is set for a gateway that is not there.
+    """
+    settings.check_names(gateways)
+    hosts: dict[str, GatewayHost] = {}
+    for name, gateway in gateways.items():
+        policy = type(gateway).__gateway__.policy
+        drive = settings.of(name, policy.declared())
+        hosts[name] = GatewayHost(name, gateway, drive, policy.ordered, answers, clock, counters, spread)
+    return hosts

@@ -72,6 +72,10 @@ class Ids:
         """Id of the event that a timer becomes."""
         return self._derived(timer_id, b"d", "", "", 0)
 
+    def alert(self, process: str, key: str, invariant: str) -> bytes:
+        """Id of the event that says that an invariant is broken in a flow: one for all time, so led by none."""
+        return self._derived(bytes(6) + invariant.encode(), b"i", process, key, 0)
+
     def _derived(self, origin: bytes, kind: bytes, process: str, key: str, index: int) -> bytes:
         hashed = blake2b(self._journal_id, digest_size=10)
         hashed.update(b"%s|%s|%s\x00%s|%d" % (kind, origin, process.encode(), key.encode(), index))

@@ -10,6 +10,7 @@ import trio
 
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
+from procession.engine.histories import DurableTurn
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     Commit,
@@ -50,6 +51,8 @@ class Batch:
     """What may go on when it is durable, in order: receipts, commands, acts."""
     ended: list[Flow] = attrs.field(factory=list)
     """Flows that ended, or were set aside, in this batch."""
+    turned: list[tuple[Flow, DurableTurn]] = attrs.field(factory=list)
+    """The turns of flows that invariants watch."""
     position: int = 0
     """The last position in it."""
     done: trio.Event | None = None

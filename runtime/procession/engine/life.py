@@ -11,14 +11,17 @@ from procession.engine.clock import Clock
 from procession.engine.delivery import Gateways
 from procession.engine.flow_host import FlowHost
 from procession.engine.flow_table import FlowTable
+from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake
+from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.ledger import Ledger
 from procession.engine.operator import Operator
 from procession.engine.outbox import Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.router import Router
+from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
@@ -43,7 +46,11 @@ class Lasting:
     answers: Answers
     gateways: Gateways
     watch: Watch
+    invariants: InvariantWatch
     fingerprints: Mapping[str, str]
+    guard: Guard
+    shadow: Shadow | None
+    """None where no turn is replayed."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
 
@@ -94,8 +101,10 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         disarm=timers.disarm,
         fingerprints=known,
         limits=flows,
+        guard=lasting.guard,
+        shadow=lasting.shadow,
     )
-    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps)
+    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
     operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(
@@ -108,7 +117,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         events_max=settings.intake.events_max,
         rows_max=settings.commit.rows_max,
     )
-    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable))
+    ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
     ledger.run_ready = host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)

@@ -6,9 +6,9 @@ from procession.engine.clock import Clock
 from procession.engine.ids import Ids
 from procession.journal.journal import Journal
 from procession.journal.rows import Commit, EventRow, TypeRow
-from procession.primitives.codec import shape_of
 from procession.primitives.event import Event
 from procession.primitives.registry import build_registry
+from procession.primitives.schema import shape_of
 from procession.primitives.stored import stored_of
 
 

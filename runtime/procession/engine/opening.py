@@ -7,13 +7,16 @@ from typing import Literal
 
 import attrs
 
+from procession.engine.envelopes import message_of
 from procession.errors import InvalidKey, ProcessionError, SchemaChanged, UnknownInJournal, WiringError
-from procession.journal.journal import Journal
+from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, Heads, TypeRow, UnhandledRow
-from procession.primitives.codec import from_json, shape_of
+from procession.laws.schema_difference import changed_cure, differences, first_differences, in_words
+from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.event import CommandGivenUp
 from procession.primitives.registry import Registry
+from procession.primitives.schema import first_shape_of, is_first_shape, schema_of, shape_of
 from procession.primitives.stored import stored_of
 
 Since = Literal["now"] | int
@@ -21,8 +24,18 @@ _PAGE = 1000
 _SHOWN_MAX = 5
 
 
-async def check_and_record(journal: Journal, registry: Registry, since: Mapping[str, Since], now_us: int) -> None:
-    """Refuse what does not fit, before anything is written; then record what is new.
+@attrs.frozen
+class Opening:
+    """What a journal does not know yet, once it is known that it fits."""
+
+    types: tuple[TypeRow, ...]
+    starts: Mapping[tuple[str, str], int]
+    """(process, event type) -> the position from which on it is concerned."""
+    heads: Heads
+
+
+async def check(journal: JournalReader, registry: Registry, since: Mapping[str, Since]) -> Opening:
+    """Refuse what does not fit, before anything is written.
 
     Args:
         since: for processes (by stored name) that this journal does not know, or that are newly concerned by
@@ -33,16 +46,22 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
         UnknownInJournal: something open needs a type or process that is not registered.
         WiringError: a process is new to a journal that has events, and does not say since when.
     """
-    new_types = _new_types(registry, {(row.name, row.version): row for row in await journal.types()})
+    new_types = _new_types(registry, await journal.types())
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
     starts = _new_concerns(registry, concerns, since, heads.position)
     _check_archived(starts, heads)
+    return Opening(tuple(new_types), starts, heads)
+
+
+async def record(journal: Journal, registry: Registry, opening: Opening, now_us: int) -> None:
+    """Write down what the journal does not know yet; nobody has written to it since it was checked."""
+    heads = opening.heads
     commit = Commit()
-    commit.types.extend(new_types)
-    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in starts.items())
-    history = {name: start for name, start in starts.items() if start < heads.position}
+    commit.types.extend(opening.types)
+    commit.concerns.extend(ConcernRow(process, event, start) for (process, event), start in opening.starts.items())
+    history = {name: start for name, start in opening.starts.items() if start < heads.position}
     if commit:
         if history:
             await _Backfill(journal, registry, history, heads.flow, now_us).run(commit, heads.position)
@@ -50,44 +69,37 @@ async def check_and_record(journal: Journal, registry: Registry, since: Mapping[
             await journal.commit(commit)
 
 
-def _new_types(registry: Registry, known: Mapping[tuple[str, int], TypeRow]) -> list[TypeRow]:
+def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
+    recorded = {(row.kind == "command", row.name, row.version): row for row in known}
     found: list[TypeRow] = []
     classes: Iterable[type] = (*registry.events.values(), *registry.commands.values())
     for cls in classes:
         if cls is CommandGivenUp:
             continue
         stored = stored_of(cls)
-        row = TypeRow(stored.name, stored.version, stored.kind, shape_of(cls))
-        old = known.get((row.name, row.version))
+        old = recorded.get((stored.kind == "command", stored.name, stored.version))
         if old is None:
-            found.append(row)
-        elif (old.kind, old.shape) != (row.kind, row.shape):
+            found.append(TypeRow(stored.name, stored.version, stored.kind, shape_of(cls)))
+            continue
+        changes = _changes(old, cls)
+        if changes:
             raise SchemaChanged(
-                f"{stored.site}: {cls.__name__} is stored as {row.name!r} version {row.version} with another shape:"
-                f" {_difference(old, row)}",
-                "schemas never change: restore it, and define a new class with the next version",
+                f"{stored.site}: {cls.__name__} is stored as {stored.name!r} version {stored.version} with another"
+                f" shape: {in_words(changes)}",
+                changed_cure(stored, max(row.version for row in recorded.values() if row.name == stored.name)),
             )
     return found
 
 
-def _difference(old: TypeRow, new: TypeRow) -> str:
-    if old.kind != new.kind:
-        return f"it was a kind of {old.kind} and is a kind of {new.kind}"
-    before = {field["name"]: field for field in from_json(old.shape)}
-    after = {field["name"]: field for field in from_json(new.shape)}
-    parts = [f"field {name} is gone" for name in before if name not in after]
-    parts += [f"field {name} is new" for name in after if name not in before]
-    for name, field in before.items():
-        if name in after and field != after[name]:
-            parts.append(f"field {name} was {_field(field)} and is {_field(after[name])}")
-    return "; ".join(parts) or "its fields are in another order"
+def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
+    kind = stored_of(cls).kind
+    changes = () if old.kind == kind else (f"it was a kind of {old.kind} and is a kind of {kind}",)
+    if is_first_shape(old.shape):
+        return (*changes, *first_differences(from_json(old.shape), from_json(first_shape_of(cls))))
+    return (*changes, *differences(from_json(old.shape), schema_of(cls)))
 
 
-def _field(field: Mapping[str, object]) -> str:
-    return f"{field['type']}{' with a default' if field['optional'] else ''}"
-
-
-async def _check_in_use(journal: Journal, registry: Registry) -> None:
+async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
     recorded = [
         ("command" if row.kind == "command" else "event", row.name, row.version) for row in await journal.types()
     ]
@@ -98,12 +110,13 @@ async def _check_in_use(journal: Journal, registry: Registry) -> None:
     for used in await journal.types_in_use():
         if not _is_known(registry, used.kind, used.name, used.version):
             version = "" if used.kind == "flow" else f" version {used.version}"
-            missing.append(f"{used.count} open {_USES[used.kind]} {used.name!r}{version}")
+            missing.append(f"{used.count} {_USES[used.kind]} {used.name!r}{version}")
     if missing:
         shown = ", ".join(missing[:_SHOWN_MAX]) + (", …" if len(missing) > _SHOWN_MAX else "")
         raise UnknownInJournal(
             f"the journal has {shown}, which this runtime does not know",
-            "give it the process, gateway or event class of that name; nothing was written",
+            "give it the process, gateway or event class of that name, or a lift from that event type;"
+            " nothing was written",
         )
 
 
@@ -124,7 +137,8 @@ def _new_concerns(
             raise WiringError(f"since names the process {name!r}, which is not given", "name one of the processes")
     starts: dict[tuple[str, str], int] = {}
     for definition in registry.processes.values():
-        names = sorted({stored_of(event).name for event in definition.concerned})
+        types = [event for newest in definition.concerned for event in (newest, *registry.chains.older(newest))]
+        names = sorted({stored_of(event).name for event in types})
         fresh = [name for name in names if (definition.name, name) not in known]
         if not fresh:
             continue
@@ -180,8 +194,8 @@ class _Backfill:
             if start is None or row.position <= start:
                 continue
             try:
-                event = self.registry.codec.decode(self.registry.event_class(row.type, row.version), row.payload)
-                keys = definition.keys(event)
+                event = message_of(self.registry, row)
+                keys = definition.keys(event) if type(event) in definition.concerned else ()
             except (InvalidKey, ProcessionError):
                 commit.unhandled.append(UnhandledRow(row.position, definition.name, "", "unroutable"))
                 continue
@@ -204,8 +218,9 @@ class _Backfill:
 
 
 _USES = {
-    "command": "commands of type",
-    "timer": "deadlines of type",
-    "delivery": "deliveries of type",
-    "flow": "flows of process",
+    "command": "open commands of type",
+    "timer": "open deadlines of type",
+    "delivery": "open deliveries of type",
+    "flow": "open flows of process",
+    "step": "steps of live flows of type",
 }

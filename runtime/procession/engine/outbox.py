@@ -120,11 +120,14 @@ class Outbox:
         self, delivery: Delivery, index: int, effect: After | At, timers: list[tuple[str, TimerRow | None]]
     ) -> bytes:
         flow, stored = delivery.flow, stored_of(type(effect.event))
-        if flow.definition.reaction(effect.event) is None:
+        if flow.definition.reaction(self._registry.lifted(effect.event)) is None:
             found = f"{type(effect.event).__name__} is armed as a deadline and nothing handles it"
             raise WiringError(found, "give the process a handler for it")
+        asked = b""
         if isinstance(effect, After):
-            due_us = self._clock.now_us() + effect.delay // _MICROSECOND
+            after_us = effect.delay // _MICROSECOND
+            due_us = self._clock.now_us() + after_us
+            asked = b'"after_us":%d,' % after_us  # what was asked for: a replay can't tell it from the time it fell due
         else:
             due_us = (effect.when - _EPOCH) // _MICROSECOND
         due_us = max(0, min(due_us, _DUE_US_MAX))
@@ -133,10 +136,11 @@ class Outbox:
         correlation = delivery.event.correlation or delivery.event.id
         row = TimerRow(0, effect.name, timer_id, due_us, stored.name, stored.version, payload.decode(), correlation)
         timers.append((effect.name, row))
-        return b'{"timer":%s,"id":"%s","due_us":%d,"event":%s,"version":%d,"data":%s}' % (
+        return b'{"timer":%s,"id":"%s","due_us":%d,%s"event":%s,"version":%d,"data":%s}' % (
             to_json(effect.name),
             timer_id.hex().encode(),
             due_us,
+            asked,
             to_json(stored.name),
             stored.version,
             payload,

@@ -8,7 +8,8 @@ import trio
 
 from procession.engine.envelopes import message_of
 from procession.engine.flow import Flow
-from procession.engine.turn import TurnFailed, fold
+from procession.engine.guard import Guard
+from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import SnapshotRow, Stepped
@@ -28,12 +29,14 @@ class Rehydrator:
         fingerprints: Mapping[str, str],
         *,
         slice_steps: int,
+        guard: Guard,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._counters = counters
         self._fingerprints = fingerprints
         self._slice_steps = slice_steps
+        self._guard = guard
 
     async def load(self, flow: Flow) -> None:
         """Read and fold a flow that is resident and not folded. One that has ended is not folded: nothing asks.
@@ -81,7 +84,7 @@ class Rehydrator:
         if stepped.step.outcome != "handled":
             return state
         event = message_of(self._registry, stepped.event)
-        return fold(flow.definition.reaction(event), state, event)
+        return refold(flow.definition.reaction(event), state, event, self._guard)
 
     def _restore(self, flow: Flow, snapshot: SnapshotRow) -> ProcessManager | None:
         try:

@@ -8,7 +8,7 @@ from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
 from procession.engine.flow_table import FlowTable
 from procession.engine.ledger import Ledger
-from procession.errors import InvalidKey, TooLarge
+from procession.errors import InvalidKey, LiftFailed, TooLarge
 from procession.journal.rows import EventRow, UnhandledRow
 from procession.primitives.codec import to_json
 from procession.primitives.definition import Definition
@@ -56,17 +56,19 @@ class Router:
     def accept(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
         """Append an outside event and hand it to its flows."""
         row = self._append(event, payload, origin, targets)
+        seen = self._seen(event)
         for definition, key in targets:
-            self._hand(Delivery(self._table.flow(definition, key), row, event))
+            self._hand(Delivery(self._table.flow(definition, key), row, seen))
         return row
 
     def address(self, event: Event, payload: str, origin: Origin, flow: Flow, *, timer: str | None = None) -> EventRow:
         """Append an answer, a deadline or the like: to the flow that asked, and by key to other processes only."""
-        others, refused = self._others(event, flow.definition)
+        seen = self._seen(event)
+        others, refused = self._others(event, seen, flow.definition)
         row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
-        self._hand(Delivery(flow, row, event, timer=timer))
+        self._hand(Delivery(flow, row, seen, timer=timer))
         for definition, key in others:
-            self._hand(Delivery(self._table.flow(definition, key), row, event))
+            self._hand(Delivery(self._table.flow(definition, key), row, seen))
         for process in refused:
             self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, process, "", "unroutable"))
             self._counters.events_unroutable += 1
@@ -74,12 +76,13 @@ class Router:
 
     def note(self, event: Event, payload: str, origin: Origin, flow: Flow) -> tuple[EventRow, Delivery]:
         """Append an event whose flow handles it here and now; other processes get it by key."""
-        others, refused = self._others(event, flow.definition)
+        seen = self._seen(event)
+        others, refused = self._others(event, seen, flow.definition)
         row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
-        delivery = Delivery(flow, row, event)
+        delivery = Delivery(flow, row, seen)
         self._ledger.expect(delivery)
         for definition, key in others:
-            self._hand(Delivery(self._table.flow(definition, key), row, event))
+            self._hand(Delivery(self._table.flow(definition, key), row, seen))
         for process in refused:
             self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, process, "", "unroutable"))
             self._counters.events_unroutable += 1
@@ -89,14 +92,32 @@ class Router:
         """Append an event that concerns no flow: an act on a gateway or a process."""
         return self._append(event, payload, origin, ())
 
-    def _others(self, event: Event, asking: Definition) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+    def report(self, event: Event, payload: str, origin: Origin, definition: Definition, key: str) -> EventRow:
+        """Append an event that tells of a flow; the flow does not handle it, and a row says so."""
+        row = self._append(event, payload, origin, ((definition, key),))
+        self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, definition.name, key, "alert"))
+        return row
+
+    def _seen(self, event: Event) -> Event | None:
+        """The event as handlers see it. None where it can't be lifted: each flow is told so when its turn comes."""
+        try:
+            return self._registry.lifted(event)
+        except LiftFailed:
+            return None
+
+    def _others(
+        self, event: Event, seen: Event | None, asking: Definition
+    ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         found: list[Target] = []
         refused: list[str] = []
-        for definition in self._registry.concerned.get(type(event), ()):
+        for definition in self._registry.concerned.get(self._registry.chains.newest(type(event)), ()):
             if definition is asking:
                 continue
+            if seen is None:
+                refused.append(definition.name)
+                continue
             try:
-                found.extend((definition, key) for key in definition.keys(event))
+                found.extend((definition, key) for key in definition.keys(seen))
             except InvalidKey:
                 refused.append(definition.name)
         if len(found) >= self._keys_max:
@@ -130,15 +151,17 @@ class Router:
 
 
 def targets_of(registry: Registry, event: Event, keys_max: int) -> tuple[Target, ...]:
-    """The flows that an outside event concerns.
+    """The flows that an outside event concerns, by the keys of what it is lifted to.
 
     Raises:
+        LiftFailed: it can't be lifted.
         InvalidKey: a key can't be computed, or is none.
         TooLarge: it has more keys than the settings allow.
     """
     found: list[Target] = []
-    for definition in registry.concerned.get(type(event), ()):
-        found.extend((definition, key) for key in definition.keys(event))
+    seen = registry.lifted(event)
+    for definition in registry.concerned.get(type(seen), ()):
+        found.extend((definition, key) for key in definition.keys(seen))
     if len(found) > keys_max:
         name = stored_of(type(event)).name
         raise TooLarge(f"the number of keys of {name!r}", len(found), keys_max, "intake.keys_per_event_max")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import trio
 
-from procession.engine.delivery import Gateways
-from procession.engine.life import Life
+from procession.engine.life import Lasting, Life
 from procession.engine.watch import Watch
 from procession.errors import RuntimeClosed
 
 _LOOK_AGAIN_S = 0.02
 
 
-async def shut_down(life: Life, gateways: Gateways, watch: Watch, grace_s: float) -> None:
-    """Bring a life to rest. Answers and their turns are written until the grace ends.
+async def shut_down(life: Life, lasting: Lasting, grace_s: float) -> None:
+    """Bring a life to rest. Answers and their turns are written, and histories judged, until the grace ends.
 
     A call that does not end is cancelled, and recorded as "unknown, will retry under the same id".
     """
+    gateways, watch = lasting.gateways, lasting.watch
     for submission in life.intake.close():
         submission.refuse(RuntimeClosed())
     gateways.hold()
     life.timers.close()
     with trio.move_on_after(grace_s):
-        while not life.idle() or gateways.running():
+        while not life.idle() or gateways.running() or not lasting.invariants.idle():
             await _stirred(watch)
     gateways.cancel_running()
     while gateways.running():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from threading import get_ident
 from typing import Literal
 
 import attrs
 
-from procession.errors import ImpureCall
+from procession.engine.guard import RUNNING, UNGUARDED, Guard
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
@@ -18,6 +19,8 @@ from procession.primitives.process import ProcessManager
 
 Life = Literal["unstarted", "active", "ended"]
 Place = Literal["step", "wait", "quarantine", "late", "missing", "already_started", "ignored", "given_up"]
+FACTS_DEPTH_MAX = 100
+"""Facts that lead to facts that lead to facts …: a flow that records deeper is set aside."""
 
 
 @attrs.frozen(slots=True)
@@ -32,17 +35,15 @@ class Turn:
     """The handler's name."""
 
 
-_IN_TURN: ContextVar[bool] = ContextVar("procession_in_turn", default=False)
-
-
 def refuse_in_turn(call: str) -> None:
     """Laws 3 and 7: nothing of the runtime is called from inside a turn.
 
     Raises:
-        ImpureCall: a turn is running.
+        ImpureTurn: a turn is running.
     """
-    if _IN_TURN.get():
-        raise ImpureCall(call)
+    guard = RUNNING.get(get_ident())
+    if guard is not None:
+        raise guard.refuse(call, sys._getframe(1))  # noqa: SLF001 - the error names the line that called
 
 
 class TurnFailed(Exception):  # noqa: N818 - it carries the user's error to the flow's host and goes no further
@@ -82,20 +83,60 @@ def run_turn(
     life: Life,
     envelope: Callable[[], Envelope],
     effects_max: int,
+    guard: Guard = UNGUARDED,
 ) -> Turn:
     """Fold, then react on the folded state.
 
     Raises:
-        TurnFailed: the user's code raised, returned nonsense or asked for too much; nothing has changed.
+        TurnFailed: the user's code raised, returned nonsense, asked for too much, or was not pure where the guard
+            raises; nothing has changed.
     """
     reaction = definition.reaction(event)
     if reaction is None:
         return Turn(state, (), None, "seen")
-    token = _IN_TURN.set(True)
+    turn, failed = None, None
+    around = guard.enter(definition.cls)
     try:
-        return _fold_and_react(reaction, state, event, life, envelope, effects_max)
+        turn = _fold_and_react(reaction, state, event, life, envelope, effects_max, guard)
+    except TurnFailed as error:
+        failed = error
     finally:
-        _IN_TURN.reset(token)
+        guard.leave(around)
+    if guard.found is not None:
+        failed = _settled(guard, failed)
+    if failed is not None:
+        raise failed
+    assert turn is not None, "a turn that did not fail has a result"
+    return turn
+
+
+def refold(reaction: Reaction | None, state: ProcessManager, event: Event, guard: Guard) -> ProcessManager:
+    """The state after an event of the past, guarded as its turn was; raises as `fold` does."""
+    if reaction is None or reaction.fold is None:
+        return state
+    folded, failed = state, None
+    around = guard.enter(type(state))
+    try:
+        folded = fold(reaction, state, event, guard)
+    except TurnFailed as error:
+        failed = error
+    finally:
+        guard.leave(around)
+    if guard.found is not None:
+        failed = _settled(guard, failed)
+    if failed is not None:
+        raise failed
+    return folded
+
+
+def _settled(guard: Guard, failed: TurnFailed | None) -> TurnFailed | None:
+    """How a turn ends that was not pure; what the handler made of the error that it got does not matter."""
+    breach = guard.settle()
+    if breach is None:
+        return failed
+    impure = TurnFailed(breach.handler.rpartition(".")[2], str(breach))
+    impure.__cause__ = breach
+    return impure
 
 
 def _fold_and_react(
@@ -105,13 +146,15 @@ def _fold_and_react(
     life: Life,
     envelope: Callable[[], Envelope],
     effects_max: int,
+    guard: Guard,
 ) -> Turn:
-    folded = fold(reaction, state, event)
+    folded = fold(reaction, state, event, guard)
     handler = reaction.start if life == "unstarted" and reaction.start is not None else reaction.on
     if handler is None:
         return Turn(folded, (), None, reaction.name)
     effects: list[Effect] = []
     problem = ""
+    guard.handler = handler
     outcome = handler.mark.outcome if handler.mark.kind == "end" else None
     try:
         yielded = handler.method(folded, event, envelope()) if handler.wants_envelope else handler.method(folded, event)
@@ -135,7 +178,7 @@ def _fold_and_react(
     return Turn(folded, tuple(effects), outcome, handler.name)
 
 
-def fold(reaction: Reaction | None, state: ProcessManager, event: Event) -> ProcessManager:
+def fold(reaction: Reaction | None, state: ProcessManager, event: Event, guard: Guard = UNGUARDED) -> ProcessManager:
     """The state after an event: all that a replay runs.
 
     Raises:
@@ -144,6 +187,7 @@ def fold(reaction: Reaction | None, state: ProcessManager, event: Event) -> Proc
     if reaction is None or reaction.fold is None:
         return state
     assert not isinstance(event, FailureEvent), "a fold of a failure event is refused when the class is defined"
+    guard.handler = reaction.fold
     try:
         folded = reaction.fold.method(state, event)
     except KeyboardInterrupt:

@@ -8,21 +8,23 @@ import attrs
 
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
+from procession.engine.guard import Guard
+from procession.engine.histories import DurableTurn
 from procession.engine.ledger import Ledger
 from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
-from procession.engine.turn import Place, Turn, TurnFailed, place, run_turn
-from procession.errors import ProcessionError
+from procession.engine.shadow_host import Shadow
+from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn
+from procession.errors import ImpureTurn, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
+from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
 from procession.telemetry import Counters
-
-_FACTS_DEPTH_MAX = 100
 
 
 @attrs.frozen(slots=True)
@@ -53,6 +55,8 @@ class Turns:
         disarm: Callable[[Flow, str], None],
         fingerprints: Mapping[str, str],
         limits: FlowsSettings,
+        guard: Guard,
+        shadow: Shadow | None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -67,6 +71,8 @@ class Turns:
         self._effects_max = limits.effects_per_turn_max
         self._waiting_max = limits.waiting_events_max
         self._snapshot_every = limits.snapshot_every_steps
+        self._guard = guard
+        self._shadow = shadow
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -138,6 +144,9 @@ class Turns:
         self._ledger.touch(flow)
         step = StepRow(flow.id, flow.version, delivery.event.position, "handled", turn.name, orders.effects)
         self._ledger.step(step, flow, delivery)
+        if flow.process in self._registry.invariants:
+            turned = Turned(event, turn.name, turn.effects, turn.outcome)
+            self._ledger.filling.turned.append((flow, DurableTurn(flow.version, delivery.event, turned)))
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
@@ -149,8 +158,12 @@ class Turns:
             self._take_waiting(flow)
 
     def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
-        """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault."""
+        """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault.
+
+        One that is not pure is not tried again: what it did may be hidden in a cache by then.
+        """
         assert flow.state is not None, "a flow is folded before it takes a turn"
+        sampled = None if self._shadow is None else self._shadow.begin(flow, delivery, event)
         for last in (False, True):
             try:
                 turn = run_turn(
@@ -160,12 +173,17 @@ class Turns:
                     flow.life,
                     lambda: envelope_of(delivery.event),
                     self._effects_max,
+                    self._guard,
                 )
-                return turn, self._outbox.orders(delivery, turn)
-            except TurnFailed:
+                orders = self._outbox.orders(delivery, turn)
+            except TurnFailed as failed:
                 self._counters.turns_failed += 1
-                if last:
+                if last or isinstance(failed.__cause__, ImpureTurn):
                     raise
+            else:
+                if self._shadow is not None and sampled is not None:
+                    self._shadow.offer(flow, sampled, turn)
+                return turn, orders
         raise AssertionError("a turn is tried twice")
 
     def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:
@@ -188,6 +206,9 @@ class Turns:
             commit.commands.append(row)
             self._send(SentCommand(row, new.command, flow, correlation, delivery.event.trace))
         for name, timer in orders.timers:
+            for older in self._registry.older_names(name):
+                self._withdraw(flow, older)
+                self._disarm(flow, older)
             self._withdraw(flow, name)
             if timer is None:
                 self._disarm(flow, name)
@@ -212,12 +233,17 @@ class Turns:
         self._counters.facts_recorded += 1
         if flow.status == "quarantined":
             return
-        if depth >= _FACTS_DEPTH_MAX:
-            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {_FACTS_DEPTH_MAX} deep")
+        if depth >= FACTS_DEPTH_MAX:
+            self._quarantine.set_aside(flow, delivery, "record", f"recorded facts {FACTS_DEPTH_MAX} deep")
             return
-        where = place(flow.life, flow.definition.reaction(fact.event), fact.event)
+        event = delivery.message
+        if event is None:
+            found = f"{type(fact.event).__name__} was recorded, and can't be lifted"
+            self._quarantine.set_aside(flow, delivery, "decode", found)
+            return
+        where = place(flow.life, flow.definition.reaction(event), event)
         if where == "step":
-            self._step(flow, delivery, fact.event, depth + 1)
+            self._step(flow, delivery, event, depth + 1)
         else:
             self.unhandled(delivery, _reason(where, flow, delivery))
 

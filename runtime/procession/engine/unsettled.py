@@ -13,20 +13,25 @@ class Unsettled:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._life: Life | None = None
+        self.life: Life | None = None
+        """The life that is not over, or whose failure is not collected."""
         self._submissions: list[Submission] = []
         self._again: list[Submission] = []
 
     def begin(self, life: Life) -> None:
         """A life begins: what a rejected commit held goes into it again; its failure is the next that counts."""
-        self._life = life
+        self.life = life
         again, self._again = self._again, []
         for submission in reversed(again):
             life.intake.submit_again(submission)
 
+    def end(self) -> None:
+        """The life ended in order: nobody waits for it."""
+        self.life = None
+
     def collect(self, error: Exception, refuse: Submission | None) -> None:
         """The life failed: keep who waits for it; what it never wrote is refused, or taken in again."""
-        life, self._life = self._life, None
+        life, self.life = self.life, None
         if life is None:
             return
         if refuse is not None:

@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import attrs
 import trio
@@ -15,8 +16,10 @@ from procession.errors import Fenced, JournalUnwritable, RuntimeClosed
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
     ArmedTimer,
+    CommandRow,
     Commit,
     ConcernRow,
+    Contents,
     Delivered,
     DeliveryState,
     EventRow,
@@ -29,6 +32,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -120,6 +124,16 @@ class MemoryJournal:
         await self._checkpoint()
         return self._steps(flow, after_version, limit)
 
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        await self._checkpoint()
+        found: list[Stepped] = []
+        for flow in flows:
+            found += self._steps(flow, after_version, limit - len(found))
+            if len(found) >= limit:
+                break
+            after_version = 0
+        return found
+
     def _steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         found = self._store.steps.get(flow, [])[after_version : after_version + limit]
         return [Stepped(step, self._store.events[step.position]) for step in found]
@@ -172,9 +186,28 @@ class MemoryJournal:
         return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
-        store = await self._checkpoint()
-        rows = [store.timers[flow, name] for name in store.timer_names.get(flow, ())]
+        await self._checkpoint()
+        return self._timers_of(flow)
+
+    def _timers_of(self, flow: int) -> list[TimerRow]:
+        rows = [self._store.timers[flow, name] for name in self._store.timer_names.get(flow, ())]
         return sorted(rows, key=lambda row: (row.due_us, row.name))
+
+    async def columns(
+        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
+        assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
+        rows = await self.events(after_position, limit, types)
+        return [tuple(getattr(row, name) for name in names) for row in rows]
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        store = await self._checkpoint()
+        found: list[Standing] = []
+        for flow in flows:
+            waiting = store.deliveries.get(flow, {})
+            head = Delivered(waiting[min(waiting)], store.events[min(waiting)]) if waiting else None
+            found.append(Standing(self._timers_of(flow)[:timers_max], head))
+        return found
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None
@@ -269,6 +302,27 @@ class MemoryJournal:
         await self._checkpoint()
         raise JournalUnwritable(target, "a journal in memory has no file to copy")
 
+    def stored_command(self, command_id: bytes) -> CommandRow | None:
+        """A command as it stands now, or None."""
+        seq = self._store.command_ids.get(command_id)
+        return None if seq is None else self._store.commands[seq]
+
+    def contents(self) -> Contents:
+        """All rows, as they stand now."""
+        store = self._store
+        return Contents(
+            tuple(store.events[position] for position in store.positions),
+            tuple(step for _, steps in sorted(store.steps.items()) for step in steps),
+            tuple(store.flows[flow] for flow in store.flow_ids.keys),
+            tuple(row for _, row in sorted(store.commands.items())),
+            tuple(row for _, row in sorted(store.timers.items())),
+            tuple(row for _, of_flow in sorted(store.deliveries.items()) for _, row in sorted(of_flow.items())),
+            tuple(store.unhandled[key] for key in store.unhandled_keys.keys),
+            tuple(row for _, row in sorted(store.snapshots.items())),
+            tuple(row for _, row in sorted(store.types.items())),
+            tuple(row for _, row in sorted(store.concerns.items())),
+        )
+
     async def commit(self, commit: Commit) -> None:
         with trio.CancelScope(shield=True):
             store = await self._checkpoint()
@@ -317,6 +371,7 @@ def _matches(row: FlowRow, query: FlowQuery) -> bool:
         and (query.started_before_us is None or row.started_us < query.started_before_us)
         and (query.started_after_us is None or row.started_us > query.started_after_us)
         and (query.updated_before_us is None or row.updated_us < query.updated_before_us)
+        and (query.updated_after_us is None or row.updated_us > query.updated_after_us)
     )
 
 

@@ -11,8 +11,9 @@ StepOutcome = Literal["handled", "skipped", "act"]
 CommandState = Literal["open", "answered", "given_up", "cancelled"]
 DeliveryState = Literal["pending", "waiting", "quarantined"]
 UnhandledReason = Literal[
-    "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer"
+    "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer", "alert"
 ]
+"""`alert`: it tells of the flow, which does not handle it."""
 
 
 class EventRow(NamedTuple):
@@ -237,6 +238,15 @@ class Stepped(NamedTuple):
     event: EventRow
 
 
+class Standing(NamedTuple):
+    """What a flow waits for in the journal."""
+
+    timers: list[TimerRow]
+    """Those that are armed, in order of (due_us, name)."""
+    head: Delivered | None
+    """The first event that it has not handled, in whatever state; None where there is none."""
+
+
 class LoadedFlow(NamedTuple):
     """A flow as it stands: its row (None: never seen), a snapshot, and its first steps after that."""
 
@@ -275,6 +285,23 @@ class TypeInUse(NamedTuple):
 
 
 @attrs.frozen
+class Contents:
+    """All rows that a journal holds, each kind in the order of its key: what laws judge, and what can be copied."""
+
+    events: tuple[EventRow, ...]
+    steps: tuple[StepRow, ...]
+    """In order of (flow, version)."""
+    flows: tuple[FlowRow, ...]
+    commands: tuple[CommandRow, ...]
+    timers: tuple[TimerRow, ...]
+    deliveries: tuple[DeliveryRow, ...]
+    unhandled: tuple[UnhandledRow, ...]
+    snapshots: tuple[SnapshotRow, ...] = ()
+    types: tuple[TypeRow, ...] = ()
+    concerns: tuple[ConcernRow, ...] = ()
+
+
+@attrs.frozen
 class FlowQuery:
     """Which flows to list; None does not filter."""
 
@@ -286,6 +313,7 @@ class FlowQuery:
     started_before_us: int | None = None
     started_after_us: int | None = None
     updated_before_us: int | None = None
+    updated_after_us: int | None = None
 
 
 @attrs.frozen

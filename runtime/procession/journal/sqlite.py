@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar
@@ -24,13 +24,15 @@ from procession.errors import (
     Fenced,
     JournalDamaged,
     JournalUnwritable,
+    NotAJournal,
     ProcessionError,
     RuntimeClosed,
 )
 from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.rows import Commit
-from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened, read_sqlite
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 
@@ -280,6 +282,19 @@ class SqliteJournal(SqliteReader):
         await close_all(lanes)
 
 
+async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) -> None:
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return
+    try:
+        reader = await read_sqlite(path)
+    except NotAJournal:
+        return  # nothing is in it yet, or an older schema, which its owner brings up to date; opening tells which
+    try:
+        await check(reader)
+    finally:
+        await reader.close()
+
+
 def _check_tail(connection: sqlite3.Connection, path: str) -> None:
     if connection.execute("select count(*) from owner").fetchone()[0] == 0:
         return
@@ -304,6 +319,7 @@ async def open_sqlite(
     readers: int = 2,
     unclean_period_s: float = 600,
     wal_pages_max: int = 8192,
+    check: Callable[[JournalReader], Awaitable[object]] | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
@@ -314,6 +330,8 @@ async def open_sqlite(
         readers: connections that read in parallel.
         unclean_period_s: how long after an unclean end a start counts it.
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
+        check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
+            journal, whose file and write-ahead log stay as they are.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
@@ -334,6 +352,8 @@ async def open_sqlite(
         if use.first:
             sqlite_schema.check_header(name)
         lock = await ownership.acquire(name, now_us)
+        if check is not None:
+            await _look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us)
         thread = LoopThread(name)
         opening = SqliteJournal(name, thread, settings, lock, use)

@@ -78,6 +78,18 @@ def steps(
     return (archived + live)[:limit]
 
 
+def steps_of(
+    connection: sqlite3.Connection, folder: ArchiveFolder, flows: Sequence[int], after_version: int, limit: int
+) -> list[Stepped]:
+    found: list[Stepped] = []
+    for flow in flows:
+        found += steps(connection, folder, flow, after_version, limit - len(found))
+        if len(found) >= limit:
+            break
+        after_version = 0
+    return found
+
+
 def commands(
     connection: sqlite3.Connection, folder: ArchiveFolder, flow: int, after_seq: int, limit: int
 ) -> list[OpenCommand]:

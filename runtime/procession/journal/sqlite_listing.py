@@ -41,6 +41,7 @@ def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, lim
         (query.started_before_us, "started_us < ?"),
         (query.started_after_us, "started_us > ?"),
         (query.updated_before_us, "updated_us < ?"),
+        (query.updated_after_us, "updated_us > ?"),
     ):
         if value is not None:
             where.append(condition)

@@ -25,6 +25,7 @@ from procession.journal.rows import (
     OpenCommand,
     OwnerInfo,
     SnapshotRow,
+    Standing,
     Stepped,
     StepRow,
     TimerRow,
@@ -213,14 +214,43 @@ def timers(connection: sqlite3.Connection, after: tuple[int, int, str], limit: i
     return [ArmedTimer(TimerRow._make(row[:width]), *row[width:]) for row in rows]
 
 
-def timers_of(connection: sqlite3.Connection, flow: int) -> list[TimerRow]:
-    rows = connection.execute(f"select {_TIMER} from timer where flow = ? order by due_us, name", (flow,))
-    return list(map(TimerRow._make, rows))
+def timers_of(connection: sqlite3.Connection, flow: int, limit: int = -1) -> list[TimerRow]:
+    asked = f"select {_TIMER} from timer where flow = ? order by due_us, name limit ?"
+    return list(map(TimerRow._make, connection.execute(asked, (flow, limit))))
+
+
+def standing_of(connection: sqlite3.Connection, flows: Sequence[int], timers_max: int) -> list[Standing]:
+    states: tuple[DeliveryState, ...] = ("pending", "waiting", "quarantined")
+    return [
+        Standing(
+            timers_of(connection, flow, timers_max),
+            next(iter(deliveries(connection, flow, 0, 1, states)), None),
+        )
+        for flow in flows
+    ]
 
 
 def events(
     connection: sqlite3.Connection, after_position: int, limit: int, types: Sequence[str], until_position: int | None
 ) -> list[EventRow]:
+    return list(map(EventRow._make, _events(connection, _EVENT, after_position, limit, types, until_position)))
+
+
+def columns(
+    connection: sqlite3.Connection, names: Sequence[str], after_position: int, limit: int, types: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
+    return _events(connection, ", ".join(names), after_position, limit, types, None)
+
+
+def _events(
+    connection: sqlite3.Connection,
+    names: str,
+    after_position: int,
+    limit: int,
+    types: Sequence[str],
+    until_position: int | None,
+) -> list[tuple[Any, ...]]:
     where, values = ["position > ?"], [after_position]
     parameters: list[object] = list(values)
     if types:
@@ -229,10 +259,9 @@ def events(
     if until_position is not None:
         where.append("position <= ?")
         parameters.append(until_position)
-    rows = connection.execute(
-        f"select {_EVENT} from event where {' and '.join(where)} order by position limit ?", (*parameters, limit)
-    )
-    return list(map(EventRow._make, rows))
+    return connection.execute(
+        f"select {names} from event where {' and '.join(where)} order by position limit ?", (*parameters, limit)
+    ).fetchall()
 
 
 def unhandled(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
@@ -34,6 +35,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    Standing,
     Stepped,
     TimerRow,
     TypeInUse,
@@ -51,6 +53,20 @@ BUSY_S = 5.0
 """How long SQLite itself waits for a lock before it reports an error."""
 
 
+_TOGETHER_MAX = 200
+"""Questions answered in one hop: enough to hide it, few enough that the first of them does not wait for long."""
+
+
+class _Asked(Generic[T]):
+    """A question that waits for a free connection."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.answered = trio.Event()
+        self.results: list[T] = []
+        self.error: Exception | None = None
+
+
 class SqliteReader:
     """A journal file as a reader sees it: never written, whoever owns it. Made by `read_sqlite`."""
 
@@ -59,6 +75,7 @@ class SqliteReader:
         self._path = path
         self._thread = thread
         self._lanes: list[Lane] = []
+        self._asked: deque[_Asked[Any]] = deque()
         self._id = b""
         self.archives = ArchiveFolder(path)
         """The files of flows that were archived."""
@@ -73,21 +90,46 @@ class SqliteReader:
         return self._path
 
     async def _read(self, work: Work[T]) -> T:
-        """Run a question on the connection with the fewest before it, in one read transaction."""
+        """Ask on a connection that is free, in a read transaction; else wait for one, together with all who wait."""
         if not self._thread.running:
             raise RuntimeClosed
         if not self._lanes:
             raise CommitFailed("the journal is not reopened yet")
-        lane = min(self._lanes, key=_waiting)
-        lane.waiting += 1
-
-        def answered() -> None:
-            lane.waiting -= 1
-
+        lane = next((lane for lane in self._lanes if not lane.busy), None)
         try:
-            return await self._thread.hop(lane, partial(_in_transaction, work), answered)
+            if lane is None:
+                return await self._ask_together(work)
+            lane.busy = True
+            return await self._thread.hop(lane, partial(_in_transaction, work), partial(self._serve, lane))
         except sqlite3.Error as error:
             raise self._read_error(error) from error
+
+    async def _ask_together(self, work: Work[T]) -> T:
+        asked = _Asked(work)
+        self._asked.append(asked)
+        await asked.answered.wait()
+        if asked.error is not None:
+            raise asked.error
+        return asked.results[0]
+
+    def _serve(self, lane: Lane) -> None:
+        """A connection is free: it answers all who waited for one, in one transaction and one hop."""
+        lane.busy = bool(self._asked)
+        if not self._asked:
+            return
+        together = [self._asked.popleft() for _ in range(min(len(self._asked), _TOGETHER_MAX))]
+
+        def answered() -> None:
+            for asked in together:
+                asked.answered.set()
+            self._serve(lane)
+
+        try:
+            self._thread.post(lane, partial(_all_in_transaction, together), answered)
+        except sqlite3.ProgrammingError as error:
+            for asked in together:
+                asked.error = error
+            answered()
 
     def _read_error(self, error: sqlite3.Error) -> JournalUnwritable | JournalDamaged | RuntimeClosed:
         if isinstance(error, sqlite3.ProgrammingError):
@@ -112,6 +154,17 @@ class SqliteReader:
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(
             partial(sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit)
+        )
+
+    async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
+        return await self._read(
+            partial(
+                sqlite_archived.steps_of,
+                folder=self.archives,
+                flows=flows,
+                after_version=after_version,
+                limit=limit,
+            )
         )
 
     async def deliveries(
@@ -142,6 +195,16 @@ class SqliteReader:
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         return await self._read(partial(sqlite_read.timers_of, flow=flow))
+
+    async def columns(
+        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+    ) -> list[tuple[Any, ...]]:
+        return await self._read(
+            partial(sqlite_read.columns, names=names, after_position=after_position, limit=limit, types=types)
+        )
+
+    async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:
+        return await self._read(partial(sqlite_read.standing_of, flows=flows, timers_max=timers_max))
 
     async def events(
         self, after_position: int, limit: int, types: Sequence[str] = (), until_position: int | None = None
@@ -209,16 +272,33 @@ class SqliteReader:
         await close_all(lanes)
 
 
-def _waiting(lane: Lane) -> int:
-    return lane.waiting
-
-
 def _in_transaction(work: Work[T], connection: sqlite3.Connection) -> T:
     connection.execute("begin")
     try:
         return work(connection)
     finally:
         connection.execute("rollback")
+
+
+def _all_in_transaction(together: Sequence[_Asked[Any]], connection: sqlite3.Connection) -> None:
+    """Answer each; an error is that of the one who asked, or of all where no transaction could be had."""
+    try:
+        connection.execute("begin")
+        try:
+            for asked in together:
+                _answer(asked, connection)
+        finally:
+            connection.execute("rollback")
+    except sqlite3.Error as error:
+        for asked in together:
+            asked.error = asked.error or error
+
+
+def _answer(asked: _Asked[Any], connection: sqlite3.Connection) -> None:
+    try:
+        asked.results.append(asked.work(connection))
+    except Exception as error:  # noqa: BLE001 - carried over, and raised to the one who asked
+        asked.error = error
 
 
 async def close_all(lanes: Sequence[Lane]) -> None:

@@ -46,8 +46,8 @@ class Lane:
     """One aiosqlite connection, and the functions that run in its thread."""
 
     def __init__(self) -> None:
-        self.waiting = 0
-        """Calls handed in and not answered; read and written in trio's thread only."""
+        self.busy = False
+        """It answers a question; read and written in trio's thread only."""
         self._made: list[StagedConnection] = []
         self._threads: list[threading.Thread] = []
         self._connection: aiosqlite.Connection | None = None
@@ -228,6 +228,7 @@ class LoopThread:
         self._over = trio.Event()
         self._bells: list[_Bell] = []
         """Those that nobody waits for."""
+        self._bells_made = 0
         self._thread = threading.Thread(target=self._main, name=f"procession-journal {name}", daemon=True)
         self._thread.start()
         trio.lowlevel.spawn_system_task(self._guard, name=f"journal guard {name}")
@@ -285,7 +286,7 @@ class LoopThread:
         """
         if self._over.is_set():
             raise sqlite3.ProgrammingError("the journal is closed")
-        bell = self._bells.pop() if self._bells else _Bell()
+        bell = self._take_bell()
         call: _Call[T] = _Call(self._token, done, bell)
 
         def answering(connection: sqlite3.Connection) -> None:
@@ -301,10 +302,35 @@ class LoopThread:
         try:
             return await call.wait()
         finally:
-            if self._over.is_set() or len(self._bells) >= _BELLS_MAX:
-                bell.close()
-            else:
-                self._bells.append(bell)
+            if bell is not None:
+                self._put_back(bell)
+
+    def post(self, lane: Lane, work: Callable[[sqlite3.Connection], None], done: Callable[[], None]) -> None:
+        """Run a function in the connection's thread, and then `done` in trio's; nobody waits. `work` raises nothing.
+
+        Raises:
+            ProgrammingError: the connection is closed; neither is run.
+        """
+
+        def answering(connection: sqlite3.Connection) -> None:
+            work(connection)
+            with suppress(trio.RunFinishedError):  # nobody is left to tell
+                self._token.run_sync_soon(done)
+
+        lane.stage(answering)
+
+    def _take_bell(self) -> _Bell | None:
+        """A bell that nobody uses; None where all that there may be are in use."""
+        if not self._bells and self._bells_made < _BELLS_MAX:
+            self._bells_made += 1
+            return _Bell()
+        return self._bells.pop() if self._bells else None
+
+    def _put_back(self, bell: _Bell) -> None:
+        if self._over.is_set():
+            bell.close()
+        else:
+            self._bells.append(bell)
 
     def start(self, work: Callable[[], Awaitable[object]]) -> None:
         """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""
@@ -353,5 +379,5 @@ class LoopThread:
 
 
 _BELLS_MAX = 8
-"""Kept for the next calls; more are made where more calls wait at once."""
+"""Each holds two descriptors: where more calls wait at once, they are told by way of trio's queue."""
 _RINGS_MAX = 4096

@@ -19,6 +19,8 @@ class Finding:
     cure: str
     allowed: str = ""
     """The reason with which the author allowed it; empty where nobody did."""
+    allowable: bool = True
+    """Whether `@allows` may cover it. What a class statement or a runtime refuses in any case can't be allowed."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.code} {self.subject} {self.found}; {self.cure}"

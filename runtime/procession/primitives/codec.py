@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import hashlib
 import math
 import re
@@ -13,7 +14,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import attrs
 import cattrs
 import orjson
 from cattrs import Converter
@@ -94,11 +94,31 @@ class Codec:
         """
         if isinstance(message, CommandGivenUp):
             return orjson.dumps(self._given_up_data(message))
-        self._check(message)
+        self.check(message)
         try:
             return orjson.dumps(self._fast.unstructure(message))
         except (TypeError, ValueError) as error:
             raise InvalidPayload(stored_of(type(message)).name, str(error)) from error
+
+    def check(self, message: Event | Command) -> None:
+        """That the values of a registered message fit its annotations.
+
+        Raises:
+            InvalidPayload: one does not; says which.
+        """
+        for name, plain, annotation in self._checks[type(message)]:
+            value = getattr(message, name)
+            if plain is not None:
+                if type(value) not in plain or (type(value) is float and not math.isfinite(value)):
+                    raise InvalidPayload(
+                        stored_of(type(message)).name,
+                        f"{name} is {type(value).__name__} {_shown(value)},"
+                        f" expected {'finite ' if type(value) in plain else ''}{annotated(annotation)}",
+                    )
+            elif not self._survives(value, annotation):
+                raise InvalidPayload(
+                    stored_of(type(message)).name, f"{name} is {_shown(value)}, expected {annotated(annotation)}"
+                )
 
     def decode(self, cls: type[T], payload: str | bytes) -> T:
         """The message that a payload holds.
@@ -146,21 +166,6 @@ class Codec:
         except _FAILURES as error:
             raise InvalidPayload(cls.__name__, str(error)) from error
 
-    def _check(self, message: Event | Command) -> None:
-        for name, plain, annotation in self._checks[type(message)]:
-            value = getattr(message, name)
-            if plain is not None:
-                if type(value) not in plain or (type(value) is float and not math.isfinite(value)):
-                    raise InvalidPayload(
-                        stored_of(type(message)).name,
-                        f"{name} is {type(value).__name__} {_shown(value)},"
-                        f" expected {'finite ' if type(value) in plain else ''}{_annotated(annotation)}",
-                    )
-            elif not self._survives(value, annotation):
-                raise InvalidPayload(
-                    stored_of(type(message)).name, f"{name} is {_shown(value)}, expected {_annotated(annotation)}"
-                )
-
     def _survives(self, value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type form
         try:
             written = orjson.loads(orjson.dumps(self._fast.unstructure(value, unstructure_as=annotation)))
@@ -201,17 +206,6 @@ class Codec:
         )
 
 
-def shape_of(cls: type) -> str:
-    """The fields of a class as JSON, in order: names, types, whether each has a default."""
-    fields = resolved_fields(cls)
-    return orjson.dumps(
-        [
-            {"name": field.name, "type": _annotated(fields[field.name]), "optional": field.default is not attrs.NOTHING}
-            for field in attrs.fields(cls)
-        ]
-    ).decode()
-
-
 def to_json(value: object) -> bytes:
     """JSON of plain data."""
     return orjson.dumps(value)
@@ -224,6 +218,23 @@ def from_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
         ValueError: it is no JSON.
     """
     return orjson.loads(text)
+
+
+@functools.cache
+def plain_values() -> Callable[[object, object], Any]:
+    """A function that tells what a value of an annotation is in JSON; it raises ValueError where it is none.
+
+    Made once: a converter costs more than all else that a schema takes.
+    """
+    converter = _converter(detailed=False)
+
+    def plain(value: object, annotation: object) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return orjson.loads(orjson.dumps(converter.unstructure(value, unstructure_as=annotation)))
+        except _FAILURES as error:
+            raise ValueError(str(error)) from error
+
+    return plain
 
 
 def _converter(*, detailed: bool) -> OrjsonConverter:
@@ -299,7 +310,7 @@ def _described(error: BaseException, kind: type | None) -> str:
     if isinstance(error, _UnfitError):
         return str(error)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return f"expected {_annotated(kind)}"
+        return f"expected {annotated(kind)}"
     return cattrs.v.format_exception(error, kind)
 
 
@@ -354,7 +365,8 @@ def _has_literal(annotation: object) -> bool:
     )
 
 
-def _annotated(annotation: object) -> str:
+def annotated(annotation: object) -> str:
+    """How errors show the type of a field, and how journals of the first form name it."""
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return f"{annotation.__name__}({', '.join(repr(member.value) for member in annotation)})"
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:

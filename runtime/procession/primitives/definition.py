@@ -69,6 +69,11 @@ class Definition:
             raise InvalidKey(type(event).__procession__.name, self.name, f"can't be computed ({error!r})") from error  # type: ignore[attr-defined]  # set by seal
         return (self._checked(event, value),)
 
+    def key_field(self, event: type[Event]) -> str | None:
+        """The field of an event type that names its flow; None where a function does, or where it is not concerned."""
+        spec = self._keys.get(event)
+        return spec if isinstance(spec, str) else None
+
     def handles_cancel(self) -> bool:
         """Whether flows of this process compensate when they are cancelled."""
         return CancelRequested in self.reactions

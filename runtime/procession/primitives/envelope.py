@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Callable
 
 import attrs
 
@@ -40,5 +41,10 @@ class Recorded:
     """An event as the journal holds it."""
 
     position: int
-    envelope: Envelope
     event: Event
+    _describe: Callable[[], Envelope] = attrs.field(repr=False, eq=False)
+
+    @property
+    def envelope(self) -> Envelope:
+        """Its metadata, made when it is asked for: who replays many events mostly does not."""
+        return self._describe()

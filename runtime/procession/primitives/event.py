@@ -161,6 +161,21 @@ class JournalArchived(Event, name="procession.journal_archived"):
     why: str
 
 
+class InvariantBroken(FailureEvent, name="procession.invariant_broken"):
+    """An alert: what must hold of every flow of a process does not hold of this one. Recorded once."""
+
+    process: str
+    key: str
+    invariant: str
+    says: str
+    version: int
+    """The step after which it was found broken."""
+    position: int
+    """Of the event that this step handled."""
+    error: str
+    """What the invariant raised; empty where it judged and said no."""
+
+
 ACTS: tuple[type[Event], ...] = (CancelRequested, FlowRetried, EventSkipped, FlowReleased, CommandRetried)
 """Operator acts that are addressed to a flow."""
 OWN_EVENTS: tuple[type[Event], ...] = (
@@ -169,6 +184,7 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     FlowSetAside,
     GatewayPaused,
     GatewayResumed,
+    InvariantBroken,
     ProcessPaused,
     ProcessResumed,
     JournalArchived,

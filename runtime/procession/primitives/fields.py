@@ -8,6 +8,7 @@ import enum
 import types
 import typing
 import uuid as _uuid
+import weakref
 from collections.abc import Iterator
 
 import attrs
@@ -56,7 +57,7 @@ def mutable_part(annotation: object, known: frozenset[type] = frozenset()) -> tu
 
 def parts(annotation: object) -> Iterator[object]:
     """An annotation and all it is made of: members of unions, elements of tuples, supertypes of NewTypes."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         for member in typing.get_args(annotation):
@@ -72,22 +73,8 @@ def parts(annotation: object) -> Iterator[object]:
         yield OfAnything if annotation in (tuple, frozenset) else annotation
 
 
-def resolved_fields(cls: type) -> dict[str, object]:
-    """The fields of an attrs class with resolved annotations, in order.
-
-    Raises:
-        NameError: an annotation names a class that is not defined yet.
-    """
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in attrs.fields(cls)}
-
-
-def field_names(cls: type) -> tuple[str, ...]:
-    """The fields of an attrs class, in order."""
-    return tuple(field.name for field in attrs.fields(cls))
-
-
-def _bare(annotation: object) -> object:
+def bare(annotation: object) -> object:
+    """An annotation without what JSON does not show: metadata of `Annotated`, names of NewTypes."""
     while True:
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
@@ -95,6 +82,28 @@ def _bare(annotation: object) -> object:
             annotation = annotation.__supertype__
         else:
             return annotation
+
+
+def resolved_fields(cls: type) -> dict[str, object]:
+    """The fields of an attrs class with resolved annotations, in order.
+
+    Raises:
+        NameError: an annotation names a class that is not defined yet.
+    """
+    found = _RESOLVED.get(cls)
+    if found is None:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        found = _RESOLVED[cls] = {field.name: hints[field.name] for field in attrs.fields(cls)}
+    return dict(found)
+
+
+_RESOLVED: weakref.WeakKeyDictionary[type, dict[str, object]] = weakref.WeakKeyDictionary()
+"""Resolving compiles each annotation; a class's are the same for as long as it lives."""
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of an attrs class, in order."""
+    return tuple(field.name for field in attrs.fields(cls))
 
 
 def _problem(part: object, known: frozenset[type]) -> tuple[str, str] | None:

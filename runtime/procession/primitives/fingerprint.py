@@ -11,13 +11,16 @@ import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
-from procession.primitives.codec import shape_of
 from procession.primitives.definition import Definition
 from procession.primitives.fields import field_names
 from procession.primitives.handlers import trigger_name
+from procession.primitives.lifts import Chains
+from procession.primitives.schema import shape_of
+from procession.primitives.stored import stored_of
 
 _NAMED_MAX = 10_000
 """Functions and classes looked into; no fold of a sane size comes near."""
+_NO_LIFTS = Chains()
 _CONSTANTS = (
     str,
     int,
@@ -33,11 +36,11 @@ _CONSTANTS = (
 )
 
 
-def fingerprint(definition: Definition) -> str:
+def fingerprint(definition: Definition, chains: Chains = _NO_LIFTS) -> str:
     """What folding a process depends on, hashed.
 
-    Covers the state's fields, the events folded, the code of all folds and of what they call in their own package,
-    and the interpreter's minor version.
+    Covers the state's fields, the events folded and those that are lifted to them, the code of all folds and lifts and
+    of what they call in their own package, and the interpreter's minor version.
     """
     hashed = hashlib.blake2b(digest_size=16)
     first = definition.cls()
@@ -48,6 +51,12 @@ def fingerprint(definition: Definition) -> str:
         if fold is not None and not isinstance(trigger, tuple):
             hashed.update(f"|{trigger_name(trigger)}|{shape_of(trigger)}|".encode())
             _function(fold.method, definition.cls, hashed, set())  # type: ignore[arg-type]  # a method is a function
+            for older in chains.older(trigger):
+                lift = chains.step(older)
+                assert lift is not None, "an older type is one that is lifted"
+                stored = stored_of(older)
+                hashed.update(f"|{stored.name} {stored.version}|{shape_of(older)}|{shape_of(lift.new)}|".encode())
+                _function(lift.function, object, hashed, set())  # type: ignore[arg-type]  # a lift marks a function
     return hashed.hexdigest()
 
 

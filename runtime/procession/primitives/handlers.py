@@ -196,7 +196,7 @@ def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: M
     subject = f"{cls.__name__}.{method.__name__}"
     if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         raise DefinitionError(
-            function_site(method), subject, "is async", "make it a plain def: work belongs into a gateway (law 4)"
+            function_site(method), subject, "is async", "make it a plain def: work belongs into a gateway", "LAW04"
         )
     if mark.kind == "fold" and inspect.isgeneratorfunction(method):
         raise DefinitionError(
@@ -238,7 +238,8 @@ def _read(
                 site,
                 subject,
                 f"has the parameter {parameter.name!r}",
-                "a fold takes the event; a reaction takes the event and, on request, one `Envelope` (law 3)",
+                "a fold takes the event; a reaction takes the event and, on request, one `Envelope`",
+                "LAW03",
             )
         wants_envelope = True
     triggers = tuple(_triggers(hints.get(parameters[0].name), site, subject))
@@ -283,7 +284,8 @@ def _check_trigger(trigger: Trigger, mark: Mark, key: KeySpec, site: str, subjec
             site,
             subject,
             f"folds {trigger_name(trigger)}, which is a failure event",
-            "a failure never changes state (law 2): answer it in a reaction, or make it an ordinary event",
+            "a failure never changes state: answer it in a reaction, or make it an ordinary event",
+            "LAW02",
         )
     check_key(event, mark.key or key, site, subject)
 
@@ -305,4 +307,5 @@ def check_key(event: object, field: KeySpec, site: str, subject: str) -> None:
             subject,
             f"has the key {field!r}, which {event.__name__} does not have",
             f"name a field of {event.__name__}, or give the handler key=...",
+            "LAW06",
         )

@@ -51,6 +51,14 @@ class History:
             if isinstance(effect, Record) and isinstance(effect.event, events)
         )
 
+    def since(self, *events: type[Event]) -> History:
+        """The history from the last event of these types on, its turn included; empty where none was handled.
+
+        `not history.since(Left).sent(ChargeFee)`: who has left is not charged.
+        """
+        begun = [index for index, turned in enumerate(self.turns) if isinstance(turned.event, events)]
+        return History(self.process, self.key, self.turns[begun[-1] :] if begun else ())
+
     @property
     def outcome(self) -> str | None:
         """How the flow ended; None while it runs."""

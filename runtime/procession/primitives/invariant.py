@@ -34,7 +34,7 @@ def invariant(process: type[ProcessManager]) -> Callable[[Callable[[History], bo
 
         @invariant(Order)
         def never_ships_what_it_refunds(history: History) -> bool:
-            return not (history.sent(ShipParcel) and history.sent(RefundCard))
+            return not history.sent(ShipParcel) or not history.sent(RefundCard)
 
     Raises:
         DefinitionError: `process` is no process manager, or the function can't judge a history.

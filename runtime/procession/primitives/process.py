@@ -54,7 +54,9 @@ class ProcessManager:
                 site, cls.__name__, f"has the stored name {name!r}", 'give it name="order": printable, without "/"'
             )
         if not key:
-            raise DefinitionError(site, cls.__name__, "has no key", 'give it key="order_id": one actor for each key')
+            raise DefinitionError(
+                site, cls.__name__, "has no key", 'give it key="order_id": one actor for each key', "LAW06"
+            )
         check_policies(missing, late, site, cls.__name__)
         handlers = collect(cls, key, local_names())
         freeze(cls, site)
@@ -104,4 +106,4 @@ def check_state(cls: type, site: str, *, later: bool = True) -> None:
     for name, annotation in fields.items():
         problem = mutable_part(annotation)
         if problem is not None:
-            raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1])
+            raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], "LAW06")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -11,7 +12,10 @@ from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.fingerprint import fingerprint
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import check_fields, stored_of
 
@@ -38,8 +42,20 @@ class Registry:
     gateways: dict[str, Gateway] = attrs.field(factory=dict)
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
-    """Which processes an event type concerns, by key."""
+    """Which processes an event type concerns, by key; a type that is lifted stands under what it is lifted to."""
+    chains: Chains = attrs.field(factory=Chains)
+    """The lifts."""
+    invariants: dict[str, tuple[Invariant, ...]] = attrs.field(factory=dict)
+    """What must hold of every flow, by process."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
+    _named: frozenset[type[Event]] = frozenset()
+    """Event types that handlers, gateways or `events` name, before the lifts."""
+    _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+
+    @functools.cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Of each process, by its stored name: a snapshot with another one is thrown away."""
+        return {name: fingerprint(definition, self.chains) for name, definition in self.processes.items()}
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
         """The class of a stored name; without a version the newest.
@@ -51,6 +67,52 @@ class Registry:
         if found is None:
             raise UnknownType(name, self._near(name))
         return found
+
+    def lifted(self, event: Event) -> Event:
+        """An event as handlers see it: by the newest type that its own is lifted to.
+
+        Raises:
+            LiftFailed: a lift raised, or made an event that does not fit its type.
+        """
+        return self.chains.lifted(event, self.codec.check)
+
+    def read(self, name: str, version: int, payload: str | bytes) -> Event:
+        """A stored event as handlers see it: decoded by its own type, then lifted. The one place that reads events.
+
+        Raises:
+            UnknownType: its class is not registered.
+            InvalidPayload: it does not fit its class any more, or can't be lifted.
+        """
+        return self.lifted(self.codec.decode(self.event_class(name, version), payload))
+
+    def older_names(self, name: str) -> tuple[str, ...]:
+        """The other stored names of what is lifted to the event of this name: how its timers were called then."""
+        return self._older_names.get(name, ())
+
+    def add_lifts(self) -> None:
+        """Register the types of the lifts; all that is named otherwise is registered."""
+        self._named = frozenset(self.events.values())
+        for lift in self.chains:
+            newest = self.chains.newest(lift.old)
+            name = stored_of(newest).name
+            names = {stored_of(older).name for older in self.chains.older(newest)} - {name}
+            self._older_names[name] = tuple(sorted(names))
+            self.add_event(lift.old)
+            self.add_event(lift.new)
+
+    def check_lifts(self) -> None:
+        """Refuse lifts to what nobody takes: old events would be seen by nobody, in silence.
+
+        Raises:
+            WiringError: says which.
+        """
+        for lift in self.chains:
+            newest = self.chains.newest(lift.old)
+            if newest not in self._named:
+                raise WiringError(
+                    f"{lift.site}: {lift.name} leads to {newest.__name__}, which no handler and no gateway names",
+                    f"handle {newest.__name__}, or name it in events=",
+                )
 
     def add_event(self, cls: type[Event]) -> None:
         """Register an event class, whole: its fields are checked, its codec hooks built."""
@@ -86,40 +148,67 @@ class Registry:
 
 
 def build_registry(
-    processes: Sequence[type[ProcessManager]], gateways: Sequence[Gateway], events: Iterable[type[Event]] = ()
+    processes: Sequence[type[ProcessManager]],
+    gateways: Sequence[Gateway],
+    events: Iterable[type[Event]] = (),
+    lifts: Iterable[AnyLift] = (),
+    invariants: Iterable[Invariant] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
 
     Raises:
-        DefinitionError: a class can't work.
-        WiringError: a command with no receiver or two, two classes with one stored name.
+        DefinitionError: a class or a lift can't work.
+        WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes,
+            an invariant of another process.
     """
-    registry = Registry()
+    registry = gather(processes, gateways, events, lifts)
+    registry.check_lifts()
+    for process in processes:
+        _check_receivers(registry, process)
+    for rule in invariants:
+        _add_invariant(registry, rule)
+    return registry
+
+
+def gather(
+    processes: Sequence[type[ProcessManager]],
+    gateways: Sequence[Gateway],
+    events: Iterable[type[Event]] = (),
+    lifts: Iterable[AnyLift] = (),
+) -> Registry:
+    """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
+    registry = Registry(chains=Chains(lifts))
     for own in OWN_EVENTS:
         registry.add_event(own)
     for gateway in gateways:
         _add_gateway(registry, gateway)
     concerned: dict[type[Event], list[Definition]] = {}
     for process in processes:
-        definition = compile_definition(process)
-        known = registry.processes.get(definition.name)
-        if known is not None:
-            raise _two_classes("process", definition.name, known.cls, process)
-        registry.processes[definition.name] = definition
-        for trigger in definition.reactions:
-            if isinstance(trigger, tuple):
-                registry.add_command(trigger[1])
-            else:
-                registry.add_event(trigger)
-        for event in sorted(definition.concerned, key=lambda cls: stored_of(cls).name):
-            concerned.setdefault(event, []).append(definition)
-        for named in sorted(events_named(process), key=lambda cls: stored_of(cls).name):
-            registry.add_event(named)
-        _check_receivers(registry, process)
+        for event in _add_process(registry, process):
+            concerned.setdefault(event, []).append(registry.processes[process.__process__.name])
     for event in events:
         registry.add_event(event)
+    registry.add_lifts()
     registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
     return registry
+
+
+def _add_invariant(registry: Registry, rule: Invariant) -> None:
+    name = rule.process.__process__.name
+    definition = registry.processes.get(name)
+    if definition is None or not issubclass(definition.cls, rule.process):
+        raise WiringError(
+            f"{rule.site}: the invariant {rule.name} is of {rule.process.__name__}, which is not given",
+            "give the runtime the process, or leave the invariant out",
+        )
+    known = registry.invariants.get(name, ())
+    other = next((other for other in known if other.name == rule.name), None)
+    if other is not None:
+        raise WiringError(
+            f"{rule.site}: {rule.process.__name__} has another invariant called {rule.name} ({other.site})",
+            "give one of them a name of its own: an alert is known by it",
+        )
+    registry.invariants[name] = (*known, rule)
 
 
 def _add_gateway(registry: Registry, gateway: Gateway) -> None:
@@ -141,9 +230,47 @@ def _add_gateway(registry: Registry, gateway: Gateway) -> None:
             registry.add_event(event)
 
 
+def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type[Event]]:
+    """Register a process with all that it names; returns the types that concern it, by name."""
+    definition = compile_definition(process)
+    known = registry.processes.get(definition.name)
+    if known is not None:
+        raise _two_classes("process", definition.name, known.cls, process)
+    refuse_older(definition, registry.chains)
+    registry.processes[definition.name] = definition
+    for trigger in definition.reactions:
+        if isinstance(trigger, tuple):
+            registry.add_command(trigger[1])
+        else:
+            registry.add_event(trigger)
+    for named in sorted(events_named(process), key=lambda cls: stored_of(cls).name):
+        registry.add_event(named)
+    for command in commands_named(process):
+        registry.add_command(command)
+    return sorted(definition.concerned, key=lambda cls: stored_of(cls).name)
+
+
+def refuse_older(definition: Definition, chains: Chains) -> None:
+    """Handlers see the newest type only, so none may wait for an older one.
+
+    Raises:
+        DefinitionError: one does; says which.
+    """
+    for lift in chains:
+        reaction = definition.reactions.get(lift.old)
+        if reaction is None:
+            continue
+        handler, newest = reaction.on or reaction.start or reaction.fold, chains.newest(lift.old).__name__
+        raise DefinitionError(
+            definition.cls.__process__.site if handler is None else handler.site,
+            definition.cls.__name__ + ("" if handler is None else f".{handler.name}"),
+            f"is concerned by {lift.old.__name__}, which {lift.name} ({lift.site}) lifts to {newest}",
+            f"handle {newest}: handlers never see the older type",
+        )
+
+
 def _check_receivers(registry: Registry, process: type[ProcessManager]) -> None:
     for command, handler in commands_named(process).items():
-        registry.add_command(command)
         if command not in registry.receivers:
             raise WiringError(
                 f"{handler.site}: {process.__name__}.{handler.name} sends {command.__name__}, which no gateway takes",

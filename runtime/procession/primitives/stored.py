@@ -75,7 +75,8 @@ def check_fields(cls: type, site: str, *, later: bool = True) -> None:
     for name, annotation in fields.items():
         problem = mutable_part(annotation)
         if problem is not None:
-            raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1])
+            code = "" if stored_of(cls).kind == "command" else "LAW01"
+            raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], code)
 
 
 def _check_name(cls: type, stored: Stored) -> None:
@@ -85,6 +86,7 @@ def _check_name(cls: type, stored: Stored) -> None:
             cls.__name__,
             "has no stored name",
             f'write class {cls.__name__}(..., name="something.happened"): the journal knows it by that name for ever',
+            "LAW08",
         )
     if len(stored.name.encode("utf-8", "replace")) > _NAME_BYTES_MAX or not stored.name.isprintable():
         raise DefinitionError(
@@ -92,6 +94,9 @@ def _check_name(cls: type, stored: Stored) -> None:
             cls.__name__,
             f"has the stored name {stored.name[:40]!r}",
             f"use a printable name of at most {_NAME_BYTES_MAX} bytes",
+            "LAW08",
         )
     if stored.version < 1:
-        raise DefinitionError(stored.site, cls.__name__, f"has version {stored.version}", "versions start at 1")
+        raise DefinitionError(
+            stored.site, cls.__name__, f"has version {stored.version}", "versions start at 1", "LAW08"
+        )

@@ -7,6 +7,7 @@ import attrs
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
+from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 
 
@@ -23,3 +24,5 @@ class Wiring:
     """Event types that no handler and no gateway names, but that may be published."""
     invariants: tuple[Invariant, ...] = ()
     """What must hold of every flow: explored, simulated, and watched live."""
+    lifts: tuple[AnyLift, ...] = ()
+    """From event types of old, which the journal holds or older producers still send, to those that handlers take."""

@@ -7,11 +7,13 @@ import json
 from procession.journal.rows import (
     Commit,
     ConcernRow,
+    Delivered,
     DeliveryState,
     FlowQuery,
     LoadedFlow,
     OpenCommand,
     SnapshotRow,
+    Standing,
     TypeInUse,
     TypeRow,
 )
@@ -49,6 +51,27 @@ class ReadingContract(JournalCase):
             assert [found.step.version for found in first.steps] == [2]
             await journal.commit(Commit(snapshots=[SnapshotRow(1, 3, "g", "{}")]))
             assert await journal.load(PROCESS, "k1", 9) == LoadedFlow(flow(1, 3), SnapshotRow(1, 3, "g", "{}"), [])
+
+    async def test_the_steps_of_several_flows_come_flow_by_flow(self) -> None:
+        async with self.opened() as journal:
+            commit = Commit(events=[event(n, f"k{n % 3 + 1}") for n in range(1, 7)])
+            # The first event of flow 2 waited for the second: versions do not follow positions.
+            places = [(2, 1, 4), (3, 1, 2), (1, 1, 3), (2, 2, 1), (3, 2, 5), (1, 2, 6)]
+            commit.steps = [step(*place) for place in places]
+            commit.flows = {n: flow(n, 2) for n in (1, 2, 3)}
+            await journal.commit(commit)
+
+            async def read(flows: list[int], after_version: int, limit: int) -> list[tuple[int, int, int]]:
+                found = await journal.steps_of(flows, after_version, limit)
+                assert [each.event for each in found] == [commit.events[each.step.position - 1] for each in found]
+                return [(each.step.flow, each.step.version, each.step.position) for each in found]
+
+            assert await read([1, 2, 3], 0, 9) == [(1, 1, 3), (1, 2, 6), (2, 1, 4), (2, 2, 1), (3, 1, 2), (3, 2, 5)]
+            assert await read([1, 2, 3], 1, 9) == [(1, 2, 6), (2, 1, 4), (2, 2, 1), (3, 1, 2), (3, 2, 5)]
+            assert await read([2, 3], 0, 3) == [(2, 1, 4), (2, 2, 1), (3, 1, 2)]
+            assert await read([3, 1], 2, 9) == [(1, 1, 3), (1, 2, 6)]
+            assert await read([4, 3], 0, 1) == [(3, 1, 2)]
+            assert await read([], 0, 9) == []
 
     async def test_deliveries_are_set_replaced_and_deleted(self) -> None:
         async with self.opened() as journal:
@@ -203,6 +226,28 @@ class ReadingContract(JournalCase):
             assert [row.position for row in await journal.events(0, 99, ["even"], 5)] == [2, 4]
             assert [row.position for row in await journal.events(0, 1, ["even", "odd"])] == [1]
 
+    async def test_chosen_columns_of_events_come_by_position_and_type(self) -> None:
+        async with self.opened() as journal:
+            rows = [event(n, type="even" if n % 2 == 0 else "odd") for n in range(1, 7)]
+            await journal.commit(Commit(events=rows, unhandled=[unhandled(n) for n in range(1, 7)]))
+            found = await journal.columns(("position", "type"), 1, 3)
+            assert found == [(2, "even"), (3, "odd"), (4, "even")]
+            assert await journal.columns(("payload", "position"), 4, 9, ["even"]) == [(rows[5].payload, 6)]
+
+    async def test_where_several_flows_stand_is_told_at_once(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, *(timer_effect(1, name, 10) for name in "ba"), timer_effect(1, "c", 5))
+            commit.timers = {(1, name): timer(1, name, due_us) for name, due_us in (("b", 10), ("a", 10), ("c", 5))}
+            commit.events += [event(2, "k2"), event(3, "k2")]
+            commit.flows[2] = flow(2, 0, status="unstarted")
+            commit.deliveries = {(2, 3): delivery(2, 3), (2, 2): delivery(2, 2, "quarantined")}
+            await journal.commit(commit)
+            two, one, nobody = await journal.standing_of([2, 1, 7], 2)
+            assert two == Standing([], Delivered(delivery(2, 2, "quarantined"), commit.events[1]))
+            assert ([row.name for row in one.timers], one.head) == (["c", "a"], None)
+            assert nobody == Standing([], None)
+            assert await journal.verify() == []
+
     async def test_flows_are_found_by_all_that_a_query_names(self) -> None:
         async with self.opened() as journal:
             await journal.commit(started(1, 1))
@@ -219,6 +264,7 @@ class ReadingContract(JournalCase):
                 FlowQuery(started_before_us=NOW_US): [],
                 FlowQuery(started_after_us=NOW_US - 1): [1, 2],
                 FlowQuery(updated_before_us=NOW_US + 2): [1, 2],
+                FlowQuery(updated_after_us=NOW_US + 2): [],
             }
             for query, expected in queries.items():
                 assert [row.id for row in await journal.flows(query, 0, 9)] == expected, query

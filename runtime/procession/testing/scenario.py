@@ -16,29 +16,29 @@ from __future__ import annotations
 
 import copy
 import datetime
-import uuid
-from typing import Literal
+import functools
+from collections.abc import Iterable
 
 import attrs
 
-from procession.engine.turn import Life, Turn, TurnFailed, place, run_turn
-from procession.errors import InvalidPayload
+from procession.engine.guard import strict_guard
+from procession.engine.turn import Life, TurnFailed
+from procession.laws.declarations import refuse_impure
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
-from procession.primitives.effects import After, At, Cancel, Effect, Record
-from procession.primitives.envelope import Envelope
+from procession.primitives.effects import After, At, Cancel, Record
 from procession.primitives.event import ACTS, CommandGivenUp, Event
+from procession.primitives.history import Turned
+from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
-from procession.primitives.stored import stored_of
-from procession.settings import Settings
-from procession.testing.sides import side_by_side
+from procession.testing.lone_flow import EFFECTS_MAX, EnvelopeMaker, LoneFlow, Refusal, Standing
+from procession.testing.sides import Armed, Ending, Said, shown, side_by_side
 
-Refusal = Literal["late", "missing", "already_started", "ignored", "waiting"]
-"""What an event finds that no turn handles: the flow has ended, has not started, was started before, does not
-listen any more, or lets it wait for its start."""
 START = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-EFFECTS_MAX = Settings().flows.effects_per_turn_max
+COMPILED_MAX = 256
+"""Processes that are kept compiled between scenarios."""
+__tracebackhide__ = True  # by pytest, which then shows the line of the test that claims what does not hold
 
 
 def given(
@@ -47,6 +47,7 @@ def given(
     key: str | None = None,
     now: datetime.datetime = START,
     effects_max: int = EFFECTS_MAX,
+    lifts: Iterable[AnyLift] = (),
 ) -> Scenario:
     """A flow to which these events have happened, in this order; what it asked for by then is not compared.
 
@@ -56,17 +57,21 @@ def given(
         key: names the flow, where the first event has no key or several.
         now: the virtual time at which the history happens.
         effects_max: of one turn; the default is that of `flows.effects_per_turn_max` in the settings.
+        lifts: an event of an older type, given or not, is lifted before the flow sees it, as a runtime does.
 
     Raises:
+        DefinitionError: the process breaks a law for certain; a runtime refuses it just so.
         ValueError: an event belongs to another flow, or the process is not concerned by it.
+        LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
-    flow = _Flow(compile_definition(process), key, now, effects_max)
+    definition, codec = _compiled(process)  # type: ignore[arg-type]  # a class can be hashed
+    flow = _Flow(LoneFlow(definition, codec, effects_max, chains=Chains(lifts), guard=strict_guard()), key, now)
     for event in events:
         flow.take(event)
         if flow.broken is not None:
             msg = f"the given {event} breaks {flow.title}: {flow.broken}"
-            raise AssertionError(msg) from flow.broken
+            raise AssertionError(msg) from flow.broken.__cause__
     return Scenario(flow)
 
 
@@ -117,16 +122,16 @@ class Outcome(Scenario):
 
     def then_ends(self, outcome: str = "completed") -> Outcome:
         """The flow ended, with this outcome."""
-        return self._compare((_End(outcome),), self._ending())
+        return self._compare((Ending(outcome),), self._ending())
 
     def then_goes_on(self) -> Outcome:
         """The flow runs and has not ended."""
         found = {"unstarted": "not started", "active": "goes on"}.get(self._flow.life, f"ended {self._flow.outcome}")
-        return self._compare((_Said("goes on"),), (_Said(found),))
+        return self._compare((Said("goes on"),), (Said(found),))
 
     def then_refused(self, refusal: Refusal) -> Outcome:
         """No turn handled the last event: it was late, missing its flow, already started, ignored or is waiting."""
-        return self._compare((_Said(refusal),), tuple(map(_Said, self._flow.seen.refusals)), refusals=True)
+        return self._compare((Said(refusal),), tuple(map(Said, self._flow.seen.refusals)), refusals=True)
 
     def then_armed(
         self, event: Event, *, after: datetime.timedelta | None = None, at: datetime.datetime | None = None
@@ -136,7 +141,7 @@ class Outcome(Scenario):
         armed = self._armed()
         if any(timer.event == event and left in (None, timer.left) for timer in armed):
             return self._compare((), ())
-        return self._compare((_Armed(event, left),), armed)
+        return self._compare((Armed(event, left),), armed)
 
     def then_unarmed(self, event: type[Event] | None = None) -> Outcome:
         """No deadline is armed, or none of this type."""
@@ -149,11 +154,11 @@ class Outcome(Scenario):
             return self
         return self._fail((f"quarantined: {found}".removesuffix(": "),), self._said())
 
-    def _armed(self) -> tuple[_Armed, ...]:
-        return tuple(_Armed(timer.event, timer.due - self._flow.now) for _, timer in self._flow.timers_by_due())
+    def _armed(self) -> tuple[Armed, ...]:
+        return tuple(Armed(timer.event, timer.due - self._flow.now) for _, timer in self._flow.timers_by_due())
 
     def _ending(self) -> tuple[object, ...]:
-        return () if self._flow.seen.outcome is None else (_End(self._flow.seen.outcome),)
+        return () if self._flow.seen.outcome is None else (Ending(self._flow.seen.outcome),)
 
     def _compare(self, expected: tuple[object, ...], found: tuple[object, ...], *, refusals: bool = False) -> Outcome:
         broken = self._flow.broken is not None
@@ -161,7 +166,7 @@ class Outcome(Scenario):
         if expected == found and not broken and not refused:
             return self
         said = self._said() if broken or refused or not found else ()
-        return self._fail(tuple(map(_shown, expected)), (*map(_shown, found), *said))
+        return self._fail(tuple(map(shown, expected)), (*map(shown, found), *said))
 
     def _said(self) -> tuple[str, ...]:
         if self._flow.broken is not None:
@@ -170,36 +175,16 @@ class Outcome(Scenario):
 
     def _fail(self, expected: tuple[str, ...], found: tuple[str, ...]) -> Outcome:
         message = f"{self._flow.title}, when {self._flow.seen.cause}\n{side_by_side(expected, found)}"
-        raise AssertionError(message) from self._flow.broken
+        broken = self._flow.broken  # the cause is what the handler raised: nobody needs to see our frames around it
+        raise AssertionError(message) from (None if broken is None else broken.__cause__)
 
 
-@attrs.frozen
-class _Said:
-    text: str
-
-
-@attrs.frozen
-class _End:
-    outcome: str
-
-
-@attrs.frozen
-class _Armed:
-    event: Event
-    left: datetime.timedelta | None
-
-
-def _shown(thing: object) -> str:
-    match thing:
-        case _Said(text):
-            return text
-        case _End(outcome):
-            return f"ends {outcome!r}"
-        case _Armed(event, None):
-            return f"armed {event}"
-        case _Armed(event, left):
-            return f"armed {event}, due after {left}"
-    return str(thing)
+@functools.lru_cache(COMPILED_MAX)
+def _compiled(process: type[ProcessManager]) -> tuple[Definition, Codec]:
+    """Compiling costs fifty times what a turn does, so all scenarios of a process share one."""
+    definition = compile_definition(process)
+    refuse_impure(definition)
+    return definition, Codec()
 
 
 @attrs.define
@@ -223,24 +208,28 @@ class _Timer:
 class _Flow:
     """One flow driven by hand, with the engine's own turns and routing."""
 
-    def __init__(self, definition: Definition, key: str | None, now: datetime.datetime, effects_max: int) -> None:
+    def __init__(self, lone: LoneFlow, key: str | None, now: datetime.datetime) -> None:
         self.now = now
         self.seen = _Seen("given")
-        self.life: Life = "unstarted"
-        self.outcome: str | None = None
         self.broken: TurnFailed | None = None
-        self._definition = definition
-        self._effects_max = effects_max
+        self._definition = lone.definition
         self._key = key
-        self._state = definition.cls()
+        self._lone = lone
+        self._standing = Standing(lone.definition.cls())
         self.timers: dict[str, _Timer] = {}
-        self.waiting: list[Event] = []
         self._events = 0
-        self._codec = Codec()
 
     @property
     def title(self) -> str:
         return f"{self._definition.name}/{self._key or '?'}"
+
+    @property
+    def life(self) -> Life:
+        return self._standing.life
+
+    @property
+    def outcome(self) -> str | None:
+        return self._standing.outcome
 
     def timers_by_due(self) -> list[tuple[str, _Timer]]:
         return sorted(self.timers.items(), key=lambda item: (item[1].due, item[1].order))
@@ -248,13 +237,14 @@ class _Flow:
     def fork(self, cause: str) -> _Flow:
         """The same flow, to which something else may happen."""
         other = copy.copy(self)
-        other.timers, other.waiting, other.seen = self.timers.copy(), self.waiting.copy(), _Seen(cause)
+        other.timers, other.seen = self.timers.copy(), _Seen(cause)
         return other
 
     def take(self, event: Event) -> None:
+        event = self._lone.lifted(event)
         self._route(event)
         for name, timer in self.timers.items():
-            if timer.event == event:
+            if self._lone.lifted(timer.event) == event:
                 del self.timers[name]
                 break
         self._handle(event)
@@ -292,44 +282,14 @@ class _Flow:
     def _handle(self, event: Event) -> None:
         if self.broken is not None:
             return
-        reaction = self._definition.reaction(event)
-        match place(self.life, reaction, event):
-            case "step":
-                self._turn(event)
-            case "wait":
-                self.waiting.append(event)
-                self.seen.refusals += ("waiting",)
-            case "quarantine":
-                self.broken = TurnFailed(type(event).__name__, f"can't be handled by a flow that is {self.life}")
-            case "given_up":
-                found = "was given up, and the flow has no handler for that"
-                assert isinstance(event, CommandGivenUp)
-                self.broken = TurnFailed(type(event.command).__name__, found)
-            case refusal:
-                self.seen.refusals += (refusal,)
+        course = self._lone.take(self._standing, event, self._envelope)
+        self._standing, self.broken = course.standing, course.broken
+        self.seen.refusals += tuple(refusal for _, refusal in course.refused)
+        for turned in course.turns:
+            self._apply(turned)
 
-    def _turn(self, event: Event) -> None:
-        try:
-            self._writable(event)
-            turn = run_turn(self._definition, self._state, event, self.life, self._envelope(event), self._effects_max)
-            for effect in turn.effects:
-                self._writable(effect)
-        except TurnFailed as failed:
-            self.broken = failed
-            return
-        starting = self.life == "unstarted"
-        self.life, self._state = "active", turn.state
-        recorded = self._apply(turn)
-        for fact in recorded:
-            self._handle(fact)
-        if starting:
-            waiting, self.waiting = self.waiting, []
-            for waited in waiting:
-                self._handle(waited)
-
-    def _apply(self, turn: Turn) -> list[Event]:
-        recorded: list[Event] = []
-        for effect in turn.effects:
+    def _apply(self, turned: Turned) -> None:
+        for effect in turned.effects:
             match effect:
                 case Command():
                     self.seen.commands += (effect,)
@@ -341,54 +301,14 @@ class _Flow:
                     self.timers.pop(name, None)
                 case Record(event):
                     self.seen.recorded += (event,)
-                    recorded.append(event)
-        if turn.outcome is not None:
-            self.life, self.outcome, self.seen.outcome = "ended", turn.outcome, turn.outcome
+        if turned.outcome is not None:
+            self.seen.outcome = turned.outcome
             self.timers.clear()
-        return recorded
 
     def _arm(self, name: str, due: datetime.datetime, event: Event) -> None:
         self._events += 1
         self.timers[name] = _Timer(due, self._events, event)
 
-    def _writable(self, thing: Event | Effect) -> None:
-        """What the journal could not hold is found here, not in production."""
-        message = thing.event if isinstance(thing, After | At | Record) else thing
-        if not isinstance(message, Event | Command):
-            return
-        if isinstance(message, CommandGivenUp):
-            message = message.command
-        self._codec.register(type(message))
-        try:
-            self._codec.encode(message)
-        except InvalidPayload as error:
-            raise TurnFailed(type(message).__name__, str(error)) from error
-
-    def _envelope(self, event: Event) -> _EnvelopeMaker:
+    def _envelope(self, event: Event) -> EnvelopeMaker:
         self._events += 1
-        return _EnvelopeMaker(event, self._events, self.now, ((self._definition.name, self._key or ""),))
-
-
-@attrs.frozen
-class _EnvelopeMaker:
-    """Made only when a handler asks for it; the same in every run."""
-
-    event: Event
-    number: int
-    now: datetime.datetime
-    keys: tuple[tuple[str, str], ...]
-
-    def __call__(self) -> Envelope:
-        stored = stored_of(type(self.event))
-        return Envelope(
-            event_id=uuid.UUID(int=self.number),
-            source="scenario",
-            source_id=str(self.number),
-            type=stored.name,
-            version=stored.version,
-            keys=self.keys,
-            causation_id=None,
-            correlation_id=uuid.UUID(int=1),
-            recorded_at=self.now,
-            trace=None,
-        )
+        return EnvelopeMaker(event, self._events, self.now, ((self._definition.name, self._key or ""),))

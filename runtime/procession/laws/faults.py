@@ -1,0 +1,153 @@
+"""Faults of definitions: events that nobody handles, commands that nobody takes, flows that can't end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from procession.laws.finding import Finding
+from procession.laws.purity_scan import Scan
+from procession.laws.suppression import Suspect, place_of
+from procession.laws.values import Instance, Known, Values
+from procession.primitives.command import Command
+from procession.primitives.definition import Definition, commands_named
+from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.gateway import CommandMethod, Gateway
+from procession.primitives.lifts import Chains
+from procession.primitives.stored import stored_of
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+@attrs.frozen
+class Part:
+    """One process of a wiring, with what its scans found that it asks for."""
+
+    definition: Definition
+    scans: tuple[Scan, ...]
+
+    def made(self, *effects: str) -> Iterator[tuple[str, Values]]:
+        """What its handlers make of these effects."""
+        return (asked for scan in self.scans for asked in scan.asked if asked[0] in effects)
+
+
+def orphans(
+    parts: Sequence[Part], taken: Iterable[CommandMethod], registered: Iterable[type[Event]], chains: Chains
+) -> Iterator[Suspect]:
+    """Events that nobody handles, lifted or not."""
+    triggers = [trigger for part in parts for trigger in part.definition.reactions]
+    handled = {trigger if isinstance(trigger, type) else trigger[0] for trigger in triggers}
+    said: dict[type[Event], str] = {}
+    for method in taken:
+        for event in method.contract.events:
+            said.setdefault(event, f"is answered by a gateway ({method.name})")
+    for part in parts:
+        for event, how in _announced(part):
+            said.setdefault(event, f"{how} by {part.definition.cls.__name__}")
+    for event in registered:
+        said.setdefault(event, "is registered")
+    for event, how in said.items():
+        if chains.newest(event) not in handled and event.__module__.partition(".")[0] != _PACKAGE:
+            path, line = place_of(stored_of(event).site)
+            cure = "handle it, name it in concerns=, or allow it with the reason why no flow has to know"
+            yield Suspect(Finding(path, line, "DEF02", event.__name__, f"{how}, and nobody handles it", cure), (event,))
+
+
+def _announced(part: Part) -> Iterator[tuple[type[Event], str]]:
+    for effect, values in part.made("record", "after", "at"):
+        how = "is recorded" if effect == "record" else "is armed as a deadline"
+        for value in values:
+            if isinstance(value, Instance) and issubclass(value.cls, Event):
+                yield value.cls, how
+
+
+def without_gateway(parts: Iterable[Part], taken: Iterable[CommandMethod]) -> Iterator[Suspect]:
+    """Commands that no gateway takes."""
+    known = {method.command for method in taken}
+    for part in parts:
+        cls = part.definition.cls
+        for command, handler in commands_named(cls).items():
+            if command not in known:
+                path, line = place_of(handler.site)
+                found = f"sends {command.__name__}, which no gateway takes"
+                cure = "give a gateway a method whose first parameter is annotated with it"
+                subject = f"{cls.__name__}.{handler.name}"
+                yield Suspect(Finding(path, line, "DEF03", subject, found, cure, allowable=False), certain=True)
+
+
+def endless(part: Part) -> Iterator[Suspect]:
+    """A flow that can't end stays for ever."""
+    cls = part.definition.cls
+    if any(handler.mark.kind == "end" for handler in cls.__handlers__) or any(part.made("end")):
+        return
+    path, line = place_of(cls.__process__.site)
+    cure = "mark the reaction to its last event @ends, or yield end(...)"
+    yield Suspect(Finding(path, line, "DEF04", cls.__name__, "can't end", cure), (cls,))
+
+
+def unreachable(part: Part) -> Iterator[Suspect]:
+    """A handler of a command given up that this process can't have sent."""
+    cls = part.definition.cls
+    sent = commands_named(cls)
+    for handler in cls.__handlers__:
+        for trigger in handler.resolve(cls, cls.__process__.key).triggers:
+            if isinstance(trigger, tuple) and trigger[0] is CommandGivenUp and trigger[1] not in sent:
+                path, line = place_of(handler.site)
+                found = f"handles CommandGivenUp[{trigger[1].__name__}], which this process never sends"
+                subject = f"{cls.__name__}.{handler.name}"
+                yield Suspect(
+                    Finding(path, line, "DEF05", subject, found, "send the command, or remove the handler"),
+                    (handler.method, cls),
+                )
+
+
+def never_armed(part: Part) -> Iterator[Suspect]:
+    """A timer that is cancelled and never armed; nothing is said where one that is armed can't be told."""
+    cls = part.definition.cls
+    armed: set[type] = set()
+    for _, values in part.made("after", "at"):
+        events = {value.cls for value in values if isinstance(value, Instance)}
+        if not events:
+            return
+        armed |= events
+    for scan in part.scans:
+        for effect, values in scan.asked:
+            for value in values if effect == "cancel" else ():
+                event = value.value if isinstance(value, Known) else None
+                if isinstance(event, type) and issubclass(event, Event) and event not in armed:
+                    path, line = place_of(cls.__process__.site)
+                    found = f"cancels the timer of {event.__name__}, which it never arms"
+                    cure = "arm it by yield after(...), or remove the cancel"
+                    yield Suspect(Finding(path, line, "DEF06", scan.subject, found, cure), (cls,))
+
+
+def doubled(gateways: Iterable[tuple[Gateway, Iterable[CommandMethod]]]) -> Iterator[Suspect]:
+    """A command that two gateways take."""
+    known: dict[type[Command], str] = {}
+    for gateway, methods in gateways:
+        for method in methods:
+            name = f"{type(gateway).__name__}.{method.name}"
+            first = known.setdefault(method.command, name)
+            if first != name:
+                path, line = place_of(method.site)
+                found = f"takes {method.command.__name__}, as {first} does"
+                cure = "a command has one receiver: remove one of them"
+                yield Suspect(Finding(path, line, "DEF08", name, found, cure, allowable=False), certain=True)
+
+
+def same_name(kind: str, named: Iterable[tuple[str, type, str]]) -> Iterator[Suspect]:
+    """Two classes of one kind with one stored name.
+
+    Args:
+        kind: process, gateway or command.
+        named: stored name, class and site of each.
+    """
+    known: dict[str, type] = {}
+    for name, cls, site in named:
+        first = known.setdefault(name, cls)
+        if first is not cls:
+            path, line = place_of(site)
+            found = f"has the stored name {name!r}, as the {kind} {first.__qualname__} does"
+            cure = "give one of them a name of its own"
+            yield Suspect(Finding(path, line, "DEF09", cls.__name__, found, cure, allowable=False), certain=True)

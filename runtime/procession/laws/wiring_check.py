@@ -1,0 +1,155 @@
+"""Everything that a check finds in a wiring: the laws, then the faults of definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import FunctionType, ModuleType
+
+import attrs
+
+from procession.errors import DefinitionError
+from procession.laws import declarations, faults
+from procession.laws.finding import Finding
+from procession.laws.inner_state import is_test, scan_test
+from procession.laws.purity_scan import scan_process
+from procession.laws.suppression import Suspect, finding_of, settle
+from procession.primitives.command import Command
+from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
+from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.lifts import Chains
+from procession.primitives.registry import refuse_older
+from procession.primitives.stored import stored_of
+from procession.primitives.wiring import Wiring
+
+
+@attrs.define
+class Checked:
+    """What was found, and all that was looked at: its allowances must allow something."""
+
+    suspects: list[Suspect] = attrs.field(factory=list)
+    things: list[object] = attrs.field(factory=list)
+
+    def findings(self, *others: Iterable[Suspect]) -> list[Finding]:
+        """All findings in order, with those of other checks."""
+        return settle([*self.suspects, *(suspect for other in others for suspect in other)], self.things)
+
+
+def check_wiring(wiring: Wiring, *others: Iterable[Suspect], whole: bool = True) -> list[Finding]:
+    """Every finding in a wiring, in the order of files and lines; what is allowed comes with its reason.
+
+    Args:
+        wiring: processes, gateways, events and invariants that belong together.
+        others: what other checks found in it.
+        whole: it is all that will run together; else nothing is said of what is missing.
+    """
+    return look_at(wiring, whole=whole).findings(*others)
+
+
+def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
+    """As `check_wiring`, before allowances are settled."""
+    checked = Checked()
+    parts = list(_parts(wiring, checked))
+    gateways = list(_gateways(wiring, checked))
+    taken = [method for _, methods in gateways for method in methods]
+    definitions = [part.definition for part in parts]
+    events = _events(
+        definitions, taken, [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
+    )
+    commands = _commands(definitions, taken)
+    checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
+    for event in events:
+        checked.suspects += declarations.check_event(event)
+    for command in commands:
+        checked.suspects += declarations.check_stored(command)
+    checked.suspects += declarations.check_names(events)
+    for part in parts:
+        checked.suspects += declarations.check_handlers(part.definition)
+        checked.suspects += declarations.check_purity(part.scans)
+        checked.suspects += [*faults.endless(part), *faults.unreachable(part), *faults.never_armed(part)]
+    for rule in wiring.invariants:
+        checked.things.append(rule.judge)
+        checked.suspects += declarations.check_rule(rule)
+    chains = _lifts(wiring, definitions, checked)
+    checked.suspects += faults.doubled(gateways)
+    checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
+    checked.suspects += faults.same_name(
+        "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
+    )
+    checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
+    if whole:
+        checked.suspects += faults.orphans(parts, taken, wiring.events, chains)
+        checked.suspects += faults.without_gateway(parts, taken)
+    return checked
+
+
+def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) -> Chains:
+    checked.things += [lift.function for lift in wiring.lifts]
+    for lift in wiring.lifts:
+        checked.suspects += declarations.check_lift(lift)
+    try:
+        chains = Chains(wiring.lifts)
+        for definition in definitions:
+            refuse_older(definition, chains)
+    except DefinitionError as error:
+        checked.suspects.append(Suspect(finding_of(error), certain=True))
+        return Chains()
+    return chains
+
+
+def check_tests(module: ModuleType) -> Checked:
+    """Law 10: what the tests of a module look at."""
+    checked = Checked()
+    for name, thing in vars(module).items():
+        if is_test(name, thing, module.__name__):
+            checked.suspects += check_test(thing)
+            checked.things.append(thing)
+    return checked
+
+
+def check_test(function: FunctionType) -> Iterator[Suspect]:
+    """Law 10: what one test, and what it calls of the user's own, looks at."""
+    return declarations.suspects_of(scan_test(function))
+
+
+def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
+    for process in wiring.processes:
+        checked.things += [process, *(handler.method for handler in process.__handlers__)]
+        try:
+            definition = compile_definition(process)
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (process,), certain=True))
+            continue
+        scans = tuple(scan_process(definition))
+        entered = {function: None for scan in scans for function in scan.entered.values()}
+        checked.things += [function for function in entered if function not in checked.things]
+        yield faults.Part(definition, scans)
+
+
+def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple[CommandMethod, ...]]]:
+    for gateway in wiring.gateways:
+        try:
+            yield gateway, command_methods(type(gateway))
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
+
+
+def _events(
+    definitions: Sequence[Definition], taken: Iterable[CommandMethod], registered: Iterable[type[Event]]
+) -> list[type[Event]]:
+    found: dict[type[Event], None] = {}
+    for definition in definitions:
+        found |= dict.fromkeys(trigger for trigger in definition.reactions if isinstance(trigger, type))
+        found |= dict.fromkeys(sorted(events_named(definition.cls), key=lambda cls: stored_of(cls).name))
+    found |= dict.fromkeys(event for method in taken for event in method.contract.events)
+    found |= dict.fromkeys(registered)
+    found.pop(CommandGivenUp, None)
+    return list(found)
+
+
+def _commands(definitions: Iterable[Definition], taken: Iterable[CommandMethod]) -> list[type[Command]]:
+    found: dict[type[Command], None] = {}
+    for definition in definitions:
+        found |= dict.fromkeys(commands_named(definition.cls))
+    found |= dict.fromkeys(method.command for method in taken)
+    return list(found)

@@ -1,0 +1,1 @@
+"""Reading what happened: timelines, causes, what a flow waits for, rehearsals and maps. Changes nothing."""

@@ -1,0 +1,327 @@
+"""Why a flow does not go on: what it waits for, or how it ended."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from procession.engine.envelopes import time_of
+from procession.journal.journal import JournalReader
+from procession.journal.rows import DeliveryState, FlowStatus, OpenCommand
+from procession.primitives.codec import from_json
+from procession.primitives.event import GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed
+from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
+from procession.reading.causes import shown_time
+from procession.reading.flow_map import flow_map
+from procession.reading.timeline import Entry, Timeline, read_timeline
+
+_PAGE = 1_000
+_EVENTS_SHOWN_MAX = 20
+
+
+@attrs.frozen
+class Failure:
+    """An attempt that failed."""
+
+    attempt: int
+    at: datetime.datetime
+    found: str
+
+
+@attrs.frozen
+class AwaitedAnswer:
+    """A command that is open: its answer has not come."""
+
+    type: str
+    id: str
+    gateway: str
+    answers: tuple[str, ...]
+    """The events that its gateway may answer with, by stored name; empty where the classes are not at hand."""
+    attempts: int
+    """Those that failed."""
+    failures: tuple[Failure, ...]
+    """Of these the first and the last ones."""
+    next_try_at: datetime.datetime
+    """No attempt begins before."""
+    gateway_state: str
+    """What holds its gateway back, in words; empty where nothing is known to."""
+    under_way: bool | None
+    """Whether an attempt runs now; None where that is not known."""
+
+
+@attrs.frozen
+class AwaitedDeadline:
+    """A timer that is armed."""
+
+    name: str
+    type: str
+    due_at: datetime.datetime
+
+
+@attrs.frozen
+class WaitingEvent:
+    """An event that came for the flow and is not handled."""
+
+    type: str
+    position: int
+    state: DeliveryState
+
+
+@attrs.frozen
+class Ending:
+    """How a flow ended."""
+
+    outcome: str
+    at: datetime.datetime
+    event: str
+    """The event that its last turn handled."""
+    position: int
+    handler: str
+    version: int
+    asked_by: str
+    """Who cancelled it and why; empty where it ended by itself."""
+
+
+@attrs.frozen
+class Surroundings:
+    """What is known beside the rows of the flow."""
+
+    running: bool | None = None
+    """Whether a runtime owns the journal now; None where that is not known."""
+    process: str = ""
+    """What holds its process back, in words."""
+    gateways: Mapping[str, str] = attrs.field(factory=dict)
+    """What holds a gateway back, in words, by name."""
+    under_way: Collection[str] | None = None
+    """Ids of the commands of which an attempt runs now; None where that is not known."""
+
+
+@attrs.frozen
+class WhyNot:
+    """What a flow waits for."""
+
+    flow: str
+    status: FlowStatus
+    asked_at: datetime.datetime
+    running: bool | None
+    """Whether a runtime owns the journal; None where that is not known."""
+    process_state: str
+    """What holds its process back; empty where nothing is known to."""
+    quarantined: str
+    """Why it is in quarantine; empty where it is not."""
+    head: WaitingEvent | None
+    """The first event that waits: in quarantine, the one that it failed at."""
+    commands: tuple[AwaitedAnswer, ...]
+    deadlines: tuple[AwaitedDeadline, ...]
+    """Those due first come first."""
+    events: tuple[WaitingEvent, ...]
+    """Events that have come and wait, the first of them."""
+    events_waiting: int
+    """How many there are."""
+    ended: Ending | None
+    handles: tuple[str, ...] | None
+    """Outside events that it would still handle, by stored name; None where the classes are not at hand."""
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.flow} is {self.status}", *(f"    {line}" for line in _lines(self))])
+
+
+async def read_why_not(
+    reader: JournalReader,
+    process: str,
+    key: str,
+    now_us: int,
+    surroundings: Surroundings,
+    registry: Registry | None = None,
+) -> WhyNot:
+    """What a flow waits for.
+
+    Args:
+        registry: the classes at hand, for what gateways may answer and the flow would handle.
+
+    Raises:
+        NotFound: the journal has never heard of it.
+    """
+    timeline = await read_timeline(reader, process, key)
+    flow = timeline.flow
+    waiting = [_waiting(entry) for entry in timeline.entries if entry.fate in _WAITING]
+    opened = [command for command in timeline.commands.values() if command.row.state == "open"]
+    set_aside = flow.status == "quarantined"
+    return WhyNot(
+        flow=f"{process}/{key}",
+        status=flow.status,
+        asked_at=time_of(now_us),
+        running=surroundings.running,
+        process_state=surroundings.process,
+        quarantined=(flow.reason or "for no reason that is recorded") if set_aside else "",
+        head=waiting[0] if waiting else None,
+        commands=tuple(_awaited(command, surroundings, registry) for command in opened),
+        deadlines=tuple(AwaitedDeadline(timer.name, timer.type, time_of(timer.due_us)) for timer in timeline.timers),
+        events=tuple(waiting[:_EVENTS_SHOWN_MAX]),
+        events_waiting=len(waiting),
+        ended=_ending(timeline),
+        handles=None if registry is None or process not in registry.processes else _handled(registry, timeline),
+    )
+
+
+async def read_surroundings(reader: JournalReader, process: str, paused: Sequence[str] = ()) -> Surroundings:
+    """What the journal tells of who runs it and what is paused. Reads all events for that: for operators.
+
+    Args:
+        paused: gateways that the settings pause.
+    """
+    owner = await reader.owner()
+    if owner is None or not owner.running:
+        return Surroundings(running=False)
+    gateways = dict.fromkeys(paused, "paused by the settings")
+    held = ""
+    after = 0
+    while True:
+        page = await reader.events(after, _PAGE, _PAUSES)
+        for event in page:
+            if event.recorded_us < owner.started_us:
+                continue  # of a runtime that has ended: the next one began without it
+            data: dict[str, Any] = from_json(event.payload)
+            if event.type == stored_of(GatewayPaused).name:
+                gateways[data["gateway"]] = f"paused by {data['by']}: {data['why']}"
+            elif event.type == stored_of(GatewayResumed).name:
+                gateways.pop(data["gateway"], None)
+            elif data["process"] == process:
+                paused_now = event.type == stored_of(ProcessPaused).name
+                held = f"paused: {data['failures']} flows failed at {data['handler']}" if paused_now else ""
+        if len(page) < _PAGE:
+            return Surroundings(running=True, process=held, gateways=gateways)
+        after = page[-1].position
+
+
+_PAUSES = tuple(stored_of(cls).name for cls in (GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed))
+_WAITING = frozenset({"pending", "waiting", "quarantined"})
+
+
+def _waiting(entry: Entry) -> WaitingEvent:
+    state: Any = entry.fate
+    return WaitingEvent(entry.event.type, entry.event.position, state)
+
+
+def _awaited(command: OpenCommand, surroundings: Surroundings, registry: Registry | None) -> AwaitedAnswer:
+    row = command.row
+    cls = None if registry is None else registry.commands.get(row.type)
+    receiver = None if registry is None or cls is None else registry.receivers.get(cls)
+    answers = () if receiver is None else receiver.method.contract.events
+    log: list[dict[str, Any]] = from_json(row.log) if row.log else []
+    return AwaitedAnswer(
+        type=row.type,
+        id=row.id.hex(),
+        gateway=row.gateway,
+        answers=tuple(stored_of(event).name for event in answers),
+        attempts=row.attempts,
+        failures=tuple(Failure(entry["n"], time_of(entry["at_us"]), entry["found"]) for entry in log if entry["n"]),
+        next_try_at=time_of(row.due_us),
+        gateway_state=surroundings.gateways.get(row.gateway, ""),
+        under_way=None if surroundings.under_way is None else row.id.hex() in surroundings.under_way,
+    )
+
+
+def _ending(timeline: Timeline) -> Ending | None:
+    flow = timeline.flow
+    if flow.outcome is None:
+        return None
+    ending = "act" if flow.status == "cancelled" else "handled"
+    last = max((entry for entry in timeline.entries if entry.fate == ending), key=_version)
+    assert last.step is not None, "a flow ends by a step"
+    data: dict[str, Any] = from_json(last.event.payload) if flow.status == "cancelled" else {}
+    asked_by = f"{data['by']}: {data['why']}" if "by" in data else ""
+    return Ending(
+        flow.outcome,
+        time_of(flow.updated_us),
+        last.event.type,
+        last.event.position,
+        last.step.name,
+        last.step.version,
+        asked_by,
+    )
+
+
+def _version(entry: Entry) -> int:
+    return 0 if entry.step is None else entry.step.version
+
+
+def _handled(registry: Registry, timeline: Timeline) -> tuple[str, ...]:
+    """Outside events that would get a turn as the flow stands: none where it has ended."""
+    flow = timeline.flow
+    if flow.outcome is not None:
+        return ()
+    definition = registry.processes[flow.process]
+    outside = {node.name for node in flow_map(registry, (flow.process,)).events("outside")}
+    found: set[str] = set()
+    for trigger, reaction in definition.reactions.items():
+        if isinstance(trigger, tuple):
+            continue
+        if flow.started_us:
+            takes = reaction.on is not None or (reaction.fold is not None and reaction.start is None)
+        else:
+            takes = reaction.start is not None or reaction.missing == "start"
+        name = stored_of(trigger).name
+        if takes and name in outside:
+            found.add(name)
+    return tuple(sorted(found))
+
+
+def _lines(why: WhyNot) -> Iterator[str]:
+    if why.ended is not None:
+        yield from _of_ending(why.ended)
+    elif why.running is False:
+        yield "no runtime owns the journal now: nothing happens until one is started"
+    if why.process_state:
+        yield f"its process is {why.process_state}; resume it once it is mended"
+    if why.quarantined:
+        yield f"in quarantine: {why.quarantined}"
+    if why.quarantined and why.head is not None:
+        yield f"at {why.head.type}, position {why.head.position}; mend it, then retry, skip or release"
+    for command in why.commands:
+        yield from _of_command(command, why.asked_at)
+    for deadline in why.deadlines:
+        named = "" if deadline.name == deadline.type else f" ({deadline.name})"
+        yield f"waits until {shown_time(deadline.due_at)} for {deadline.type}{named}"
+    yield from _of_events(why)
+
+
+def _of_events(why: WhyNot) -> Iterator[str]:
+    for event in why.events:
+        yield f"{event.type} at {event.position} has come and is {event.state}"
+    if why.events_waiting > len(why.events):
+        yield f"and {why.events_waiting - len(why.events)} more events"
+    if why.ended is None:
+        yield from _of_outside(why)
+
+
+def _of_ending(ended: Ending) -> Iterator[str]:
+    by = f", asked by {ended.asked_by}" if ended.asked_by else ""
+    yield f"ended as {ended.outcome} at {shown_time(ended.at)}{by}"
+    yield f"by {ended.handler}, step {ended.version}, on {ended.event} at {ended.position}"
+
+
+def _of_command(command: AwaitedAnswer, now: datetime.datetime) -> Iterator[str]:
+    answers = f" ({' or '.join(command.answers)})" if command.answers else ""
+    yield f"waits for the answer of {command.gateway} to {command.type}{answers}, id {command.id}"
+    if command.gateway_state:
+        yield f"    {command.gateway} is {command.gateway_state}"
+    when = f"may begin at {shown_time(command.next_try_at)}" if command.next_try_at > now else "may begin now"
+    when = "is under way" if command.under_way else when
+    failed = f"{command.attempts} attempt{'' if command.attempts == 1 else 's'} failed; " if command.attempts else ""
+    yield f"    {failed}attempt {command.attempts + 1} {when}"
+    for failure in command.failures:
+        yield f"    attempt {failure.attempt} failed at {shown_time(failure.at)}: {failure.found}"
+
+
+def _of_outside(why: WhyNot) -> Iterator[str]:
+    if not (why.commands or why.deadlines or why.events or why.quarantined):
+        yield "no command is open, no deadline is armed, no event waits: only an event from outside moves it"
+    if why.handles:
+        yield f"from outside it would handle {', '.join(why.handles)}"
+    elif why.handles is not None:
+        yield "it handles no event from outside as it stands"

@@ -1,0 +1,1 @@
+"""The inside of `explore`: the space of one flow, what is looked for in it, and the report."""

@@ -1,0 +1,64 @@
+"""Somebody at the command line, while a simulation runs and after it."""
+
+from __future__ import annotations
+
+from procession.errors import ProcessionError
+from procession.facade import Runtime
+from procession.journal.rows import Contents, FlowRow
+from procession.laws.histories import GIVEN_UP
+from procession.testing.simulation.trace import Trace
+
+_WHO = "simulated operator"
+_WHY = "simulation"
+
+
+async def act_at_random(runtime: Runtime, contents: Contents, share: float, trace: Trace) -> int | None:
+    """Do something to some flow, both by the share (0 to 1); the flow, where an event was taken out of it."""
+    aside = [row for row in contents.flows if row.status == "quarantined"]
+    candidates = aside or [row for row in contents.flows if row.outcome is None]
+    if not candidates:
+        return None
+    acts = ("retry", "skip", "release", "cancel") if aside else ("cancel", "cancel hard")
+    place = int(share * len(candidates) * len(acts))
+    row, act = candidates[place // len(acts)], acts[place % len(acts)]
+    trace.add("operator", f"{act} {row.process}/{row.key}")
+    flow = runtime.flow(row.process, row.key)
+    try:
+        if act == "retry":
+            await flow.retry(by=_WHO, why=_WHY)
+        elif act == "skip":
+            await flow.skip(by=_WHO, why=_WHY)
+            return row.id
+        elif act == "release":
+            await flow.release(by=_WHO, why=_WHY)
+        else:
+            await flow.cancel(by=_WHO, why=_WHY, force=act == "cancel hard")
+    except ProcessionError as error:
+        trace.add("operator", f"is told: {error}")
+    return row.id if act == "skip" else None
+
+
+async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> bool:
+    """Send again what was given up, and release what is in quarantine; False where nothing is."""
+    aside = [row for row in contents.flows if row.status == "quarantined"]
+    for row in aside:
+        given_up = _given_up(contents, row)
+        trace.add("operator", f"{'sends again for' if given_up else 'releases'} {row.process}/{row.key}: {row.reason}")
+        flow = runtime.flow(row.process, row.key)
+        try:
+            if given_up:
+                await flow.retry_command(given_up, by=_WHO, why=_WHY)
+            else:
+                await flow.release(by=_WHO, why=_WHY)
+        except ProcessionError as error:
+            trace.add("operator", f"is told: {error}")
+    return bool(aside)
+
+
+def _given_up(contents: Contents, flow: FlowRow) -> str:
+    """The command of which the head of a flow says that it was given up, or nothing."""
+    heads = sorted(row.position for row in contents.deliveries if row.flow == flow.id)
+    head = next((row for row in contents.events if heads and row.position == heads[0]), None)
+    if head is None or head.type != GIVEN_UP or head.caused_by is None:
+        return ""
+    return head.caused_by.hex()
