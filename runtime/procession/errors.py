@@ -23,6 +23,7 @@ ProcessionError
 │   ├── JournalTooNew        written by a newer version
 │   ├── JournalUnwritable    the folder or file refuses writing
 │   ├── JournalDamaged       what is stored is not what was written
+│   ├── ArchiveUnreadable    an archive file of the journal is missing or damaged
 │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
 │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
 │   └── Fenced               another owner took the journal over
@@ -156,10 +157,7 @@ class InvalidKey(PublishRefused):
     process: str
     found: str
 
-    _says = (
-        "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes in"
-        " UTF-8, or ints"
-    )
+    _says = "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
 
 
 @attrs.define
@@ -182,10 +180,7 @@ class IdReused(PublishRefused):
     id: str
     position: int
 
-    _says = (
-        "event {0.id!r} of source {0.source!r} is at position {0.position} with other content; give the new"
-        " event an id of its own"
-    )
+    _says = "event {0.id!r} of {0.source!r} is at position {0.position} with other content; give it an id of its own"
 
 
 @attrs.define
@@ -256,10 +251,7 @@ class JournalTooNew(JournalError):
     schema: int
     schema_known: int
 
-    _says = (
-        "{0.path} has schema {0.schema}, this version knows {0.schema_known}; install the version of"
-        " procession that wrote it, the file was not touched"
-    )
+    _says = "{0.path} has schema {0.schema}, this version knows {0.schema_known}; install the one that wrote it"
 
 
 @attrs.define
@@ -280,6 +272,16 @@ class JournalDamaged(JournalError):
     found: str
 
     _says = "{0.path} is damaged: {0.found}; run `procession doctor`, restore a backup"
+
+
+@attrs.define
+class ArchiveUnreadable(JournalError):
+    """An archive file that the journal names is missing or damaged. Put it back; nothing else of the journal is hit."""
+
+    path: str
+    found: str
+
+    _says = "the archive file {0.path} can't be read: {0.found}; put it back from a backup, beside the journal"
 
 
 @attrs.define
@@ -393,5 +395,4 @@ class Refused(ProcessionError):
 
     reason: str
 
-    def __str__(self) -> str:
-        return self.reason
+    _says = "{0.reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
@@ -17,14 +18,16 @@ from procession.engine.intake import Submission
 from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
-from procession.errors import NotAccepted, NotFound, OutcomeUnknown
+from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
+from procession.journal.archiver import Archived, Archiver
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import open_sqlite
+from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
@@ -42,6 +45,7 @@ class Runtime:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._archiving = False
 
     @property
     def journal(self) -> JournalReader:
@@ -135,8 +139,9 @@ class Runtime:
         Close it with `aclosing` where you leave it early.
         """
         refuse_in_turn("follow")
-        async for row in self._engine.watch.follow(after, _FOLLOW_PAGE):
-            yield recorded_of(self._engine.registry, row)
+        async with contextlib.aclosing(self._engine.watch.follow(after, _FOLLOW_PAGE)) as rows:
+            async for row in rows:
+                yield recorded_of(self._engine.registry, row)
 
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.
@@ -184,6 +189,55 @@ class Runtime:
             raise NotFound("process", name)
         await self._log(ProcessResumed(name, by, why))
         await self._engine.take_up_process(name)
+
+    async def archive(
+        self,
+        *,
+        older_than: datetime.timedelta,
+        by: str,
+        why: str,
+        process: type[ProcessManager] | str | None = None,
+        limit: int | None = None,
+    ) -> Archived:
+        """Move flows that ended longer ago to files beside the journal, in small slices between the runtime's commits.
+
+        They are found as before by `flow`, `flows`, `events` and `follow`; their ids are never accepted again.
+
+        Args:
+            older_than: since when they must have ended.
+            by, why: stand in the journal, with each file that is made.
+            process: flows of this process only.
+            limit: at most so many flows; the next call goes on.
+
+        Raises:
+            ActRefused: the journal is in memory, or is being archived already.
+            ArchiveUnreadable, JournalUnwritable: the folder beside the journal can't be used.
+            NotAccepted, CommitFailed: the journal is held; what was moved so far is moved.
+            RuntimeClosed: the runtime is closing; as above.
+
+        Cancellation: between two slices; a later call goes on where it stopped.
+        """
+        refuse_in_turn("archive")
+        journal = self._engine.lasting.journal
+        if not isinstance(journal, SqliteJournal):
+            raise ActRefused("archive", "the journal", "it is in memory, there is nothing to keep a file beside")
+        if self._archiving:
+            raise ActRefused("archive", "the journal", "it is being archived already")
+        now_us = self._engine.clock.now_us()
+        name = process if process is None or isinstance(process, str) else process.__process__.name
+
+        async def log(row: ArchiveRow) -> None:
+            await self._log(JournalArchived(row.number, row.flows, row.events, by, why))
+
+        archiver = Archiver(
+            journal, now_us, slice_s=_SLICE_S, pause_s=_PAUSE_S, before_slice=self._engine.running, log=log
+        )
+        self._archiving = True
+        try:
+            query = ArchiveQuery(now_us - older_than // datetime.timedelta(microseconds=1), name)
+            return await archiver.run(query, flows_max=limit)
+        finally:
+            self._archiving = False
 
     async def _log(self, act: Event) -> None:
         life = self._engine.running()
@@ -301,3 +355,6 @@ def plain_errors() -> Iterator[None]:
 
 
 _LOOK_AGAIN_S = 0.05
+_SLICE_S = 0.01
+"""How long archiving may hold up a commit, about; and how long commits then have the journal for themselves."""
+_PAUSE_S = 0.02

@@ -19,6 +19,8 @@ from typing import Any
 
 import attrs
 
+from procession.journal.sqlite_schema import SCRIPTS
+
 Row = tuple[Any, ...]
 
 
@@ -130,7 +132,8 @@ class Floor:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = full")
-        self._connection.executescript(files("procession.journal").joinpath("sqlite.sql").read_text("utf-8"))
+        for script in SCRIPTS:
+            self._connection.executescript(files("procession.journal").joinpath(script).read_text("utf-8"))
         self._connection.execute("attach ? as product", (str(product),))
         for table in _GIVEN:
             self._connection.execute(f"insert into main.{table} select * from product.{table}")

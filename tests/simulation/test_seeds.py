@@ -18,6 +18,8 @@ from tests.simulation.systems import batched, lent, ordered, orders, provisioned
 from tests.simulation.torture import tortured
 
 ROOT = Path(__file__).parents[2]
+SEEDS = 4
+"""Of each system, run in other processes too."""
 
 
 def breaches_of(simulation: Simulation, seeds: range) -> dict[int, list[tuple[str, str]]]:
@@ -25,20 +27,20 @@ def breaches_of(simulation: Simulation, seeds: range) -> dict[int, list[tuple[st
     return {seed: breaches for seed, breaches in judged.items() if breaches}
 
 
-def test_fifty_seeds_of_the_order_flow_are_clean() -> None:
-    report = simulate(wire_orders(Settings()), load=orders, seeds=range(50))
-    assert report.seeds == 50
-    assert report.lives > 150  # it crashed and started, again and again
+def test_some_seeds_of_the_order_flow_are_clean() -> None:
+    report = simulate(wire_orders(Settings()), load=orders, seeds=range(30))
+    assert report.seeds == 30
+    assert report.lives > 90  # it crashed and started, again and again
     assert report.attempts > report.commands > 0
 
 
-def test_fifty_seeds_of_flows_that_do_whatever_they_are_told_are_clean() -> None:
-    assert breaches_of(tortured(), range(50)) == {}
+def test_some_seeds_of_flows_that_do_whatever_they_are_told_are_clean() -> None:
+    assert breaches_of(tortured(), range(30)) == {}
 
 
 @pytest.mark.parametrize("system", [batched, provisioned, lent])
 def test_some_seeds_of_the_other_reference_flows_are_clean(system: Callable[[], Simulation]) -> None:
-    assert breaches_of(system(), range(12)) == {}
+    assert breaches_of(system(), range(8)) == {}
 
 
 @pytest.mark.slow
@@ -56,25 +58,25 @@ def test_a_thousand_seeds_of_flows_that_do_whatever_they_are_told_are_clean() ->
 @pytest.mark.parametrize("system", [ordered, tortured])
 def test_a_seed_is_the_same_run_again_whatever_ran_before(system: Callable[[], Simulation]) -> None:
     first, second = system(), system()
-    alone = second.run(second.plan(7)).digest()
-    digests = [first.run(first.plan(seed)).digest() for seed in range(8)]
-    assert digests[7] == alone
-    assert len(set(digests)) == 8
+    alone = second.run(second.plan(4)).digest()
+    digests = [first.run(first.plan(seed)).digest() for seed in range(5)]
+    assert digests[4] == alone
+    assert len(set(digests)) == 5
 
 
 def test_a_seed_is_the_same_run_in_every_process_and_under_every_hash_seed() -> None:
-    found = {_digests_in_a_process(hash_seed) for hash_seed in ("1", "2")}
-    here = [system.run(system.plan(seed)).digest() for system in (ordered(), tortured()) for seed in range(12)]
-    assert found == {" ".join(here)}
+    here = [system.run(system.plan(seed)).digest() for system in (ordered(), tortured()) for seed in range(SEEDS)]
+    others = [_begun_under(hash_seed) for hash_seed in ("1", "2")]
+    assert [other.communicate()[0].split() for other in others] == [here, here]
 
 
-def _digests_in_a_process(hash_seed: str) -> str:
+def _begun_under(hash_seed: str) -> subprocess.Popen[str]:
+    """A process that prints the digests of the same seeds."""
     program = (
         "from tests.simulation.systems import ordered; from tests.simulation.torture import tortured\n"
-        "print(*(s.run(s.plan(seed)).digest() for s in (ordered(), tortured()) for seed in range(12)))"
+        f"print(*(s.run(s.plan(seed)).digest() for s in (ordered(), tortured()) for seed in range({SEEDS})))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    return subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     )
-    return done.stdout.strip()

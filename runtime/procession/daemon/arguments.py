@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
     "check": "procession.daemon.verb_check",
+    "archive": "procession.daemon.verb_archive",
     "new": "procession.daemon.verb_new",
     "schemas": "procession.daemon.verb_schemas",
     "rehearse": "procession.daemon.verb_rehearse",
@@ -100,6 +101,7 @@ def _parser() -> Parser:
     _add_foreseeing(verb)
     _add_checks(verb)
     _add_exploring(verb)
+    _add_archive(verb)
     return parser
 
 
@@ -147,6 +149,20 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     schemas.add_argument("modules", nargs="*", metavar="MODULE", help="default: those that the configuration names")
     schemas.add_argument("--format", choices=_FORMATS, default="list", help="default: list, one type a line")
     schemas.add_argument("--write", action="store_true", help="add what is new to schemas.json beside the modules")
+
+
+def _add_archive(verb: Callable[[str, str], Parser]) -> None:
+    archive = verb(
+        "archive",
+        "Move flows that ended long ago to compressed files beside the journal, where `show` still reads them.",
+    )
+    archive.add_argument("--older-than", metavar="AGE", help="flows that ended longer ago, e.g. 90d")
+    archive.add_argument("--process", metavar="NAME", help="flows of this process only")
+    archive.add_argument("--limit", type=_count, metavar="N", help="at most so many flows; default: all")
+    archive.add_argument("--dry-run", action="store_true", help="count what would go, and change nothing")
+    archive.add_argument("--compact", action="store_true", help="give the disk back what is free in the journal's file")
+    archive.add_argument("--reason", default="", metavar="TEXT", help="why; stays in the journal")
+    archive.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:

@@ -58,6 +58,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.UnknownInJournal, ExitCode.SCHEMA),
     (errors.NotAJournal, ExitCode.USAGE),
     (errors.JournalUnwritable, ExitCode.UNREACHABLE),
+    (errors.ArchiveUnreadable, ExitCode.UNREACHABLE),
     (errors.NotFound, ExitCode.NOT_FOUND),
     (NoSuchFile, ExitCode.NOT_FOUND),
     (errors.ActRefused, ExitCode.REFUSED),

@@ -22,8 +22,9 @@ from procession.daemon.output import Output
 from procession.errors import JournalError, ProcessionError, WiringError
 from procession.journal.ownership import holder_of
 from procession.journal.rows import OwnerInfo
+from procession.journal.sqlite_archive import archives
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
-from procession.journal.sqlite_reader import read_sqlite
+from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.journal.sqlite_schema import SCHEMA
 from procession.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, knobs
 
@@ -124,6 +125,7 @@ async def _of_journal(journal: str) -> list[Check]:
         checks.append(Check("journal", "ok", found))
         checks.append(Check("schema", "ok", f"{SCHEMA}"))
         checks.append(_of_owner(journal, await reader.owner()))
+        checks.append(await _of_archive(reader))
         set_aside = sum(statuses.get("quarantined", 0) for statuses in counts.flows.values())
         if set_aside:
             cure = "look with `procession ls --status quarantined`, mend, then retry, skip or release"
@@ -140,6 +142,17 @@ async def _of_journal(journal: str) -> list[Check]:
     finally:
         await reader.close()
     return checks
+
+
+async def _of_archive(reader: SqliteReader) -> Check:
+    rows = await reader.ask(archives)
+    flows, size = sum(row.flows for row in rows), sum(row.bytes for row in rows)
+    found = f"{flows:,} flows in {len(rows):,} files, {size:,} bytes" if rows else "nothing was archived"
+    left = reader.archives.strangers({row.number for row in rows})
+    if left or not all(row.whole for row in rows):
+        cure = "run `procession archive` again: it goes on where it stopped, and removes what was half made"
+        return Check("archive", "warn", f"{found}; a run did not end", cure)
+    return Check("archive", "ok", found)
 
 
 def _of_owner(journal: str, owner: OwnerInfo | None) -> Check:

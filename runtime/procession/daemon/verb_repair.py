@@ -35,7 +35,7 @@ async def _act(
     options: argparse.Namespace, output: Output, configuration: Configuration, name: tuple[str, str], stop: Stop
 ) -> int:
     settings = configuration.settings
-    by: str = options.by or _whoever()
+    by: str = options.by or whoever()
     async with open_wired(load_wiring(settings), settings, since=since_of(options)) as runtime:
         flow = runtime.flow(*name)
         await _known(runtime, flow)
@@ -72,7 +72,8 @@ def _command_id(text: str) -> str:
     return text.lower()
 
 
-def _whoever() -> str:
+def whoever() -> str:
+    """The user of this command, and the host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

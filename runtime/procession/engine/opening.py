@@ -50,7 +50,9 @@ async def check(journal: JournalReader, registry: Registry, since: Mapping[str, 
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
-    return Opening(tuple(new_types), _new_concerns(registry, concerns, since, heads.position), heads)
+    starts = _new_concerns(registry, concerns, since, heads.position)
+    _check_archived(starts, heads)
+    return Opening(tuple(new_types), starts, heads)
 
 
 async def record(journal: Journal, registry: Registry, opening: Opening, now_us: int) -> None:
@@ -98,16 +100,15 @@ def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
 
 
 async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
+    recorded = [
+        ("command" if row.kind == "command" else "event", row.name, row.version) for row in await journal.types()
+    ]
+    recorded += [("flow", row.process, 0) for row in await journal.concerns()]
+    if all(_is_known(registry, *used) for used in recorded):
+        return  # all that it ever held is known, so what is in use is: finding that out reads every open flow
     missing = []
     for used in await journal.types_in_use():
-        if used.kind == "command":
-            cls = registry.commands.get(used.name)
-            known = cls in registry.receivers and stored_of(cls).version == used.version
-        elif used.kind == "flow":
-            known = used.name in registry.processes
-        else:
-            known = (used.name, used.version) in registry.events
-        if not known:
+        if not _is_known(registry, used.kind, used.name, used.version):
             version = "" if used.kind == "flow" else f" version {used.version}"
             missing.append(f"{used.count} {_USES[used.kind]} {used.name!r}{version}")
     if missing:
@@ -117,6 +118,15 @@ async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
             "give it the process, gateway or event class of that name, or a lift from that event type;"
             " nothing was written",
         )
+
+
+def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
+    if kind == "command":
+        cls = registry.commands.get(name)
+        return cls in registry.receivers and stored_of(cls).version == version
+    if kind == "flow":
+        return name in registry.processes
+    return (name, version) in registry.events
 
 
 def _new_concerns(
@@ -142,6 +152,16 @@ def _new_concerns(
         for name in fresh:
             starts[definition.name, name] = position if start == "now" else start
     return starts
+
+
+def _check_archived(starts: Mapping[tuple[str, str], int], heads: Heads) -> None:
+    for (process, event), start in starts.items():
+        if start < heads.archived:
+            raise WiringError(
+                f"process {process!r} is to be concerned by {event!r} from position {start} on, and events up to"
+                f" {heads.archived} were archived: no flow is given them any more",
+                f'say since={{"{process}": {heads.archived}}} or later, or "now"',
+            )
 
 
 @attrs.define

@@ -33,6 +33,10 @@ from procession.journal.rows import (
 class JournalReader(Protocol):
     """All that can be asked. Every method sees one consistent, durable state, and nothing newer is promised.
 
+    A journal that can archive answers as if all were still in it: `steps`, `commands`, `events`, `counts` and `look_up`
+    find what went to a file. Archiving itself is no part of this contract: a journal in memory has nothing beside it
+    that a file could lie in.
+
     Cancellation: a read may be cancelled by its caller; it then still ends in the background, without effect.
     """
 
@@ -50,7 +54,11 @@ class JournalReader(Protocol):
         ...
 
     async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
-        """A flow's row, its snapshot, and its first `steps_max` steps after the snapshot (or from the start)."""
+        """A flow's row, its snapshot, and its first `steps_max` steps after the snapshot (or from the start).
+
+        For the engine, which loads no flow that has ended: of one that was archived there is the row only, and the
+        steps that came after; `steps` reads all of them.
+        """
         ...
 
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:

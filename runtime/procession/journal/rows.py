@@ -17,7 +17,7 @@ UnhandledReason = Literal[
 
 
 class EventRow(NamedTuple):
-    """An accepted event. Never changed, never deleted."""
+    """An accepted event. Never changed, never deleted; it may go to an archive."""
 
     position: int
     id: bytes
@@ -270,6 +270,8 @@ class Heads(NamedTuple):
     position: int
     flow: int
     command: int
+    archived: int = 0
+    """The highest position whose event lies in an archive."""
 
 
 class TypeInUse(NamedTuple):

@@ -50,6 +50,9 @@ _REJECTING = (
 )
 """Errors of the data: they come before SQLite's COMMIT, and a rollback takes back all of it."""
 
+_ROWS_GONE_A_PAGE = 4
+"""Rows that go lie side by side, a dozen a page; their entries in the indexes do not."""
+
 
 @attrs.frozen
 class _Settings:
@@ -98,8 +101,14 @@ class SqliteJournal(SqliteReader):
         work = partial(
             sqlite_write.write, tail=self._tail, epoch=self._epoch, commit=commit, clock_us=settings.clock_us
         )
+        self._tail = await self._written(work)
+        # A commit of one step touches about eight pages, and one of many about one for each row.
+        rows = len(commit.events) + len(commit.steps) + len(commit.flows) + len(commit.commands)
+        self._count_pages(8 + rows + len(commit.command_changes) + len(commit.timers) + len(commit.deliveries))
+
+    async def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            self._tail = await self._write(work)
+            return await self._write(work)
         except _REJECTING as error:
             raise CommitRejected(str(error)) from error
         except sqlite_write.Overtaken:
@@ -108,7 +117,42 @@ class SqliteJournal(SqliteReader):
         except sqlite3.Error as error:
             self._broken = str(error)
             raise CommitFailed(self._broken) from error
-        self._count_pages(commit)
+
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do housekeeping of this package's own in one transaction, between two commits; durable on return.
+
+        Raises: as `commit`, and what the work raises, with nothing written.
+
+        Cancellation: shielded; once begun it ends.
+        """
+        self._check_process()
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                self._check_usable()
+                now_us = self._settings.clock_us()
+                changing = partial(sqlite_write.transact, work=work, epoch=self._epoch, now_us=now_us)
+                result, rows = await self._written(changing)
+                self._count_pages(8 + rows // _ROWS_GONE_A_PAGE)
+        return result
+
+    async def compact(self) -> None:
+        """Give the disk back what archiving made free. Nothing can be committed meanwhile.
+
+        Raises:
+            CommitFailed: it could not be done, for want of room most likely; the journal is as it was.
+
+        Cancellation: shielded; once begun it ends.
+        """
+        self._check_process()
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                self._check_usable()
+                try:
+                    await self._write(sqlite_write.compact)
+                except sqlite3.Error as error:
+                    self._broken = str(error)
+                    raise CommitFailed(f"it was not compacted: {error}") from error
+                self._wal_pages = 0
 
     async def reopen(self) -> None:
         self._check_process()
@@ -178,11 +222,9 @@ class SqliteJournal(SqliteReader):
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._thread.hop(self._writer, work)
 
-    def _count_pages(self, commit: Commit) -> None:
-        # SQLite does not tell how many pages wait in the log. A commit of one step touches about eight, and one of
-        # many about one for each row: an estimate from above.
-        rows = len(commit.events) + len(commit.steps) + len(commit.flows) + len(commit.commands)
-        self._wal_pages += 8 + rows + len(commit.command_changes) + len(commit.timers) + len(commit.deliveries)
+    def _count_pages(self, pages: int) -> None:
+        # SQLite does not tell how many pages wait in the log: this is an estimate from above.
+        self._wal_pages += pages
         if self._wal_pages >= self._settings.wal_pages_max:
             self._wal_pages = 0
             self._thread.start(partial(self._writer.run, sqlite_write.checkpoint))
@@ -258,7 +300,10 @@ def _check_tail(connection: sqlite3.Connection, path: str) -> None:
         return
     tail = sqlite_write.read_tail(connection)
     position, seq = connection.execute(
-        "select coalesce((select max(position) from event), 0), coalesce((select max(seq) from step), 0)"
+        "select max(coalesce((select max(position) from event), 0),"
+        " coalesce((select last from event_tombstone order by first desc limit 1), 0)),"
+        " max(coalesce((select max(seq) from step), 0),"
+        " coalesce((select last from step_tombstone order by first desc limit 1), 0))"
     ).fetchone()
     if (position, seq) != (tail.position, tail.step_seq):
         raise JournalDamaged(

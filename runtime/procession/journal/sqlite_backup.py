@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
+from collections.abc import Sequence
 
 import attrs
 import trio
 
-from procession.errors import JournalUnwritable
+from procession.errors import ArchiveUnreadable, JournalUnwritable
+from procession.journal.archive_file import digest_of
+from procession.journal.archive_folder import ArchiveFolder, folder_of, name_of
+from procession.journal.sqlite_archive import ArchiveRow, archives
 
 _SAMPLES = 20
 _SAMPLE_BYTES = 4096
 _WAL_RESET_MENDED = (3, 51, 3)
 
 
-def write_backup(source: sqlite3.Connection, target: str) -> None:
-    """Copy what the connection sees into a new file, complete and synced, or not at all.
+def write_backup(source: sqlite3.Connection, target: str, folder: ArchiveFolder) -> None:
+    """Copy what the connection sees into a new file, complete and synced, or not at all; its archive files too.
 
     Raises:
         JournalUnwritable: the target exists or can't be written; nothing is left of it.
+        ArchiveUnreadable: an archive file is missing or damaged; as above.
     """
-    if os.path.lexists(target):
-        raise JournalUnwritable(target, "it exists, and a backup overwrites nothing")
+    for name in (target, folder_of(target)):
+        if os.path.lexists(name):
+            raise JournalUnwritable(name, "it exists, and a backup overwrites nothing")
     half = f"{target}.half-{os.getpid()}"
     try:
+        _copy_archives(archives(source), folder, folder_of(target))
         os.close(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
             _copy(source, half)
@@ -37,10 +45,36 @@ def write_backup(source: sqlite3.Connection, target: str) -> None:
             for name in (half, f"{half}-wal", f"{half}-shm", f"{half}-journal"):
                 if os.path.lexists(name):
                     os.unlink(name)
+            if not os.path.lexists(target):
+                shutil.rmtree(folder_of(target), ignore_errors=True)
     except OSError as error:
         raise JournalUnwritable(target, error.strerror or str(error)) from error
     except sqlite3.OperationalError as error:
         raise JournalUnwritable(target, str(error)) from error
+
+
+def _copy_archives(rows: Sequence[ArchiveRow], folder: ArchiveFolder, target: str) -> None:
+    """Copy archive files, which never change, and check what was copied."""
+    if not rows:
+        return
+    os.mkdir(target)
+    whole = False
+    try:
+        for row in rows:
+            origin, copy = folder.file(row.number), os.path.join(target, name_of(row.number))
+            try:
+                shutil.copyfile(origin, copy)
+            except FileNotFoundError as error:
+                raise ArchiveUnreadable(origin, "it is not there") from error
+            shutil.copymode(origin, copy)
+            if digest_of(copy) != row.sha256:
+                raise ArchiveUnreadable(origin, "it is not what was written: its SHA-256 differs")
+            _sync(copy)
+        _sync(target)
+        whole = True
+    finally:
+        if not whole:
+            shutil.rmtree(target, ignore_errors=True)
 
 
 def _copy(source: sqlite3.Connection, half: str) -> None:

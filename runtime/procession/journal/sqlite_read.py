@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from procession.journal.rows import (
     ArmedTimer,
@@ -17,7 +17,6 @@ from procession.journal.rows import (
     DeliveryRow,
     DeliveryState,
     EventRow,
-    FlowQuery,
     FlowRow,
     Heads,
     JournalCounts,
@@ -58,7 +57,8 @@ _COMMANDS = (
     " join step on step.flow = command.flow and step.position = command.position"
     " join event on event.position = command.position"
 )
-_LIVE = "('unstarted', 'active', 'quarantined')"
+_LIVE = "status <> 'ended' and flow.status in ('unstarted', 'active', 'quarantined')"
+"""The first part is what the index of flows that have not ended is made by."""
 
 
 def journal_id(connection: sqlite3.Connection) -> bytes:
@@ -70,12 +70,13 @@ def journal_id(connection: sqlite3.Connection) -> bytes:
 
 def heads(connection: sqlite3.Connection) -> Heads:
     """See `JournalReader.heads`; so for all that follow."""
-    return Heads._make(
-        connection.execute(
-            "select coalesce((select max(position) from event), 0), coalesce((select max(id) from flow), 0),"
-            " coalesce((select max(seq) from command), 0)"
-        ).fetchone()
-    )
+    position, flow, command, archived, last_command = connection.execute(
+        "select coalesce((select max(position) from event), 0), coalesce((select max(id) from flow), 0),"
+        " coalesce((select max(seq) from command), 0),"
+        " coalesce((select last from event_tombstone order by first desc limit 1), 0),"
+        " coalesce((select max(last_command) from archive), 0)"
+    ).fetchone()
+    return Heads(max(position, archived), flow, max(command, last_command), archived)
 
 
 _CHUNKS = (1, 4, 16, 64, 256)
@@ -85,18 +86,38 @@ def look_up(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], flow
     event_columns, flow_columns = "event.source, event.source_id, event.position, event.digest", _FLOW
     known_ids = {
         (source, source_id): (position, digest)
-        for source, source_id, position, digest in _joined(
+        for source, source_id, position, digest in joined(
             connection, event_columns, "event on event.source = asked.column1 and event.source_id = asked.column2", ids
         )
     }
+    if len(known_ids) < len(ids) and has_archived_ids(connection):
+        known_ids.update(archived_ids(connection, [name for name in ids if name not in known_ids]))
     known_flows = map(
         FlowRow._make,
-        _joined(connection, flow_columns, "flow on flow.process = asked.column1 and flow.key = asked.column2", flows),
+        joined(connection, flow_columns, "flow on flow.process = asked.column1 and flow.key = asked.column2", flows),
     )
     return LookUp(known_ids, {(row.process, row.key): row for row in known_flows})
 
 
-def _joined(
+def has_archived_ids(connection: sqlite3.Connection) -> bool:
+    """Whether there are ids of events that went; asked first, it costs nothing where there are none."""
+    return connection.execute("select 1 from archived_id limit 1").fetchone() is not None
+
+
+def archived_ids(
+    connection: sqlite3.Connection, ids: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, bytes]]:
+    """Those of these ids whose events went, with position and digest."""
+    found = joined(
+        connection,
+        "gone.source, gone.source_id, gone.position, gone.digest",
+        "archived_id as gone on gone.source = asked.column1 and gone.source_id = asked.column2",
+        ids,
+    )
+    return {(source, source_id): (position, digest) for source, source_id, position, digest in found}
+
+
+def joined(
     connection: sqlite3.Connection, columns: str, join: str, pairs: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[Any, ...]]:
     """What is found of many pairs: in a few statements of a few sizes, which costs a third of one for each pair."""
@@ -130,16 +151,6 @@ def steps(connection: sqlite3.Connection, flow: int, after_version: int, limit: 
         Stepped(StepRow._make(row[:width]), EventRow._make(row[width:]))
         for row in connection.execute(_STEPS, (flow, after_version, limit))
     ]
-
-
-def steps_of(connection: sqlite3.Connection, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
-    found: list[Stepped] = []
-    for flow in flows:
-        found += steps(connection, flow, after_version, limit - len(found))
-        if len(found) >= limit:
-            break
-        after_version = 0
-    return found
 
 
 def deliveries(
@@ -253,33 +264,6 @@ def _events(
     ).fetchall()
 
 
-def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
-    where: list[str] = ["id > ?"]
-    parameters: list[object] = [after_flow]
-    for value, condition in (
-        (query.process, "process = ?"),
-        (query.outcome, "outcome = ?"),
-        (query.key, "key = ?"),
-        (query.key_prefix, "substr(key, 1, length(?)) = ?"),
-        (query.started_before_us, "started_us < ?"),
-        (query.started_after_us, "started_us > ?"),
-        (query.updated_before_us, "updated_us < ?"),
-        (query.updated_after_us, "updated_us > ?"),
-    ):
-        if value is not None:
-            where.append(condition)
-            parameters += [value] * condition.count("?")
-    if query.status:
-        where.append(f"status in ({_marks(query.status)})")
-        parameters += query.status
-    else:
-        where.append("status <> 'unstarted'")
-    rows = connection.execute(
-        f"select {_FLOW} from flow where {' and '.join(where)} order by id limit ?", (*parameters, limit)
-    )
-    return list(map(FlowRow._make, rows))
-
-
 def unhandled(
     connection: sqlite3.Connection, process: str | None, key: str | None, after_position: int, limit: int
 ) -> list[UnhandledRow]:
@@ -343,9 +327,9 @@ def types_in_use(connection: sqlite3.Connection) -> list[TypeInUse]:
         "select 'timer', type, version, count(*) from timer group by 2, 3 order by 2, 3",
         "select 'delivery', event.type, event.version, count(*)"
         " from delivery join event on event.position = delivery.position group by 2, 3 order by 2, 3",
-        f"select 'flow', process, 0, count(*) from flow where status in {_LIVE} group by 2 order by 2",
+        f"select 'flow', process, 0, count(*) from flow where {_LIVE} group by 2 order by 2",
         "select 'step', event.type, event.version, count(*) from flow cross join step on step.flow = flow.id"
-        f" cross join event on event.position = step.position where flow.status in {_LIVE}"
+        f" cross join event on event.position = step.position where {_LIVE}"
         " and step.outcome <> 'skipped' group by 2, 3 order by 2, 3",
     )
     return [TypeInUse._make(row) for question in questions for row in connection.execute(question)]
@@ -364,3 +348,18 @@ def owner(connection: sqlite3.Connection) -> OwnerInfo | None:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
+
+
+class Room(NamedTuple):
+    """How much of a journal's file is in use."""
+
+    used_bytes: int
+    free_bytes: int
+
+
+def room(connection: sqlite3.Connection) -> Room:
+    """How much of the file is in use; what is free will be used first by what comes."""
+    pages, free, size = (
+        connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return Room((pages - free) * size, free * size)

@@ -18,7 +18,8 @@ import attrs
 import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
-from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
     ConcernRow,
@@ -76,6 +77,8 @@ class SqliteReader:
         self._lanes: list[Lane] = []
         self._asked: deque[_Asked[Any]] = deque()
         self._id = b""
+        self.archives = ArchiveFolder(path)
+        """The files of flows that were archived."""
 
     @property
     def id(self) -> bytes:
@@ -135,6 +138,10 @@ class SqliteReader:
             return JournalUnwritable(self._path, f"reading failed: {error}")
         return JournalDamaged(self._path, str(error))
 
+    async def ask(self, work: Work[T]) -> T:
+        """Run a question of this package's own in one read transaction."""
+        return await self._read(work)
+
     async def heads(self) -> Heads:
         return await self._read(sqlite_read.heads)
 
@@ -145,10 +152,20 @@ class SqliteReader:
         return await self._read(partial(sqlite_read.load, process=process, key=key, steps_max=steps_max))
 
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
-        return await self._read(partial(sqlite_read.steps, flow=flow, after_version=after_version, limit=limit))
+        return await self._read(
+            partial(sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit)
+        )
 
     async def steps_of(self, flows: Sequence[int], after_version: int, limit: int) -> list[Stepped]:
-        return await self._read(partial(sqlite_read.steps_of, flows=flows, after_version=after_version, limit=limit))
+        return await self._read(
+            partial(
+                sqlite_archived.steps_of,
+                folder=self.archives,
+                flows=flows,
+                after_version=after_version,
+                limit=limit,
+            )
+        )
 
     async def deliveries(
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
@@ -169,7 +186,9 @@ class SqliteReader:
         return await self._read(partial(sqlite_read.command, command_id=command_id))
 
     async def commands(self, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
-        return await self._read(partial(sqlite_read.commands, flow=flow, after_seq=after_seq, limit=limit))
+        return await self._read(
+            partial(sqlite_archived.commands, folder=self.archives, flow=flow, after_seq=after_seq, limit=limit)
+        )
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         return await self._read(partial(sqlite_read.timers, after=after, limit=limit))
@@ -192,7 +211,8 @@ class SqliteReader:
     ) -> list[EventRow]:
         return await self._read(
             partial(
-                sqlite_read.events,
+                sqlite_archived.events,
+                folder=self.archives,
                 after_position=after_position,
                 limit=limit,
                 types=types,
@@ -201,7 +221,7 @@ class SqliteReader:
         )
 
     async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
-        return await self._read(partial(sqlite_read.flows, query=query, after_flow=after_flow, limit=limit))
+        return await self._read(partial(sqlite_listing.flows, query=query, after_flow=after_flow, limit=limit))
 
     async def unhandled(
         self, process: str | None, key: str | None, after_position: int, limit: int
@@ -211,7 +231,7 @@ class SqliteReader:
         )
 
     async def counts(self) -> JournalCounts:
-        return await self._read(sqlite_read.counts)
+        return await self._read(sqlite_archived.counts)
 
     async def types(self) -> list[TypeRow]:
         return await self._read(sqlite_read.types)
@@ -229,13 +249,13 @@ class SqliteReader:
 
     async def verify(self) -> list[Fault]:
         faults: list[Fault] = []
-        for check in sqlite_verify.checks():
+        for check in sqlite_verify.checks(self.archives):
             while (found := await self._read(check)) is not None:
                 faults += found
         return faults
 
     async def backup(self, target: str) -> None:
-        await self._read(partial(write_backup, target=target))
+        await self._read(partial(write_backup, target=target, folder=self.archives))
 
     async def close(self) -> None:
         await self._thread.close()

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
@@ -19,17 +20,17 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 
 
-def _first_schema(connection: sqlite3.Connection) -> None:
-    script = files("procession.journal").joinpath("sqlite.sql").read_text(encoding="utf-8")
-    for statement in _statements(script):
+def _run(script: str, connection: sqlite3.Connection) -> None:
+    for statement in statements_of(script):
         connection.execute(statement)
 
 
-def _statements(script: str) -> list[str]:
+def statements_of(script: str) -> list[str]:
     """The statements of a script one by one: `executescript` would commit the transaction that it runs in."""
     statements: list[str] = []
     pending = ""
-    for line in script.splitlines(keepends=True):
+    text = files("procession.journal").joinpath(script).read_text(encoding="utf-8")
+    for line in text.splitlines(keepends=True):
         pending += line
         if sqlite3.complete_statement(pending):
             statements.append(pending)
@@ -37,7 +38,8 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)
+SCRIPTS = ("sqlite.sql", "sqlite_2.sql")
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = tuple(partial(_run, script) for script in SCRIPTS)
 """Number n leads from schema n - 1 to n. Append only: journals out there have run the earlier ones."""
 
 SCHEMA = len(MIGRATIONS)
@@ -163,11 +165,20 @@ def prepare_owner(connection: sqlite3.Connection, path: str, synchronous: str, j
 
 
 def prepare_reader(connection: sqlite3.Connection, path: str) -> None:
-    """Set a reading connection up; it can't write even by mistake."""
-    connection.execute("pragma query_only = on")
+    """Set a reading connection up; it can't write even by mistake.
+
+    A journal of an older schema, whose owner may still be an older version, is read as it is: what it does not have
+    is empty, in tables that only this connection sees.
+    """
     connection.execute("pragma temp_store = memory")
-    if check_opened(connection, path) != SCHEMA:
-        raise NotAJournal(path, "an empty file, or of an older schema that only an owner may migrate")
+    schema = check_opened(connection, path)
+    if schema == 0:
+        raise NotAJournal(path, "an empty file")
+    for script in SCRIPTS[schema:]:
+        for statement in statements_of(script):
+            if "create table" in statement:
+                connection.execute(statement.replace("create table", "create temp table", 1))
+    connection.execute("pragma query_only = on")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from procession.journal.archive_folder import ArchiveFolder
+from procession.journal.archive_verify import FileChecks
 from procession.journal.rows import EventRow, Fault, StepRow
 from procession.journal.sqlite_read import journal_id
 from procession.journal.sqlite_write import chain_start, event_crc, read_tail, step_crc
@@ -27,13 +29,14 @@ Slice = Callable[[sqlite3.Connection], "list[Fault] | None"]
 """Checks one slice and remembers where it stood; None once there is nothing left to check."""
 
 
-def checks() -> Iterator[Slice]:
+def checks(folder: ArchiveFolder) -> Iterator[Slice]:
     """All checks, in order; each is called until it returns None."""
     yield _once(_check_pages)
     yield _Chain("event", "position", EventRow._fields, event_crc).check
     yield _Chain("step", "seq", StepRow._fields, step_crc).check
     for code, cure, sql, last in _COMPARISONS:
         yield _Comparison(code, cure, sql, last).check
+    yield FileChecks(folder).check
 
 
 def _once(check: Slice) -> Slice:
@@ -82,24 +85,40 @@ class _Chain:
         faults: list[Fault] = []
         if self._crc is None:
             self._crc = chain_start(journal_id(connection)).event_crc
-        names = ", ".join(self.columns)
-        rows = connection.execute(
-            f"select {self.place}, crc, {names} from {self.table} where {self.place} > ? order by {self.place} limit ?",
-            (self._after, SLICE_ROWS),
-        ).fetchall()
-        for place, stored, *values in rows:
-            expected = self.crc_of(tuple(values), self._crc, "surrogateescape")
+        for place, last, stored, values in self._slice(connection):
+            if place <= self._after:
+                found = f"{self.table} {place} stands where a tombstone says that there is none"
+                faults.append(Fault(f"{self.table}_tombstone", found, _RESTORE))
+            expected = stored if values is None else self.crc_of(values, self._crc, "surrogateescape")
             if expected != stored and len(faults) < _FAULTS_MAX:
                 found = (
                     f"{self.table} {place} or what was before it is not what was written (crc {stored}, not {expected})"
                 )
                 faults.append(Fault(f"{self.table}_crc", found, _RESTORE))
             # On with what is stored: one flipped bit is one fault, not one for each row after it.
-            self._after, self._crc = place, stored
-        if len(rows) < SLICE_ROWS:
-            self._ended = True
+            self._after, self._crc = max(self._after, last), stored
+        if self._ended:
             faults += self._check_end(connection)
         return faults
+
+    def _slice(self, connection: sqlite3.Connection) -> Iterator[tuple[int, int, int, tuple[Any, ...] | None]]:
+        """The next rows and tombstones, in order of place: where from, where to, the checksum, the row's values."""
+        names = ", ".join(self.columns)
+        rows = connection.execute(
+            f"select {self.place}, crc, {names} from {self.table} where {self.place} > ? order by {self.place} limit ?",
+            (self._after, SLICE_ROWS),
+        ).fetchall()
+        graves = connection.execute(
+            f"select first, last, crc from {self.table}_tombstone where first > ? order by first limit ?",
+            (self._after, SLICE_ROWS),
+        ).fetchall()
+        ends = [found[-1][0] for found in (rows, graves) if len(found) == SLICE_ROWS]
+        self._ended = not ends
+        until = min(ends, default=rows[-1][0] if rows else 0)
+        until = max(until, graves[-1][0]) if graves and not ends else until
+        whole = [(place, place, stored, tuple(values)) for place, stored, *values in rows if place <= until]
+        gone = [(first, last, stored, None) for first, last, stored in graves if first <= until]
+        yield from sorted([*whole, *gone], key=_place_of)
 
     def _check_end(self, connection: sqlite3.Connection) -> list[Fault]:
         tail = read_tail(connection)
@@ -108,6 +127,10 @@ class _Chain:
             return []
         found = f"{self.table}s end at {self._after}, the last commit ended at {named[0]}"
         return [Fault(f"{self.table}_tail", found, _RESTORE)]
+
+
+def _place_of(found: tuple[int, int, int, tuple[Any, ...] | None]) -> int:
+    return found[0]
 
 
 def _decoded(content: bytes) -> str:
@@ -158,16 +181,20 @@ _COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         "    and unhandled.process = named.key and unhandled.key = keyed.value) as found"
         " from event cross join json_each(event.keys) as named cross join json_each(named.value) as keyed"
         " left join flow on flow.process = named.key and flow.key = keyed.value"
-        " where event.position > :after and event.position <= :until) where found <> 1",
+        " where event.position > :after and event.position <= :until) as routed where found <> 1"
+        " and not (found = 0 and exists (select 1 from archived_flow as gone join flow on flow.id = gone.flow"
+        " where flow.process = routed.process and flow.key = routed.key))",
         _LAST_EVENT,
     ),
     (
         "flow_version",
         _REBUILD,
         "select printf('flow %d is at version %d, its %d steps end at version %d', id, version, steps, last) from ("
-        " select id, version, (select count(*) from step where step.flow = flow.id) as steps,"
-        " (select coalesce(max(step.version), 0) from step where step.flow = flow.id) as last"
-        " from flow where id > :after and id <= :until) where version <> last or version <> steps",
+        " select id, version, gone, gone + (select count(*) from step where step.flow = whose.id) as steps,"
+        " max(gone, (select coalesce(max(step.version), 0) from step where step.flow = whose.id)) as last from ("
+        " select id, version, (select coalesce(max(archived.version), 0) from archived_flow as archived"
+        " where archived.flow = flow.id) as gone from flow where id > :after and id <= :until) as whose)"
+        " where version <> last or version <> steps",
         _LAST_FLOW,
     ),
     (
@@ -207,6 +234,28 @@ _COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and json_extract(effect.value, '$.timer') = timer.name"
         " and json_extract(effect.value, '$.id') = lower(hex(timer.id)))",
         "select max(flow) from timer",
+    ),
+    (
+        "archived_rest",
+        _REBUILD,
+        "select printf('flow %d was archived up to version %d, and something of that is still here', flow, version)"
+        " from archived_flow as gone where flow > :after and flow <= :until"
+        " and (exists (select 1 from step where step.flow = gone.flow and step.version <= gone.version)"
+        " or exists (select 1 from command where command.flow = gone.flow)"
+        " or exists (select 1 from timer where timer.flow = gone.flow))",
+        "select max(flow) from archived_flow",
+    ),
+    (
+        "archived_count",
+        _REBUILD,
+        "select printf('tombstones stand for %d events and %d steps, counted were %d and %d', e, s, ce, cs)"
+        " from (select"
+        " (select coalesce(sum(number), 0) from event_tombstone) as e,"
+        " (select coalesce(sum(number), 0) from step_tombstone) as s,"
+        " (select coalesce(sum(number), 0) from archived_count where kind = 'event') as ce,"
+        " (select coalesce(sum(number), 0) from archived_count where kind = 'step') as cs"
+        " where :after < :until) where e <> ce or s <> cs",
+        "select 1",
     ),
     (
         "delivery_alone",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from procession.journal.rows import Commit, EventRow, FlowRow, StepRow
+from procession.journal.sqlite_read import archived_ids, has_archived_ids
+
+T = TypeVar("T")
 
 
 class Tail(NamedTuple):
@@ -122,6 +125,7 @@ def write(  # noqa: C901, PLR0912 - one straight list, in the order of the contr
             _write_names(connection, commit)
         if events:
             many(_INSERT_EVENT, events)
+            _check_ids(connection, commit.events)
         if inserts:
             _all_changed(many(_INSERT_FLOW, inserts), inserts, "a flow row is not at the version that its steps follow")
         if updates:
@@ -145,6 +149,15 @@ def write(  # noqa: C901, PLR0912 - one straight list, in the order of the contr
         if connection.in_transaction:
             connection.execute("rollback")
     return tail
+
+
+def _check_ids(connection: sqlite3.Connection, events: list[EventRow]) -> None:
+    """An id is unique also beside those whose events went to an archive."""
+    if not has_archived_ids(connection):
+        return
+    named = [(row.source, row.source_id) for row in events if row.source is not None and row.source_id is not None]
+    for (source, source_id), (position, _) in archived_ids(connection, named).items():
+        raise Refused(f"event {source_id} of source {source} exists at position {position}")
 
 
 def _chained_events(events: list[EventRow], tail: Tail) -> tuple[list[tuple[Any, ...]], Tail]:
@@ -300,9 +313,44 @@ def barrier(connection: sqlite3.Connection, epoch: int, now_us: int) -> Tail:
     return tail
 
 
+def transact(
+    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], epoch: int, now_us: int
+) -> tuple[T, int]:
+    """Do something in a transaction of its own, where the journal is still this owner's.
+
+    Returns what the work returns, and how many rows changed. Raises as `write` does, and what the work raises; rolled
+    back then.
+    """
+    before = connection.total_changes
+    connection.execute("begin immediate")
+    try:
+        renewed = connection.execute("update owner set renewed_us = ? where one = 1 and epoch = ?", (now_us, epoch))
+        if renewed.rowcount != 1:
+            raise Overtaken
+        result = work(connection)
+        connection.execute("commit")
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
+    return result, connection.total_changes - before
+
+
 def leave(connection: sqlite3.Connection, epoch: int, now_us: int) -> None:
     """Record a clean end, where the journal is still this owner's."""
     connection.execute("update owner set clean = 1, renewed_us = ? where one = 1 and epoch = ?", (now_us, epoch))
+
+
+def compact(connection: sqlite3.Connection) -> None:
+    """Write the whole file anew without what is free in it, and give the rest back to the disk.
+
+    Needs room for what stays, twice: SQLite writes it beside, then through the write-ahead log.
+    """
+    connection.execute("pragma temp_store = file")  # it would be memory, and a journal may be larger than that
+    try:
+        connection.execute("vacuum")
+        connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    finally:
+        connection.execute("pragma temp_store = memory")
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:

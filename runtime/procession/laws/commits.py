@@ -32,7 +32,8 @@ class _Known:
         for row in commit.commands:
             self.commands[row.seq], self.seqs[row.id] = row, row.seq
         for change in commit.command_changes:
-            self.commands[change.seq] = self.commands[change.seq]._replace(state=change.state)
+            if change.seq in self.commands:  # else the rules have said that there is no such command
+                self.commands[change.seq] = self.commands[change.seq]._replace(state=change.state)
         self.armed = _after(self.armed, commit.timers_ended, commit.timers)
 
 

@@ -150,6 +150,17 @@ class ProcessResumed(Event, name="procession.process_resumed"):
     why: str
 
 
+class JournalArchived(Event, name="procession.journal_archived"):
+    """Someone had flows that ended long ago moved from the journal to an archive file."""
+
+    archive: int
+    """Number of the file."""
+    flows: int
+    events: int
+    by: str
+    why: str
+
+
 class InvariantBroken(FailureEvent, name="procession.invariant_broken"):
     """An alert: what must hold of every flow of a process does not hold of this one. Recorded once."""
 
@@ -176,5 +187,6 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     InvariantBroken,
     ProcessPaused,
     ProcessResumed,
+    JournalArchived,
 )
 """Every event type of the runtime's own."""

@@ -40,6 +40,8 @@ from procession.testing.stand_ins import Stage
 LIVES_MAX = 40
 DEADLINES_MAX = 60
 """Rounds of the calm time in which a deadline fires or a flow is mended; one that arms deadlines for ever is left."""
+REPAIRS_MAX = 12
+"""Of these, rounds in which flows in quarantine are mended, a command of each; who is there then stays there."""
 REST_S_MAX = 86_400.0
 RUN_S_MAX = 1e10
 """Of virtual time, in which deadlines of some centuries fit; a run that waits for ever ends there."""
@@ -256,10 +258,12 @@ class Machine:
         async with trio.open_nursery() as nursery:
             for publish in self.unheard:
                 nursery.start_soon(self._send, runtime, publish)
+        repairs_left = REPAIRS_MAX
         for _ in range(DEADLINES_MAX):
             await self._rest(engine)
             contents = self.disk.journal.contents()
-            if await repair(runtime, contents, self.trace):
+            if repairs_left and await repair(runtime, contents, self.trace):
+                repairs_left -= 1
                 continue
             due_us = min((row.due_us for row in contents.timers), default=None)
             if due_us is None:
