@@ -28,8 +28,9 @@ from flows.order_fulfilment import (
     Warehouse,
     wire_testing,
 )
-from procession import Outside, Refused, Settings
+from procession import History, Outside, Refused, Settings, invariant
 from procession.errors import FlowQuarantined, WiringError
+from procession.primitives.event import InvariantBroken
 from procession.settings import GatewaysSettings
 from procession.testing import SILENCE, World, delay, raises
 from tests.engine.tally import Closed, Counted, Desk, Opened, Tally
@@ -207,3 +208,20 @@ async def test_what_fails_in_a_block_comes_out_as_it_is(autojump_clock: MockCloc
     with pytest.raises(LookupError):
         await fail()
     assert trio.current_time() < 10
+
+
+@invariant(Tally)
+def never_counts_nine(history: History) -> bool:
+    return all(counted.number != 9 for counted in history.handled(Counted))
+
+
+async def test_invariants_are_watched_and_an_alert_outlives_a_crash(autojump_clock: MockClock) -> None:
+    async with World(processes=[Tally], gateways=[Desk], invariants=[never_counts_nine]) as world:
+        await world.publish(Opened("a"))
+        await world.publish(Counted("a", 9))
+        await world.crash()
+        await world.publish(Counted("a", 1))
+        await world.settle()
+        (alert,) = world.events(InvariantBroken)
+        assert (alert.key, alert.invariant, alert.version) == ("a", "never_counts_nine", 2)
+        assert world.refusals() == ()

@@ -34,6 +34,7 @@ from procession.journal.rows import CommandState, Contents, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway
+from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
@@ -71,11 +72,12 @@ class World:
     """A runtime on a journal that outlives its crashes. Use it as `async with`, or `run` a test in it.
 
     Args:
-        wiring: processes, gateways and events, as a flow module wires them; or name them one by one.
+        wiring: processes, gateways, events, invariants and lifts, as a flow module wires them; or name them one by one.
         processes: the process managers.
         gateways: a class is played by the world: what no script says is answered with the first answer that its
             contract allows. An instance is called, but for what is scripted; a plain `def` runs in no thread.
         events: further event types that may be published.
+        invariants: what must hold of every flow; watched as in production, alerts are `events(InvariantBroken)`.
         settings: default: the defaults.
 
     Raises:
@@ -89,13 +91,18 @@ class World:
         processes: Sequence[type[ProcessManager]] = (),
         gateways: Sequence[Gateway | type[Gateway]] = (),
         events: Sequence[type[Event]] = (),
+        invariants: Sequence[Invariant] = (),
         settings: Settings | None = None,
     ) -> None:
         wired = wiring or Wiring((), ())
         given = (*wired.gateways, *gateways)
         classes = [one if isinstance(one, type) else type(one) for one in given]
         self._registry: Registry = build_registry(
-            (*wired.processes, *processes), [stand_in(cls, self) for cls in classes], (*wired.events, *events)
+            (*wired.processes, *processes),
+            [stand_in(cls, self) for cls in classes],
+            (*wired.events, *events),
+            wired.lifts,
+            (*wired.invariants, *invariants),
         )
         self._outcomes = Outcomes(classes, given_up=False)
         self._real = {type(one).__gateway__.name: one for one in given if not isinstance(one, type)}
@@ -228,6 +235,7 @@ class World:
         return tuple(
             Refusal(message_of(self._registry, rows[row.position]), f"{row.process}/{row.key}".rstrip("/"), row.reason)
             for row in contents.unhandled
+            if row.reason != "alert"  # it tells of the flow, and is not meant for it
         )
 
     async def crash(self) -> None:
