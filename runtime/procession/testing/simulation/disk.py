@@ -16,6 +16,7 @@ from procession.journal.rows import (
     Commit,
     Delivered,
     DeliveryState,
+    FlowRow,
     LoadedFlow,
     LookUp,
     OpenCommand,
@@ -70,10 +71,15 @@ class Disk:
             self.journal.write_now(commit)
             self.trace.add("commit", "what failed is there all the same")
 
-    def next_fault(self) -> AtCommit | None:
-        """The fault of the commit that begins now."""
+    def next_fault(self, commit: Commit) -> AtCommit | None:
+        """The fault of the commit that begins now; one that waits for work left undone may be put off."""
         self.commits += 1
-        return None if self.calm else self.faults.pop(self.commits, None)
+        planned = None if self.calm else self.faults.pop(self.commits, None)
+        pending = any(row is not None and row.state == "pending" for row in commit.deliveries.values())
+        if planned is not None and planned.waits and not pending:
+            self.faults.setdefault(self.commits + 1, planned)
+            return None
+        return planned
 
     def delay_s(self, choices: tuple[float, ...]) -> float:
         """How long the disk takes."""
@@ -128,7 +134,7 @@ class DiskJournal(MemoryJournal):
 
     async def commit(self, commit: Commit) -> None:
         disk = self._disk
-        planned = disk.next_fault()
+        planned = disk.next_fault(commit)
         number, fault = disk.commits, None if planned is None else planned.fault
         with trio.CancelScope(shield=True):
             await trio.sleep(disk.delay_s(_DELAYS_S))
@@ -176,6 +182,9 @@ class DiskJournal(MemoryJournal):
         self, flow: int, after_position: int, limit: int, states: Sequence[DeliveryState]
     ) -> list[Delivered]:
         return await self._read(super().deliveries(flow, after_position, limit, states))
+
+    async def flows_with_deliveries(self, state: DeliveryState, after_flow: int, limit: int) -> list[FlowRow]:
+        return await self._read(super().flows_with_deliveries(state, after_flow, limit))
 
     async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
         return await self._read(super().open_commands(gateway, due_us_max, limit))

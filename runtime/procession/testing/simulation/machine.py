@@ -161,7 +161,7 @@ class Machine:
         """One process, from its start to its end or death."""
         self.lives += 1
         journal = self.disk.start()
-        if Fault.OTHER_CODE in self.plan.constant:
+        if Fault.OTHER_CODE in self.plan.constant and not self.disk.calm:
             journal.forget_snapshots(self._first_states())
         self.surroundings.process_started()
         self.trace.add("start", f"process {self.lives}")
@@ -182,7 +182,7 @@ class Machine:
         except (CommitFailed, CommitRejected, ReadError) as error:
             if opened or self.disk.calm:
                 raise
-            self.trace.add("end", f"could not open: {error}")  # as its user's service manager would, start it again
+            self.trace.add("end", f"could not open: {error}")  # whoever watches over the process starts it again
 
     def _first_states(self) -> dict[str, str]:
         codec = self.case.registry.codec
@@ -300,9 +300,12 @@ def _mourned(journal: DiskJournal) -> Iterator[None]:
     """A process that died ends with whatever it ends with; one that lives must end well."""
     try:
         yield
-    except (Fenced, ExceptionGroup) as error:
-        if not journal.dead or any(not isinstance(leaf, Fenced | ReadError) for leaf in leaves(error)):
+    except (*_OF_THE_DISK, ExceptionGroup) as error:
+        if not journal.dead or any(not isinstance(leaf, _OF_THE_DISK) for leaf in leaves(error)):
             raise
+
+
+_OF_THE_DISK = (Fenced, CommitFailed, ReadError)
 
 
 _HAIR_S = 0.00001

@@ -39,6 +39,8 @@ class AtCommit:
     number: int
     fault: Fault
     reopens_failing: int = 0
+    waits: bool = False
+    """It is put off to the first commit that leaves an event to be handled later: a crash hurts most there."""
 
 
 @attrs.frozen
@@ -131,7 +133,9 @@ def _at_commits(chance: random.Random, wanted: list[Fault]) -> list[AtCommit]:
     for _ in range(chance.randint(1, _COMMIT_FAULTS_MAX) if kinds else 0):
         number += chance.choice((1, 1, 2, 3, 5, 8))
         fails = Fault.REOPEN_FAILS in wanted and chance.random() < _SHARE
-        found.append(AtCommit(number, chance.choice(kinds), chance.choice((1, 2, 40)) if fails else 0))
+        kind = chance.choice(kinds)
+        waits = kind is Fault.CRASH_AFTER_COMMIT and chance.random() < _SHARE
+        found.append(AtCommit(number, kind, chance.choice((1, 2, 40)) if fails else 0, waits))
     return found
 
 
@@ -163,6 +167,9 @@ def settings_of(plan: Plan, life: int, settings: Settings) -> Settings:
         settings,
         journal=attrs.evolve(settings.journal, careful_after=2 if careful else _NEVER),
         shutdown=attrs.evolve(settings.shutdown, grace_s=min(settings.shutdown.grace_s, 1)),
+        supervision=attrs.evolve(
+            settings.supervision, restarts_max=max(settings.supervision.restarts_max, 2 * _READ_FAULTS)
+        ),
     )
     if Fault.SMALL_BOUNDS not in plan.constant:
         return chosen

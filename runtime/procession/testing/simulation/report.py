@@ -81,7 +81,9 @@ def _plan_lines(plan: Plan) -> list[str]:
     for publish in plan.publishes:
         named = ", ".join(f"{stored_of(type(one.event)).name} as {one.source}/{one.id}" for one in publish.events)
         found.append(f"  at {publish.at_s:g} s publish {named}")
-    found += [f"  commit {one.number}: {one.fault}, {one.reopens_failing} reopens fail" for one in plan.at_commits]
+    for one in plan.at_commits:
+        at = f"  commit {one.number}{', or the first after it that leaves work undone' if one.waits else ''}"
+        found.append(f"{at}: {one.fault}{f', {one.reopens_failing} reopens fail' if one.reopens_failing else ''}")
     found += [f"  read {number} fails" for number in sorted(plan.at_reads)]
     found += [f"  at {one.at_s:g} s: {one.fault} ({one.amount:g})" for one in plan.at_times]
     found += [f"  until {plan.horizon_s:g} s: {', '.join(sorted(plan.constant)) or 'nothing else goes wrong'}"]
