@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +67,13 @@ def test_a_dry_run_counts_and_changes_nothing(project: Path) -> None:
     assert found["dry_run"] is True
     assert found["flows"] > 0
     assert not (project / "a.db.archive").exists()
-    done = run_json("archive", "--older-than", "0s", "--compact", *WHERE, cwd=project)
+    who = ("--by", "ann", "--reason", "spring")
+    done = run_json("archive", "--older-than", "0s", "--compact", *who, *WHERE, cwd=project)
     assert (done["flows"], done["files"]) == (found["flows"], 1)
     assert done["bytes_after"] <= done["bytes_before"]
+    with closing(sqlite3.connect(project / "a.db")) as journal:
+        acts = journal.execute("select payload from event where type = 'procession.journal_archived'").fetchall()
+    assert [json.loads(act)["by"] + json.loads(act)["why"] for (act,) in acts] == ["annspring"]
 
 
 def test_it_says_what_it_did_in_words(project: Path) -> None:
