@@ -180,7 +180,7 @@ class IdReused(PublishRefused):
     id: str
     position: int
 
-    _says = "event {0.id!r} of {0.source!r} is at position {0.position} with other content; give it an id of its own"
+    _says = "event {0.id!r} of source {0.source!r} is at position {0.position} with other content; give it its own id"
 
 
 @attrs.define

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.command import ROOT, environment, run, run_json
+from tests.daemon.command import ROOT, environment
+from tests.daemon.inside import json_inside, run_inside
 
 WHERE = ("--journal", "a.db")
 JOURNALS = ROOT / "tests" / "fixtures" / "journals"
@@ -33,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def listed(cwd: Path) -> dict[str, dict[str, Any]]:
-    flows = run_json("ls", "--limit", "0", *WHERE, cwd=cwd)["flows"]
+    flows = json_inside("ls", "--limit", "0", *WHERE, cwd=cwd)["flows"]
     return {flow["flow"]: timeless(flow) for flow in flows}
 
 
@@ -48,36 +52,40 @@ def timeless(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_ls_and_show_tell_the_same_after_archiving(project: Path) -> None:
     flows = listed(project)
-    shown = {name: timeless(run_json("show", name, *WHERE, cwd=project)) for name in ("parcel/home-3",)}
-    done = run_json("archive", "--older-than", "0s", *WHERE, cwd=project)
+    shown = {name: timeless(json_inside("show", name, *WHERE, cwd=project)) for name in ("parcel/home-3",)}
+    done = json_inside("archive", "--older-than", "0s", *WHERE, cwd=project)
     assert done["flows"] == 3
     assert done["events"] > 0
     assert listed(project) == flows
-    assert {name: timeless(run_json("show", name, *WHERE, cwd=project)) for name in shown} == shown
-    doctor = run_json("doctor", *WHERE, cwd=project)
+    assert {name: timeless(json_inside("show", name, *WHERE, cwd=project)) for name in shown} == shown
+    doctor = json_inside("doctor", *WHERE, cwd=project)
     assert {check["name"]: check["grade"] for check in doctor["checks"]}["integrity"] == "ok"
     assert "3 flows in 1 files" in str(doctor["checks"])
 
 
 def test_a_dry_run_counts_and_changes_nothing(project: Path) -> None:
-    found = run_json("archive", "--older-than", "0s", "--dry-run", *WHERE, cwd=project)
+    found = json_inside("archive", "--older-than", "0s", "--dry-run", *WHERE, cwd=project)
     assert found["dry_run"] is True
     assert found["flows"] > 0
     assert not (project / "a.db.archive").exists()
-    done = run_json("archive", "--older-than", "0s", "--compact", *WHERE, cwd=project)
+    who = ("--by", "ann", "--reason", "spring")
+    done = json_inside("archive", "--older-than", "0s", "--compact", *who, *WHERE, cwd=project)
     assert (done["flows"], done["files"]) == (found["flows"], 1)
     assert done["bytes_after"] <= done["bytes_before"]
+    with closing(sqlite3.connect(project / "a.db")) as journal:
+        acts = journal.execute("select payload from event where type = 'procession.journal_archived'").fetchall()
+    assert [json.loads(act)["by"] + json.loads(act)["why"] for (act,) in acts] == ["annspring"]
 
 
 def test_it_says_what_it_did_in_words(project: Path) -> None:
-    done = run("archive", "--older-than", "0s", "--limit", "2", "--compact", *WHERE, cwd=project)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.decode().startswith("2 flows and ")
-    assert b"compacting: " in done.stderr
+    done = run_inside("archive", "--older-than", "0s", "--limit", "2", "--compact", *WHERE, cwd=project)
+    assert done.code == 0, done.err
+    assert done.out.startswith("2 flows and ")
+    assert "compacting: " in done.err
 
 
 def test_nothing_asked_for_is_refused(project: Path) -> None:
-    assert b"--older-than 90d" in run("archive", *WHERE, cwd=project).stderr
+    assert "--older-than 90d" in run_inside("archive", *WHERE, cwd=project).err
 
 
 def test_it_is_refused_while_another_process_owns_the_journal(project: Path) -> None:
@@ -86,15 +94,15 @@ def test_it_is_refused_while_another_process_owns_the_journal(project: Path) -> 
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "owned\n"
-        refused = run_json("archive", "--older-than", "0s", *WHERE, cwd=project, code=8)
+        refused = json_inside("archive", "--older-than", "0s", *WHERE, cwd=project, code=8)
         holder.kill()
     assert str(holder.pid) in refused["error"]
 
 
 def test_a_missing_archive_file_is_told_and_how_to_mend_it(project: Path) -> None:
-    run_json("archive", "--older-than", "0s", *WHERE, cwd=project)
+    json_inside("archive", "--older-than", "0s", *WHERE, cwd=project)
     (project / "a.db.archive" / "000001.jsonl.gz").rename(project / "away")
-    refused = run_json("show", "parcel/home-3", *WHERE, cwd=project, code=5)
+    refused = json_inside("show", "parcel/home-3", *WHERE, cwd=project, code=5)
     assert refused["kind"] == "ArchiveUnreadable"
     assert "put it back" in refused["error"]
-    assert run_json("doctor", *WHERE, cwd=project, code=1)["well"] is False
+    assert json_inside("doctor", *WHERE, cwd=project, code=1)["well"] is False

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from procession.errors import ArchiveUnreadable, CommitRejected
-from procession.journal.archiver import survey
+from procession.errors import ArchiveUnreadable, CommitRejected, JournalUnwritable
+from procession.journal.archiver import Archiver, survey
 from procession.journal.rows import Commit, ConcernRow, FlowQuery, Heads, UnhandledRow
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
@@ -225,6 +225,31 @@ async def test_a_run_that_ends_at_any_transaction_is_taken_up_by_the_next(path: 
     assert await journal.verify() == []
     await journal.close()
     assert (rows_of(path, "event"), rows_of(path, "archive")) == (0, 2)
+
+
+async def test_a_run_that_is_stopped_goes_on_later(path: Path) -> None:
+    journal = await made(path, 8)
+    before = await everything(journal)
+    told: list[int] = []
+    archiver = Archiver(journal, NOW_US, slice_s=0, block_flows_max=1, on_progress=lambda done: told.append(done.flows))
+
+    done = await archiver.run(LONG_AGO, stopped=lambda: len(told) >= 3)
+
+    assert (done.flows, told) == (3, [1, 2, 3])
+    assert await everything(journal) == before
+    assert (await archive(journal)).resumed == 1
+    assert await everything(journal) == before
+    assert await journal.verify() == []
+    await journal.close()
+
+
+async def test_a_folder_that_can_not_be_made_is_told(path: Path) -> None:
+    journal = await made(path)
+    Path(f"{path}.archive").write_text("in the way")
+    with pytest.raises(JournalUnwritable, match="exists"):
+        await archive(journal)
+    assert await journal.verify() == []
+    await journal.close()
 
 
 async def test_files_that_were_half_made_are_removed(path: Path) -> None:

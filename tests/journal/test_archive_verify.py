@@ -155,6 +155,19 @@ async def test_a_file_that_was_made_again_with_other_rows_is_found(
     assert code in await faults(path)
 
 
+async def test_the_file_of_another_journal_is_found(path: Path) -> None:
+    await archived(path)
+    other = path.with_name("other.db")
+    await archived(other)
+    Path(f"{other}.archive/000001.jsonl.gz").replace(first_file(path))
+    plainly(path, f"update archive set sha256 = x'{digest_of(str(first_file(path))).hex()}' where number = 1")
+    assert await faults(path) == {"archive_file"}
+    reader = await read_sqlite(path)
+    with pytest.raises(ArchiveUnreadable, match="another journal"):
+        await reader.steps(1, 0, 9)
+    await reader.close()
+
+
 async def test_tombstones_are_all_that_lets_a_row_go(path: Path) -> None:
     await archived(path)
     for table, place in (("event", "position"), ("step", "seq")):
