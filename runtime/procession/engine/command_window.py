@@ -175,7 +175,8 @@ class CommandWindow:
         self.more = True
 
     def _place(self, handle: Handle, now_us: int) -> None:
-        if handle.row.due_us <= now_us:
+        # What was never tried is due, also where the clock was set back since its event was accepted.
+        if handle.row.due_us <= now_us or not handle.attempts:
             handle.state = "ready"
             queue = self._ready.setdefault(handle.flow, deque())
             queue.append(handle)
