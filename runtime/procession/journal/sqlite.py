@@ -288,7 +288,7 @@ async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) 
     try:
         reader = await read_sqlite(path)
     except NotAJournal:
-        return  # nothing is in it yet, or an older schema, which its owner brings up to date; opening tells which
+        return  # nothing is in it yet, or it is something else; opening tells which
     try:
         await check(reader)
     finally:
