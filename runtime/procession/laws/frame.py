@@ -164,7 +164,7 @@ class Frame:
 
     def load_global(self, name: str) -> None:
         """Push a global or builtin."""
-        builtins: dict[str, object] = self.function.__builtins__  # type: ignore[attr-defined]  # since 3.10
+        builtins: dict[str, object] = self.function.__builtins__
         spaces = (self.function.__globals__, builtins)
         found = next(((Known(space[name]),) for space in spaces if name in space), NOTHING)
         self.mention(self, found)
