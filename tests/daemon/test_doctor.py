@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def test_a_journal_that_is_well_is_said_to_be(tmp_path: Path) -> None:
 
 def test_what_was_changed_from_outside_is_found(tmp_path: Path) -> None:
     made(tmp_path)
-    with sqlite3.connect(tmp_path / "a.db") as journal:
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as journal:
         for (trigger,) in journal.execute("select name from sqlite_schema where type = 'trigger'").fetchall():
             journal.execute(f'drop trigger "{trigger}"')
         journal.execute("update event set payload = replace(payload, 'order-', 'ordre-') where position = 1")

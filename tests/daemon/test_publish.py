@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import json
@@ -125,7 +126,7 @@ def test_an_id_that_comes_again_with_other_content_is_named_with_its_line(tmp_pa
 def test_a_journal_of_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl", [start_event(1)])
     run_json("publish", file, *CONFIGURED, cwd=tmp_path)
-    with sqlite3.connect(tmp_path / "a.db") as journal:
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as journal:
         journal.execute("pragma user_version = 99")
     journal.close()
     before = (tmp_path / "a.db").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -81,7 +82,7 @@ def test_a_changed_delay_is_found_by_people_too(here: Path) -> None:
 
 
 def test_a_journal_of_today_keeps_the_delay_itself(here: Path) -> None:
-    with sqlite3.connect(here / "loans.db") as connection:
+    with contextlib.closing(sqlite3.connect(here / "loans.db", isolation_level=None)) as connection:
         texts = [row[0] for row in connection.execute("select effects from step where effects like '%\"timer\"%'")]
     assert texts
     assert all('"after_us":1209600000000' in text for text in texts)
@@ -161,7 +162,7 @@ def test_without_modules_there_is_nothing_to_rehearse_with(here: Path) -> None:
 
 @pytest.mark.parametrize("verb", [("rehearse",), ("why", "loan_application/1", "x"), ("why-not", "loan_application/1")])
 def test_a_journal_of_a_newer_version_is_refused(verb: tuple[str, ...], here: Path) -> None:
-    with sqlite3.connect(here / "loans.db") as connection:
+    with contextlib.closing(sqlite3.connect(here / "loans.db", isolation_level=None)) as connection:
         connection.execute(f"pragma user_version = {SCHEMA + 1}")
     found = json_inside(*verb, "--journal", "loans.db", "--config", CONFIG, cwd=here, code=9)
     assert found["kind"] == "JournalTooNew"
