@@ -25,7 +25,7 @@ FOUND = [
     (planted.dedupe_in_memory_only, tortured, "each_event_is_accepted_once"),
     (planted.delivery_row_dropped, tortured, "each_event_is_answered_once"),
     (planted.stale_snapshot_used, tortured, "each_turn_is_the_same_again"),
-    (planted.new_command_id_at_retry, tortured, "attempts_follow_their_commit"),
+    (planted.new_command_id_at_retry, ordered, "attempts_follow_their_commit"),
     (planted.order_lost_at_restart, tortured, "each_flow_keeps_its_order"),
     (planted.quarantine_drops_later_events, tortured, "each_event_is_answered_once"),
     (planted.cancel_outside_the_commit, ordered, "timers_are_what_steps_left"),

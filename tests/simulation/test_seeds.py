@@ -18,7 +18,7 @@ from tests.simulation.systems import batched, lent, ordered, orders, provisioned
 from tests.simulation.torture import tortured
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 4
+SEEDS = 2
 """Of each system, run in other processes too."""
 
 
@@ -28,19 +28,19 @@ def breaches_of(simulation: Simulation, seeds: range) -> dict[int, list[tuple[st
 
 
 def test_some_seeds_of_the_order_flow_are_clean() -> None:
-    report = simulate(wire_orders(Settings()), load=orders, seeds=range(30))
-    assert report.seeds == 30
-    assert report.lives > 90  # it crashed and started, again and again
+    report = simulate(wire_orders(Settings()), load=orders, seeds=range(20))
+    assert report.seeds == 20
+    assert report.lives > 60  # it crashed and started, again and again
     assert report.attempts > report.commands > 0
 
 
 def test_some_seeds_of_flows_that_do_whatever_they_are_told_are_clean() -> None:
-    assert breaches_of(tortured(), range(30)) == {}
+    assert breaches_of(tortured(), range(20)) == {}
 
 
 @pytest.mark.parametrize("system", [batched, provisioned, lent])
 def test_some_seeds_of_the_other_reference_flows_are_clean(system: Callable[[], Simulation]) -> None:
-    assert breaches_of(system(), range(8)) == {}
+    assert breaches_of(system(), range(6)) == {}
 
 
 @pytest.mark.slow
@@ -58,10 +58,10 @@ def test_a_thousand_seeds_of_flows_that_do_whatever_they_are_told_are_clean() ->
 @pytest.mark.parametrize("system", [ordered, tortured])
 def test_a_seed_is_the_same_run_again_whatever_ran_before(system: Callable[[], Simulation]) -> None:
     first, second = system(), system()
-    alone = second.run(second.plan(4)).digest()
-    digests = [first.run(first.plan(seed)).digest() for seed in range(5)]
-    assert digests[4] == alone
-    assert len(set(digests)) == 5
+    alone = second.run(second.plan(2)).digest()
+    digests = [first.run(first.plan(seed)).digest() for seed in range(3)]
+    assert digests[2] == alone
+    assert len(set(digests)) == 3
 
 
 def test_a_seed_is_the_same_run_in_every_process_and_under_every_hash_seed() -> None:

@@ -172,10 +172,10 @@ def test_the_mended_flow_is_clean() -> None:
         gateways=[Office],
         invariants=[mended_never_does_both],
         load=LOAD,
-        seeds=range(25),
+        seeds=range(15),
         faults={Fault.SLOW_GATEWAYS, Fault.CRASH, Fault.CRASH_AFTER_COMMIT, Fault.COMMIT_KEPT},
     )
-    assert str(report).startswith("25 seeds clean: ")
+    assert str(report).startswith("15 seeds clean: ")
 
 
 def test_a_failure_is_shrunk_and_its_journal_opens_with_show(
