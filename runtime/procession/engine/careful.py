@@ -39,9 +39,11 @@ async def run_alone(lasting: Lasting, life: Life) -> None:
 
 async def _write_one(lasting: Lasting) -> None:
     verdict = lasting.answers.kept[0]
-    stored = await lasting.journal.command(verdict.handle.row.id)
+    row = verdict.handle.row
+    # By its flow: a command is found by its id only by reading all that the journal has.
+    stored = await lasting.journal.commands(row.flow, row.seq - 1, 1)
     lasting.answers.kept.remove(verdict)
-    if stored is None or stored.row.state != "open":
+    if not stored or stored[0].row.id != row.id or stored[0].row.state != "open":
         verdict.durable()
     elif verdict.state == "cancelled":
         verdict.withdraw()  # its flow is not cancelled: that stood in the same commit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from procession.engine.acts import Act
@@ -13,7 +14,7 @@ from procession.engine.router import Origin, Router
 from procession.engine.turn import TurnFailed
 from procession.engine.turns import Turns
 from procession.errors import ActRefused, OutcomeUnknown, ProcessionError
-from procession.journal.rows import CommandChange, DeliveryState, FlowStatus, OpenCommand, StepRow
+from procession.journal.rows import CommandChange, CommandRow, DeliveryState, FlowStatus, OpenCommand, StepRow
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.event import (
     CancelRequested,
@@ -159,7 +160,7 @@ class Operator:
             return
         self._commands.begin_read()
         try:
-            commands = await self._open_commands(flow)
+            commands = await self._commands_where(flow, lambda row: row.state == "open")
             self._record(flow, act, asked)
             for command in commands:
                 self._commands.cancel(command)
@@ -179,20 +180,21 @@ class Operator:
         if flow.state is None:
             flow.state = flow.definition.cls()
 
-    async def _open_commands(self, flow: Flow) -> list[OpenCommand]:
+    async def _commands_where(self, flow: Flow, wanted: Callable[[CommandRow], bool]) -> list[OpenCommand]:
         found: list[OpenCommand] = []
         seq = 0
         while True:
             page = await self._ledger.journal.commands(flow.id, seq, _COMMANDS_PAGE)
-            found.extend(command for command in page if command.row.state == "open")
+            found.extend(command for command in page if wanted(command.row))
             if len(page) < _COMMANDS_PAGE:
                 return found
             seq = page[-1].row.seq
 
     async def _retry_command(self, flow: Flow, act: Act) -> None:
-        command = await self._ledger.journal.command(act.command_id)
-        if command is None or (command.process, command.key) != (flow.process, flow.key):
+        named = await self._commands_where(flow, lambda row: row.id == act.command_id)
+        if not named:
             raise ActRefused("retry", act.command_id.hex(), f"{flow.name} has no such command")
+        command = named[0]
         if command.row.state != "given_up":
             raise ActRefused("retry", act.command_id.hex(), f"it is {command.row.state}, not given up")
         states: tuple[DeliveryState, ...] = ("quarantined", "pending")
