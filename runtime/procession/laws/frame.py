@@ -5,6 +5,7 @@ The stack is followed as far as it is known. Where it is not, values are unknown
 
 from __future__ import annotations
 
+import builtins
 import dis
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
@@ -164,8 +165,7 @@ class Frame:
 
     def load_global(self, name: str) -> None:
         """Push a global or builtin."""
-        builtins: dict[str, object] = self.function.__builtins__
-        spaces = (self.function.__globals__, builtins)
+        spaces = (self.function.__globals__, vars(builtins))
         found = next(((Known(space[name]),) for space in spaces if name in space), NOTHING)
         self.mention(self, found)
         self.push(found)
