@@ -7,6 +7,7 @@ breach in a small tree of its own and sees it found.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -94,6 +95,7 @@ class Import:
     target: str
 
 
+@functools.lru_cache(maxsize=1)
 def read_tree(root: Path) -> tuple[Source, ...]:
     """Every Python file of `runtime`, `flows` and `tests`."""
     found = []

@@ -9,6 +9,7 @@ import pytest
 from tests.crash.driver import run_with_kills
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_few_kills_change_nothing(tmp_path: Path) -> None:
     report = run_with_kills(tmp_path, seed=1, kills=8, alive_s_max=0.2)

@@ -186,6 +186,8 @@ def wait_for_events(publishing: subprocess.Popen[bytes], journal: Path, number: 
         time.sleep(0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_a_kill_and_another_publish_give_the_same_figures(tmp_path: Path) -> None:
     log = loan_log(400)
     file = written(tmp_path / "log.jsonl", log.events)

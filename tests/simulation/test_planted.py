@@ -59,9 +59,16 @@ IN_COMMITS = [
     (planted.cancel_outside_the_commit, ordered, "timers_move_with_their_step"),
     (planted.answer_without_completing_its_command, ordered, "answers_complete_their_command"),
 ]
+TAKE_LONG = (planted.quarantine_drops_later_events,)
 
 
-@pytest.mark.parametrize(("plant", "system", "rule"), IN_COMMITS, ids=[plant.__name__ for plant, _, _ in IN_COMMITS])
+@pytest.mark.parametrize(
+    ("plant", "system", "rule"),
+    [
+        pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in TAKE_LONG else [])
+        for case in IN_COMMITS
+    ],
+)
 def test_what_belongs_in_one_commit_is_seen_in_the_commits_too(
     monkeypatch: pytest.MonkeyPatch, plant: Plant, system: Callable[[], Simulation], rule: str
 ) -> None:
