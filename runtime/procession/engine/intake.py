@@ -117,16 +117,22 @@ class Intake:
             RuntimeClosed: the intake is closed.
         """
         size = len(submission.incoming)
-        if not wait and (self._line.locked() or self._is_full(size)):
+        if not self._line.locked() and not self._is_full(size):
+            self._enqueue(submission, size)  # nobody waits before it: no turn of the scheduler is spent on the line
+            return
+        if not wait:
             raise Overloaded(retry_after_s=_RETRY_AFTER_S)
         async with self._line:
             while self._is_full(size):
                 await self._room.wait()
-            if self._closed:
-                raise RuntimeClosed
-            self._waiting += size
-            self._queue.append(submission)
-            self._work.set()
+            self._enqueue(submission, size)
+
+    def _enqueue(self, submission: Submission, size: int) -> None:
+        if self._closed:
+            raise RuntimeClosed
+        self._waiting += size
+        self._queue.append(submission)
+        self._work.set()
 
     def _is_full(self, size: int) -> bool:
         """One that is larger than the intake gets in when it is empty."""
