@@ -17,6 +17,7 @@ def test_a_few_kills_change_nothing(tmp_path: Path) -> None:
     assert report.kills_at_work >= 6, report
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_harness_finds_an_outbox_that_is_committed_apart(tmp_path: Path) -> None:
     report = run_with_kills(tmp_path, seed=1, kills=4, options=("split",), alive_s_max=0.2)

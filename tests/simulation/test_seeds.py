@@ -64,6 +64,7 @@ def test_a_seed_is_the_same_run_again_whatever_ran_before(system: Callable[[], S
     assert len(set(digests)) == 3
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_run_in_every_process_and_under_every_hash_seed() -> None:
     here = [system.run(system.plan(seed)).digest() for system in (ordered(), tortured()) for seed in range(SEEDS)]
     others = [_begun_under(hash_seed) for hash_seed in ("1", "2")]
