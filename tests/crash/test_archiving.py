@@ -12,7 +12,7 @@ from tests.crash.archiving import run_with_kills
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_kills_while_nine_tenths_are_archived_change_nothing(tmp_path: Path) -> None:
-    report = run_with_kills(tmp_path, 20_000, kills=20, seed=2, lines_max=20, sample_every=37, file_flows_max=1000)
+    report = run_with_kills(tmp_path, 20_000, kills=20, seed=2, lines_max=8, sample_every=37, file_flows_max=500)
     assert report.faults == []
     assert report.same
     assert report.accepted_again == 0
