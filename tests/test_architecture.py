@@ -38,7 +38,7 @@ LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
-PART_OF = {"flow_handle": "facade", "knob": "settings", "publishing": "facade"}
+PART_OF = {"flow_handle": "facade", "hosting": "facade", "knob": "settings", "publishing": "facade"}
 """Modules that belong to a part of another name."""
 
 PURE = ("procession.primitives", "procession.laws")

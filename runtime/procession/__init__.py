@@ -51,7 +51,7 @@ _HOMES = {
     "invariant": "procession.primitives.invariant",
     "lifts": "procession.primitives.lifts",
     "on": "procession.primitives.handlers",
-    "open_runtime": "procession.facade",
+    "open_runtime": "procession.hosting",
     "record": "procession.primitives.effects",
     "starts": "procession.primitives.handlers",
 }

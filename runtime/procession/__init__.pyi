@@ -3,9 +3,9 @@
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
-from procession.facade import open_runtime as open_runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
+from procession.hosting import open_runtime as open_runtime
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (

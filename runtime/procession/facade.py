@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Sequence
 from typing import overload
 
 import trio
 
 from procession.actors.supervisor import ActorInfo
-from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
-from procession.engine.opening import Opening, Since, check
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archiver import Archived, Archiver
-from procession.journal.journal import Journal, JournalReader
+from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
-from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
-from procession.primitives.gateway import Gateway
-from procession.primitives.invariant import Invariant
-from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import Registry, build_registry
 from procession.publishing import Outside, Position, encode_all
-from procession.settings import Settings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
@@ -248,110 +239,6 @@ class Runtime:
         await life.ledger.wait_durable(number)
         if life.ledger.durable_number < number:
             raise OutcomeUnknown((type(act).__name__,), self._engine.held or "the engine failed")
-
-
-@contextlib.asynccontextmanager
-async def open_runtime(
-    journal: str | Path | Journal,
-    *,
-    processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway] = (),
-    events: Sequence[type[Event]] = (),
-    lifts: Sequence[AnyLift] = (),
-    invariants: Sequence[Invariant] = (),
-    settings: Settings | None = None,
-    since: Mapping[str, Since] | None = None,
-    clock: Clock | None = None,
-) -> AsyncIterator[Runtime]:
-    """Open a runtime on a journal; leaving the block closes it in order.
-
-        async with open_runtime("orders.db", processes=[Order], gateways=[Payments(client)]) as runtime:
-            await runtime.publish(OrderPlaced("421", 4200), id="421/placed", source="shop")
-
-    Args:
-        journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
-        processes: the process managers.
-        gateways: one instance each; together they take every command that the processes send.
-        events: further event types that may be published.
-        lifts: from event types of old to those that handlers take.
-        invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
-            an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
-        settings: default: the defaults.
-        since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
-        clock: default: the machine's.
-
-    Raises:
-        DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
-        JournalOwned: another process owns the journal.
-        JournalError: the journal can't be used; says why.
-        RuntimeFailed: infrastructure failed more often than `supervision` allows.
-
-    Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
-    """
-    settings = settings or Settings()
-    clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts, invariants)
-    for definition in registry.processes.values():
-        refuse_impure(definition)
-    for lift in registry.chains:
-        refuse_impure_lift(lift)
-    opening: Opening | None = None
-    if isinstance(journal, str | Path):
-        journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
-    try:
-        engine = Engine(journal, registry, settings, clock)
-    except BaseException:
-        await journal.close()
-        raise
-    async with running(engine, since or {}, opening) as runtime:
-        yield runtime
-
-
-async def _opened(
-    path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
-) -> tuple[Journal, Opening | None]:
-    """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
-    found: list[Opening] = []
-
-    async def look(reader: JournalReader) -> None:
-        found.append(await check(reader, registry, since))
-
-    journal = await open_sqlite(
-        path,
-        clock_us=clock.now_us,
-        synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
-        readers=settings.journal.readers,
-        unclean_period_s=settings.journal.unclean_period_s,
-        wal_pages_max=settings.journal.wal_pages_max,
-        check=look,
-    )
-    return journal, found[-1] if found else None
-
-
-@contextlib.asynccontextmanager
-async def running(engine: Engine, since: Mapping[str, Since], opening: Opening | None = None) -> AsyncIterator[Runtime]:
-    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
-    with plain_errors():
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run, dict(since), opening)
-            try:
-                yield Runtime(engine)
-            finally:
-                await engine.close()
-
-
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """One error, whether it comes from the caller's block or from the engine, comes out as it is, in no group."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        found: BaseException = group
-        while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
-            found = found.exceptions[0]
-        if found is group:
-            raise
-        raise found from found.__cause__
 
 
 _LOOK_AGAIN_S = 0.05

@@ -16,7 +16,8 @@ import attrs
 from procession.engine.opening import Since
 from procession.engine.turn import describe
 from procession.errors import ProcessionError, WiringError
-from procession.facade import Runtime, open_runtime
+from procession.facade import Runtime
+from procession.hosting import open_runtime
 from procession.journal.journal import Journal
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring

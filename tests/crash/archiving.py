@@ -140,7 +140,9 @@ def run_with_kills(
     began = time.perf_counter()
     while report.kills < kills and not report.ended_early:
         arguments = (str(path), "--child", str(slice_s), "--file-flows-max", str(file_flows_max))
-        _killed_once(report, chance.randint(1, lines_max), chance.uniform(0, _AFTER_LINE_SLICES_MAX * slice_s), arguments)
+        _killed_once(
+            report, chance.randint(1, lines_max), chance.uniform(0, _AFTER_LINE_SLICES_MAX * slice_s), arguments
+        )
         report.left.append(trio.run(_gone, path))
     report.seconds["archive under kills"] = time.perf_counter() - began
     _timed(report, "archive the rest", lambda: archive(path, slice_s))

@@ -8,7 +8,7 @@ import pytest
 
 from procession import Attempt, Command, Effects, Event, Gateway, ProcessManager, Wiring, allows, ends, lifts, starts
 from procession.errors import DefinitionError
-from procession.facade import open_runtime
+from procession.hosting import open_runtime
 from procession.journal.memory import MemoryJournal
 from procession.laws.wiring_check import check_wiring
 from procession.primitives.lifts import AnyLift

@@ -170,7 +170,10 @@ _MODULES: dict[str, Forbidden] = {
     **dict.fromkeys(("threading", "thread", "concurrent.futures"), THREADS),
     **dict.fromkeys(("asyncio", "trio", "anyio", "curio", "gevent"), WAITING),
     **dict.fromkeys(("logging", "structlog", "loguru", "warnings"), OUTPUT),
-    **dict.fromkeys(("procession.facade", "procession.flow_handle", "procession.wiring", "procession.engine"), QUERIES),
+    **dict.fromkeys(
+        ("procession.facade", "procession.flow_handle", "procession.hosting", "procession.wiring", "procession.engine"),
+        QUERIES,
+    ),
     **dict.fromkeys(("procession.journal", "procession.daemon", "procession.actors"), QUERIES),
 }
 """By module: every function in it, and every class where it is called, but what `_NAMES` says is pure."""

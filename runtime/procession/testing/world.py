@@ -28,7 +28,8 @@ from procession.engine.engine import Engine
 from procession.engine.envelopes import message_of, time_of
 from procession.engine.outbox import command_of
 from procession.errors import Fenced, WiringError
-from procession.facade import Runtime, plain_errors, running
+from procession.facade import Runtime
+from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
 from procession.primitives.command import Command

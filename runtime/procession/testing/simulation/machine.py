@@ -21,7 +21,8 @@ from procession.errors import (
     OutcomeUnknown,
     RuntimeClosed,
 )
-from procession.facade import Runtime, running
+from procession.facade import Runtime
+from procession.hosting import running
 from procession.journal.rows import Commit, Contents
 from procession.laws.histories import Past
 from procession.primitives.registry import Registry
