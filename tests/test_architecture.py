@@ -31,14 +31,22 @@ LAYERS: dict[str, frozenset[str]] = {
 _UP_TO_ENGINE = frozenset(LAYERS)
 LAYERS["engine"] = _UP_TO_ENGINE
 LAYERS["reading"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_TO_ENGINE, "engine"})
-LAYERS["facade"] = LAYERS["reading"] | {"reading"}
+LAYERS["projections"] = LAYERS["reading"]
+LAYERS["facade"] = LAYERS["reading"] | {"reading", "projections"}
 LAYERS["embed"] = LAYERS["facade"] | {"facade"}
 LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "injectors", "embed"}
 LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
-PART_OF = {"flow_handle": "facade", "hosting": "facade", "knob": "settings", "publishing": "facade"}
+PART_OF = {
+    "facades": "facade",
+    "flow_handle": "facade",
+    "hosting": "facade",
+    "knob": "settings",
+    "projection_errors": "errors",
+    "publishing": "facade",
+}
 """Modules that belong to a part of another name."""
 
 PURE = ("procession.primitives", "procession.laws")

@@ -3,6 +3,8 @@
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
+from procession.facades import CommandFacade as CommandFacade
+from procession.facades import QueryFacade as QueryFacade
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.hosting import open_runtime as open_runtime
@@ -52,7 +54,14 @@ from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
+from procession.primitives.projector import Projector as Projector
+from procession.primitives.projector import Rows as Rows
+from procession.primitives.projector import Store as Store
+from procession.primitives.projector import projects as projects
+from procession.primitives.projector import projects_columns as projects_columns
 from procession.primitives.wiring import Wiring as Wiring
+from procession.projections.host import ProjectionInfo as ProjectionInfo
+from procession.projections.query import Reading as Reading
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
 from procession.reading.causes import Why as Why
@@ -63,6 +72,7 @@ __all__ = [
     "Attempt",
     "CancelRequested",
     "Command",
+    "CommandFacade",
     "CommandGivenUp",
     "Effects",
     "Envelope",
@@ -78,10 +88,16 @@ __all__ = [
     "Position",
     "ProcessManager",
     "ProcessionError",
+    "ProjectionInfo",
+    "Projector",
+    "QueryFacade",
+    "Reading",
     "Recorded",
     "Refused",
+    "Rows",
     "Runtime",
     "Settings",
+    "Store",
     "Why",
     "WhyNot",
     "Wiring",
@@ -96,6 +112,8 @@ __all__ = [
     "lifts",
     "on",
     "open_runtime",
+    "projects",
+    "projects_columns",
     "record",
     "starts",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Sequence
-from typing import overload
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from typing import Any, Concatenate, overload
 
+import attrs
 import trio
 
 from procession.actors.supervisor import ActorInfo
@@ -25,6 +26,11 @@ from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Parameters, Projector, Row
+from procession.projections.host import ProjectionInfo
+from procession.projections.projections import Projections
+from procession.projections.query import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectorT, Reading, ask
+from procession.projections.rebuild import Rebuilt
 from procession.publishing import Outside, Position, encode_all
 from procession.telemetry import Meter, observe
 
@@ -34,8 +40,9 @@ _FOLLOW_PAGE = 500
 class Runtime:
     """An open runtime. Made by `open_runtime`; used within the same trio run."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, projections: Projections) -> None:
         self._engine = engine
+        self._projections = projections
         self._archiving = False
 
     @property
@@ -134,6 +141,85 @@ class Runtime:
             async for row in rows:
                 yield recorded_of(self._engine.registry, row)
 
+    @overload
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: str,
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, list[Row]]: ...
+    @overload
+    def query(
+        self,
+        projector: type[ProjectorT],
+        question: Callable[Concatenate[ProjectorT, Reading, AskedP], AnswerT],
+        parameters: Sequence[object] = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, AnswerT]: ...
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: str | Callable[..., Any],
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a projection, by SQL or by a method of its projector; all in one consistent state.
+
+            rows = await runtime.query(OrderOverview, "select order_id from orders where status = ?", ("paid",))
+            waiting = await runtime.query(OrderOverview, OrderOverview.waiting, (10,), at_least=position)
+
+        Args:
+            projector: its class; its name, for SQL.
+            question: a `select`, or a method `(self, reading, *parameters)`, which runs in a thread.
+            parameters: of the statement, or of the method.
+            at_least: wait until the projection holds all events up to this position, as `publish` returned it: so you
+                read what you wrote.
+            timeout_s: for the wait and the answer together.
+
+        Raises:
+            TimeoutError: it did not get there in time; says where it stands.
+            QueryRefused: it writes, it is no SQL for these tables, or it has more than `projectors.rows_max` rows.
+            ProjectionStopped: its projector failed too often, and will not get there.
+            NotFound: this runtime does not have the projector.
+            RuntimeClosed: the runtime closes.
+        """
+        refuse_in_turn("query")
+        return ask(self._projections, projector, question, parameters, at_least or 0, timeout_s)
+
+    async def rebuild(
+        self, projector: type[Projector] | str, *, on_progress: Callable[[Rebuilt], None] | None = None
+    ) -> Rebuilt:
+        """Make a projection anew from the first event, beside the one that answers; then it takes its place at once.
+
+        Args:
+            projector: its class or name.
+            on_progress: told after each batch.
+
+        Raises:
+            ActRefused: it is being rebuilt already.
+            ProjectionFailed: a handler raised; what is built so far is kept, the next rebuild goes on there.
+            StoreUnusable: no store can be made.
+            NotFound: this runtime does not have the projection.
+            RuntimeClosed: the runtime closes.
+
+        Cancellation: between two batches; what is built so far is kept.
+        """
+        refuse_in_turn("rebuild")
+        host = self._projections.host(projector)
+        return await self._projections.rebuild(host, on_progress or (lambda _: None))
+
+    def projections(self) -> list[ProjectionInfo]:
+        """Where each projection stands: state, position, how far it is behind."""
+        refuse_in_turn("projections")
+        return self._projections.infos()
+
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.
 
@@ -156,7 +242,8 @@ class Runtime:
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
-        return self._engine.tree()
+        tree, projectors = self._engine.tree(), self._projections.actor()
+        return tree if projectors is None else attrs.evolve(tree, children=(*tree.children, projectors))
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""

@@ -20,7 +20,10 @@ from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Projector
 from procession.primitives.registry import Registry, build_registry
+from procession.projections.folder import StoreFolder, folder_of
+from procession.projections.projections import Projections
 from procession.settings import Settings
 
 
@@ -33,6 +36,8 @@ async def open_runtime(
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
+    projectors: Sequence[type[Projector]] = (),
+    projections: str | Path | None = None,
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -50,6 +55,9 @@ async def open_runtime(
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
+        projectors: what folds events into projections, which `Runtime.query` asks.
+        projections: the folder in which their stores lie; default: `projectors.folder` of the settings, or a folder
+            beside the journal. The stores of a journal in memory are in memory too, unless a folder is named.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -58,18 +66,20 @@ async def open_runtime(
         DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
+        StoreUnusable, ProjectionChanged: the store of a projection can't be used; nothing was written.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts, invariants)
+    registry = build_registry(processes, gateways, events, lifts, invariants, projectors)
     for definition in registry.processes.values():
         refuse_impure(definition)
     for lift in registry.chains:
         refuse_impure_lift(lift)
     opening: Opening | None = None
+    folder = store_folder(projections or settings.projectors.folder or "", journal) if registry.projections else None
     if isinstance(journal, str | Path):
         journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
     try:
@@ -77,7 +87,7 @@ async def open_runtime(
     except BaseException:
         await journal.close()
         raise
-    async with running(engine, since or {}, opening) as runtime:
+    async with running(engine, since or {}, opening, folder) as runtime:
         yield runtime
 
 
@@ -103,15 +113,50 @@ async def _opened(
 
 
 @contextlib.asynccontextmanager
-async def running(engine: Engine, since: Mapping[str, Since], opening: Opening | None = None) -> AsyncIterator[Runtime]:
-    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
+async def running(
+    engine: Engine, since: Mapping[str, Since], opening: Opening | None = None, folder: StoreFolder | None = None
+) -> AsyncIterator[Runtime]:
+    """Run an engine, and what runs beside it, for as long as the block; raises as `open_runtime`."""
+    projections = Projections(engine.registry, engine.lasting.journal, engine.settings, engine.clock, folder)
     with plain_errors():
-        async with trio.open_nursery() as nursery:
+        async with _opened_projections(projections, engine), trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
-            try:
-                yield Runtime(engine)
-            finally:
-                await engine.close()
+            async with trio.open_nursery() as beside:
+                await beside.start(projections.run, engine.watch, engine.counters)
+                try:
+                    yield Runtime(engine, projections)
+                finally:
+                    beside.cancel_scope.cancel()
+                    await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _opened_projections(projections: Projections, engine: Engine) -> AsyncIterator[None]:
+    """The stores of the projections, checked before the engine begins; closed when all has ended."""
+    complete = False
+    try:
+        await projections.open()
+        complete = True
+        yield
+    finally:
+        await projections.close()
+        if not complete:
+            with trio.CancelScope(shield=True):
+                await engine.lasting.journal.close_clean()
+
+
+def store_folder(path: str | Path, journal: str | Path | Journal) -> StoreFolder | None:
+    """Where the stores of projections lie; None: in memory.
+
+    Raises:
+        StoreUnusable: that folder can't be used.
+    """
+    beside = isinstance(journal, str | Path) and not str(path)
+    if not str(path) and not beside:
+        return None
+    folder = StoreFolder(folder_of(str(journal)) if beside else str(path))
+    folder.check(make=beside)
+    return folder
 
 
 @contextlib.contextmanager

@@ -66,6 +66,9 @@ class Counters:
     turns_shadowed: int = _counter("Turns that ran again in a second process.")
     turns_differing: int = _counter("Turns that came out differently in the second process.")
     turns_unshadowed: int = _counter("Sampled turns that no second process ran: no room, no class, or no answer.")
+    projection_batches: int = _counter("Batches of events folded into projections.")
+    projectors_failed: int = _counter("Times that a projector failed and was started again, or stopped.")
+    projections_rebuilt: int = _counter("Projections rebuilt and swapped.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 
     def as_dict(self) -> dict[str, int]:

@@ -92,12 +92,15 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(event for wiring in wirings for event in wiring.events),
         tuple(rule for wiring in wirings for rule in wiring.invariants),
         tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
+        projectors=tuple(projector for wiring in wirings for projector in wiring.projectors),
     )
 
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
-    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants)
+    return build_registry(
+        wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants, wiring.projectors
+    )
 
 
 @contextlib.asynccontextmanager
@@ -116,6 +119,7 @@ async def open_wired(
         events=wiring.events,
         lifts=wiring.lifts,
         invariants=wiring.invariants,
+        projectors=wiring.projectors,
         settings=settings,
         since=since,
     ) as runtime:

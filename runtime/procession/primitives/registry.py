@@ -17,6 +17,8 @@ from procession.primitives.gateway import CommandMethod, Gateway, command_method
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
+from procession.primitives.projection import Projection, compile_projection, shared_store
+from procession.primitives.projector import Projector
 from procession.primitives.stored import check_fields, stored_of
 
 _NEAR_MAX = 3
@@ -47,6 +49,8 @@ class Registry:
     """The lifts."""
     invariants: dict[str, tuple[Invariant, ...]] = attrs.field(factory=dict)
     """What must hold of every flow, by process."""
+    projections: dict[str, Projection] = attrs.field(factory=dict)
+    """What projectors make, by name."""
     _latest: dict[str, type[Event]] = attrs.field(factory=dict)
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
@@ -153,6 +157,7 @@ def build_registry(
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
+    projectors: Iterable[type[Projector]] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
 
@@ -161,7 +166,7 @@ def build_registry(
         WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes,
             an invariant of another process.
     """
-    registry = gather(processes, gateways, events, lifts)
+    registry = gather(processes, gateways, events, lifts, projectors)
     registry.check_lifts()
     for process in processes:
         _check_receivers(registry, process)
@@ -175,6 +180,7 @@ def gather(
     gateways: Sequence[Gateway],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
+    projectors: Iterable[type[Projector]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
     registry = Registry(chains=Chains(lifts))
@@ -188,6 +194,8 @@ def gather(
             concerned.setdefault(event, []).append(registry.processes[process.__process__.name])
     for event in events:
         registry.add_event(event)
+    for projector in projectors:
+        _add_projection(registry, projector)
     registry.add_lifts()
     registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
     return registry
@@ -228,6 +236,19 @@ def _add_gateway(registry: Registry, gateway: Gateway) -> None:
         registry.receivers[method.command] = Receiver(gateway, name, method)
         for event in method.contract.events:
             registry.add_event(event)
+
+
+def _add_projection(registry: Registry, projector: type[Projector]) -> None:
+    projection = compile_projection(projector, registry.chains)
+    known = registry.projections.get(projection.name)
+    if known is not None:
+        raise _two_classes("projector", projection.name, known.cls, projector)
+    for other in registry.projections.values():
+        if other.store.casefold() == projection.store.casefold():  # one file, where the file system knows no case
+            raise shared_store(other.cls, projector)
+    registry.projections[projection.name] = projection
+    for event in projection.events:
+        registry.add_event(event)
 
 
 def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type[Event]]:

@@ -9,6 +9,7 @@ from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Projector
 
 
 @attrs.frozen
@@ -26,3 +27,5 @@ class Wiring:
     """What must hold of every flow: explored, simulated, and watched live."""
     lifts: tuple[AnyLift, ...] = ()
     """From event types of old, which the journal holds or older producers still send, to those that handlers take."""
+    projectors: tuple[type[Projector], ...] = ()
+    """What folds events into projections, which are asked by `Runtime.query`."""

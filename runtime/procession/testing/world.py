@@ -104,6 +104,7 @@ class World:
             (*wired.events, *events),
             wired.lifts,
             (*wired.invariants, *invariants),
+            wired.projectors,
         )
         self._outcomes = Outcomes(classes, given_up=False)
         self._real = {type(one).__gateway__.name: one for one in given if not isinstance(one, type)}

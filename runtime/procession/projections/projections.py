@@ -1,0 +1,197 @@
+"""All projections of one runtime: their stores opened and checked before anything starts, and closed in the end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from procession.actors.supervisor import ActorInfo, RestartPolicy
+from procession.engine.clock import Clock
+from procession.engine.guard import make_guard
+from procession.engine.watch import Watch
+from procession.errors import ActRefused, JournalError, NotFound, RuntimeClosed
+from procession.journal import ownership
+from procession.journal.journal import JournalReader
+from procession.primitives.projection import Projection
+from procession.primitives.projector import Projector
+from procession.primitives.registry import Registry
+from procession.projection_errors import ProjectionError
+from procession.projections.fold import Folder
+from procession.projections.folder import StoreFile, StoreFolder, in_memory
+from procession.projections.generation import Generation, at_once, make, open_existing, threaded
+from procession.projections.host import ProjectionHost, ProjectionInfo
+from procession.projections.rebuild import Rebuilt, begin
+from procession.projections.standing import check_standing
+from procession.settings import Settings
+from procession.telemetry import Counters
+
+T = TypeVar("T")
+logger = logging.getLogger("procession.projections")
+
+
+class Projections:
+    """The projections of one runtime. `open` them, then `run` beside the engine."""
+
+    def __init__(
+        self, registry: Registry, journal: JournalReader, settings: Settings, clock: Clock, folder: StoreFolder | None
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._settings = settings
+        self._clock = clock
+        self._folder = folder
+        self._limits = settings.projectors
+        self._hosts: dict[str, ProjectionHost] = {}
+        self._generations: dict[str, Generation] = {}
+        self._locks: list[ownership.Lock] = []
+        self._queries = trio.CapacityLimiter(self._limits.queries_max)
+
+    async def open(self) -> None:
+        """Open the store of each, and check that it is its own.
+
+        Raises:
+            StoreUnusable: a folder or store can't be used.
+            ProjectionChanged: a projector is not the one that made its store.
+            JournalOwned: another process folds into it.
+        """
+        for projection in self._registry.projections.values():
+            self._generations[projection.name] = await self._opened(projection)
+
+    async def _opened(self, projection: Projection) -> Generation:
+        rows_max = self._limits.rows_max
+        folder = self._folder
+        if folder is None:
+            return await make(in_memory(), projection, self._journal.id, at_once, rows_max)
+        self._locks.append(await ownership.acquire(folder.lock_name(projection.store), self._clock.now_us()))
+        work = threaded(trio.CapacityLimiter(1))
+        whole = folder.whole(projection.store)
+        if whole is None:
+            return await make(folder.first(projection.store), projection, self._journal.id, work, rows_max)
+        generation = await open_existing(whole, projection, self._journal.id, work, rows_max)
+        await check_standing(generation, projection, self._journal)
+        folder.tidy(projection.store)
+        return generation
+
+    async def run(self, watch: Watch, counters: Counters, *, task_status: trio.TaskStatus[None]) -> None:
+        """Keep them all live, until cancelled."""
+        limits = self._settings.supervision
+        policy = RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
+        jitter = random.Random(self._journal.id).random  # noqa: S311 - jitter, no secret
+        async with trio.open_nursery() as nursery:
+            for name, projection in self._registry.projections.items():
+                generation = self._generations[name]
+                guard = make_guard(self._settings.purity.guard)
+                host = ProjectionHost(
+                    projection,
+                    generation,
+                    Folder(projection, self._registry, guard),
+                    self._journal,
+                    watch,
+                    self._clock,
+                    counters,
+                    self._limits,
+                    policy,
+                    at_once if self._folder is None else threaded(self._queries),
+                )
+                self._hosts[name] = host
+                nursery.start_soon(host.run, jitter)
+                nursery.start_soon(self._keep_whole, host, policy, jitter)
+            task_status.started()
+
+    async def rebuild(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
+        """Make a projection anew beside the one that answers; see `Runtime.rebuild`."""
+        work = at_once if self._folder is None else threaded(trio.CapacityLimiter(1))
+        name = host.projection.name
+        if host.rebuilding is not None:
+            raise ActRefused("rebuild", name, "it is being rebuilt already")
+        folds = Folder(host.projection, self._registry, make_guard(self._settings.purity.guard))
+        building = await begin(
+            host.projection, folds, self._journal, self._folder, work, self._limits, self._clock.now_us()
+        )
+        swapped = False
+        try:
+            rebuilt = await host.rebuild(building, on_progress)
+            swapped = True
+        finally:
+            if not swapped:
+                with trio.CancelScope(shield=True):
+                    await work(building.generation.retire)
+            building.release()
+        if self._folder is not None:
+            self._folder.tidy(host.projection.store)
+        return rebuilt
+
+    async def _keep_whole(self, host: ProjectionHost, policy: RestartPolicy, jitter: Callable[[], float]) -> None:
+        """Rebuild what an older version made, or what a killed process was rebuilding; and take up what another did."""
+        folder, store, failures = self._folder, host.projection.store, 0
+        while folder is not None and (host.outdated or folder.building(store) is not None):
+            try:
+                await self.rebuild(host, _nobody)
+            except RuntimeClosed:
+                return
+            except (ActRefused, ProjectionError, JournalError) as error:
+                failures += 1
+                logger.error("projection %s can't be rebuilt yet: %s", host.projection.name, error)  # noqa: TRY400 - it says all
+                await trio.sleep(policy.backoff_s(failures, jitter()))
+        while folder is not None:
+            await trio.sleep(self._limits.look_interval_s)
+            whole = folder.whole(store)
+            if whole is not None and whole.number > host.generation.file.number and host.rebuilding is None:
+                await self._take_up(host, whole, folder)
+
+    async def _take_up(self, host: ProjectionHost, whole: StoreFile, folder: StoreFolder) -> None:
+        """Another process has rebuilt it: its store answers from here on, if this code can fold into it."""
+        work = threaded(trio.CapacityLimiter(1))
+        generation = await open_existing(whole, host.projection, self._journal.id, work, self._limits.rows_max)
+        if generation.place.mark != host.projection.mark:
+            await work(generation.retire)
+            return
+        async with host.swapping:
+            feed = host.feed(generation)
+            while await host.step(feed, host.generation.place.position):
+                pass
+            with trio.CancelScope(shield=True):
+                await host.adopt(generation)
+        folder.tidy(host.projection.store)
+
+    async def close(self) -> None:
+        """Release every store."""
+        with trio.CancelScope(shield=True):
+            for name, opened in self._generations.items():
+                host = self._hosts.get(name)
+                generation = opened if host is None else host.generation
+                await generation.work(generation.retire)
+            self._generations.clear()
+            while self._locks:
+                self._locks.pop().release()
+
+    def host(self, projector: type[Projector] | str) -> ProjectionHost:
+        """A projection by its projector.
+
+        Raises:
+            NotFound: this runtime does not have it.
+        """
+        name = projector if isinstance(projector, str) else projector.__projector__.name
+        host = self._hosts.get(name)
+        if host is None or not (isinstance(projector, str) or host.projection.cls is projector):
+            known = ", ".join(sorted(self._hosts)) or "none"
+            raise NotFound("projector", name, f"this runtime has {known}: give it to open_runtime(projectors=[…])")
+        return host
+
+    def infos(self) -> list[ProjectionInfo]:
+        """Where each stands."""
+        return [host.info() for host in self._hosts.values()]
+
+    def actor(self) -> ActorInfo | None:
+        """Them, for the supervision tree; None where there are none."""
+        if not self._hosts:
+            return None
+        return ActorInfo("projectors", "running", 0, tuple(host.actor() for host in self._hosts.values()))
+
+
+def _nobody(_: Rebuilt) -> None:
+    """Nobody asked to be told."""
