@@ -14,7 +14,7 @@ from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure, refuse_impure_lift
+from procession.laws.declarations import refuse_impure, refuse_impure_lift, refuse_impure_projection
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
@@ -78,6 +78,8 @@ async def open_runtime(
         refuse_impure(definition)
     for lift in registry.chains:
         refuse_impure_lift(lift)
+    for projection in registry.projections.values():
+        refuse_impure_projection(projection)
     opening: Opening | None = None
     folder = store_folder(projections or settings.projectors.folder or "", journal) if registry.projections else None
     if isinstance(journal, str | Path):

@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from procession import errors
+from procession import errors, projection_errors
 
 
 class ExitCode(enum.IntEnum):
@@ -57,6 +57,8 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.SchemaChanged, ExitCode.SCHEMA),
     (errors.UnknownInJournal, ExitCode.SCHEMA),
     (errors.NotAJournal, ExitCode.USAGE),
+    (projection_errors.ProjectionChanged, ExitCode.SCHEMA),
+    (projection_errors.StoreUnusable, ExitCode.UNREACHABLE),
     (errors.JournalUnwritable, ExitCode.UNREACHABLE),
     (errors.ArchiveUnreadable, ExitCode.UNREACHABLE),
     (errors.NotFound, ExitCode.NOT_FOUND),

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from procession.errors import DefinitionError
 from procession.laws.finding import Finding
 from procession.laws.inner_state import scan_rule_for_state
+from procession.laws.projector_scan import check_statements, scan_projection
 from procession.laws.purity_scan import Scan, scan_function, scan_process, scan_rule
 from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
@@ -21,6 +22,7 @@ from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
+from procession.primitives.projection import Projection
 from procession.primitives.stored import check_fields, stored_of
 
 _PACKAGE = __name__.partition(".")[0]
@@ -139,6 +141,22 @@ def refuse_impure_lift(lift: AnyLift) -> None:
         DefinitionError: with the code of the law, the place, and the cure.
     """
     _refuse(lift.function, lambda: check_lift(lift))
+
+
+def check_projection(projection: Projection) -> Iterator[Suspect]:
+    """Laws 3, 4, 5 and 9 of a projector: what its handlers reach for, and what their SQL says."""
+    for scan in scan_projection(projection):
+        yield from suspects_of(scan, projection.cls)
+    yield from check_statements(projection)
+
+
+def refuse_impure_projection(projection: Projection) -> None:
+    """The same as `refuse_impure` for a projector.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
+    _refuse(projection.cls, lambda: check_projection(projection))
 
 
 def _refuse(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> None:

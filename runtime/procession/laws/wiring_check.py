@@ -18,6 +18,8 @@ from procession.primitives.definition import Definition, commands_named, compile
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.lifts import Chains
+from procession.primitives.projection import Projection, compile_projection
+from procession.primitives.projector import events_of
 from procession.primitives.registry import refuse_older
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
@@ -53,9 +55,9 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     gateways = list(_gateways(wiring, checked))
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
-    events = _events(
-        definitions, taken, [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
-    )
+    lifted = (cls for lift in wiring.lifts for cls in (lift.old, lift.new))
+    projected = (cls for projector in wiring.projectors for cls in events_of(projector))
+    events = _events(definitions, taken, [*wiring.events, *lifted, *projected])
     commands = _commands(definitions, taken)
     checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
     for event in events:
@@ -71,14 +73,19 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
         checked.things.append(rule.judge)
         checked.suspects += declarations.check_rule(rule)
     chains = _lifts(wiring, definitions, checked)
+    projections = list(_projections(wiring, chains, checked))
+    for projection in projections:
+        checked.suspects += declarations.check_projection(projection)
+    checked.suspects += faults.shared_stores(projections)
     checked.suspects += faults.doubled(gateways)
     checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
     checked.suspects += faults.same_name(
         "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
     )
+    checked.suspects += faults.same_name("projector", [(p.name, p.cls, p.cls.__projector__.site) for p in projections])
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events, chains)
+        checked.suspects += faults.orphans(parts, taken, wiring.events, chains, projections)
         checked.suspects += faults.without_gateway(parts, taken)
     return checked
 
@@ -95,6 +102,15 @@ def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) 
         checked.suspects.append(Suspect(finding_of(error), certain=True))
         return Chains()
     return chains
+
+
+def _projections(wiring: Wiring, chains: Chains, checked: Checked) -> Iterator[Projection]:
+    for projector in wiring.projectors:
+        checked.things += [projector, *(handler.method for handler in projector.__handlers__)]
+        try:
+            yield compile_projection(projector, chains)
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (projector,), certain=True))
 
 
 def check_tests(module: ModuleType) -> Checked:

@@ -190,6 +190,11 @@ def handlers_of(cls: type[Projector]) -> tuple[ProjectorHandler, ...]:
     return tuple(handler.resolve(cls) for handler in cls.__handlers__)
 
 
+def events_of(cls: type[Projector]) -> tuple[type[Event], ...]:
+    """The event types that a projector takes, as far as its annotations can be resolved."""
+    return tuple(event for handler in cls.__handlers__ for event in handler.events)
+
+
 def _mark(method: MethodT, mark: Projecting) -> MethodT:
     if not inspect.isfunction(method):
         raise DefinitionError(

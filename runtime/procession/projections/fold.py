@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import attrs
 
@@ -34,8 +33,8 @@ class _Course:
     """Index of the row that is being folded."""
     taken: int = 0
     """Events that handlers took."""
-    last: int = -1
-    """Index of the last row that a handler took."""
+    last: Row | None = None
+    """The last row that a handler took."""
 
 
 class Folder:
@@ -57,7 +56,15 @@ class Folder:
         wanted = EventRow._fields if projection.wants_envelope else tuple(further)
         self.columns: tuple[str, ...] = (*_FIRST, *sorted(set(wanted) - set(_FIRST)))
         """What it needs of each event."""
-        self._meets = {stored: self._taker(handler) for stored, handler in projection.by_stored.items()}
+        takers = [self._taker(handler) for handler in projection.handlers]
+        self._meets = {
+            stored: taker
+            for stored, handler in projection.by_stored.items()
+            for taker in takers
+            if taker.handler is handler
+        }
+        self._alone = takers[0] if len(takers) == 1 and takers[0].columns is not None else None
+        """The one handler there is, where it takes columns: then a page is one run."""
 
     def fold(self, store: ProjectionStore, place: Place, page: Sequence[Row], until: int, slice_s: float) -> Place:
         """Fold a page, or as much of it as fits into the time; where the store stands then.
@@ -94,7 +101,7 @@ class Folder:
         store.begin()
         try:
             folded = self._folded(store, page, course, deadline)
-            last = page[course.last] if course.last >= 0 else None
+            last = course.last
             found = attrs.evolve(
                 place,
                 position=until if folded == len(page) else int(page[folded - 1][POSITION]),
@@ -113,7 +120,10 @@ class Folder:
         """How many rows of the page were folded."""
         around = self._guard.enter(self._cls)
         try:
-            folded = self._through(store, page, course, deadline)
+            if self._alone is None:
+                folded = self._through(store, page, course, deadline)
+            else:
+                folded = self._whole(self._alone, store, page, course)
         finally:
             self._guard.handler = None
             self._guard.leave(around)
@@ -121,6 +131,15 @@ class Folder:
         if impure is not None:
             raise ProjectionFailed(self._name, impure.handler, int(page[course.at][POSITION]), str(impure))
         return folded
+
+    def _whole(self, alone: _Taker, store: ProjectionStore, page: Sequence[Row], course: _Course) -> int:
+        """A page for the one handler there is, which takes rows: no event needs to be looked at twice."""
+        meets = self._meets
+        run = [row for row in page if (row[TYPE], row[VERSION]) in meets]
+        if run:
+            self._take_run(alone, run, store)
+            course.taken, course.last = len(run), run[-1]
+        return len(page)
 
     def _through(self, store: ProjectionStore, page: Sequence[Row], course: _Course, deadline: float | None) -> int:
         meets = self._meets
@@ -145,7 +164,7 @@ class Folder:
             else:
                 run.append(row)
             course.taken += 1
-            course.last = index
+            course.last = row
         if runner is not None:
             self._take_run(runner, run, store)
         return len(page)
@@ -207,18 +226,28 @@ class _Taker:
 
 
 def _columns(given: tuple[str, ...], wanted: tuple[str, ...]) -> Callable[[Sequence[Row]], list[Row]]:
-    """How rows become those that a handler asked for."""
+    """How rows become those that a handler asked for: the inner loop of whoever folds columns only."""
     plain = [given.index(name) for name in wanted if not name.startswith("data.")]
     fields = [name.removeprefix("data.") for name in wanted if name.startswith("data.")]
     said = [*(name for name in wanted if not name.startswith("data.")), *(f"data.{field}" for field in fields)]
-    order = [said.index(name) for name in wanted]
+    order = tuple(said.index(name) for name in wanted)
+    if not fields:
+        return lambda rows: [tuple([row[at] for at in plain]) for row in rows]
+    field = fields[0]
+    if len(wanted) == 1:
+        return lambda rows: [(from_json(row[PAYLOAD]).get(field),) for row in rows]
+    if len(fields) == 1:
+        front = order.index(len(plain))
+        before, after = plain[:front], plain[front:]
+        return lambda rows: [
+            (*[row[at] for at in before], from_json(row[PAYLOAD]).get(field), *[row[at] for at in after])
+            for row in rows
+        ]
 
     def picked(rows: Sequence[Row]) -> list[Row]:
-        if not fields:
-            return [tuple([row[at] for at in plain]) for row in rows]
         found: list[Row] = []
         for row in rows:
-            data: dict[str, Any] = from_json(row[PAYLOAD])
+            data = from_json(row[PAYLOAD])
             values = [row[at] for at in plain] + [data.get(field) for field in fields]
             found.append(tuple([values[at] for at in order]))
         return found

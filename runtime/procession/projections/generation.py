@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from procession.primitives.projection import Projection
+from procession.primitives.projector import Projector
 from procession.projection_errors import QueryRefused, StoreUnusable
 from procession.projections.folder import StoreFile
 from procession.projections.store import Place, ProjectionStore, QueryConnection, file_uri
@@ -51,6 +52,7 @@ class Generation:
     file: StoreFile
     store: ProjectionStore
     place: Place
+    projector: type[Projector]
     work: Work
     rows_max: int
     committed: int
@@ -108,7 +110,7 @@ class Generation:
 
 async def make(file: StoreFile, projection: Projection, journal: bytes, work: Work, rows_max: int) -> Generation:
     """A new store with the projector's tables; raises as `open_existing`."""
-    return await work(partial(_made, file, projection, journal, work, rows_max))
+    return await work(partial(made, file, projection, journal, rows_max, work))
 
 
 async def open_existing(
@@ -120,29 +122,30 @@ async def open_existing(
         StoreUnusable: it can't be opened, is no store, or `tables` can't be made in it.
         StoreRefused: `tables` does something else than making tables.
     """
-    return await work(partial(_opened, file, projection, journal, work, rows_max))
+
+    def begin(store: ProjectionStore) -> Place:
+        return store.open() or store.make(projection, journal)
+
+    return await work(lambda: _opened(file, projection, rows_max, work, begin))
 
 
-def _made(file: StoreFile, projection: Projection, journal: bytes, work: Work, rows_max: int) -> Generation:
-    return _with_store(file, projection, rows_max, work, lambda store: store.make(projection, journal))
+def made(file: StoreFile, projection: Projection, journal: bytes, rows_max: int, work: Work = at_once) -> Generation:
+    """As `make`, in the thread that calls."""
+    return _opened(file, projection, rows_max, work, lambda store: store.make(projection, journal))
 
 
-def _opened(file: StoreFile, projection: Projection, journal: bytes, work: Work, rows_max: int) -> Generation:
-    return _with_store(file, projection, rows_max, work, lambda store: store.open() or store.make(projection, journal))
-
-
-def _with_store(
+def _opened(
     file: StoreFile, projection: Projection, rows_max: int, work: Work, begin: Callable[[ProjectionStore], Place]
 ) -> Generation:
     store: ProjectionStore | None = None
-    made: Generation | None = None
+    opened: Generation | None = None
     try:
         store = ProjectionStore(file.uri, file.path, projection.name, rows_max)
         place = begin(store)
-        made = Generation(file, store, place, work, rows_max, place.position)
+        opened = Generation(file, store, place, projection.cls, work, rows_max, place.position)
     except sqlite3.Error as error:
         raise StoreUnusable(file.path or "memory", str(error), "mend `tables` of its projector, or the disk") from error
     finally:
-        if made is None and store is not None:
+        if opened is None and store is not None:
             store.close()
-    return made
+    return opened

@@ -39,11 +39,22 @@ async def ask(
 ) -> Any:  # noqa: ANN401 - what the question returns; `Runtime.query` is typed
     """Answer; see `Runtime.query`."""
     host = projections.host(projector)
+    return await host.ask(answered(host.projection.cls, question, parameters), at_least, timeout_s)
+
+
+def answered(
+    projector: type[Projector], question: str | Callable[..., Any], parameters: Parameters
+) -> Callable[[QueryConnection], Any]:
+    """A question, as a connection answers it.
+
+    Raises:
+        QueryRefused: the parameters of a method have names.
+    """
     if isinstance(question, str):
-        return await host.ask(partial(_select, question, parameters), at_least, timeout_s)
+        return partial(_select, question, parameters)
     if not isinstance(parameters, Sequence):
-        raise QueryRefused(host.projection.name, "the parameters of a method come as a sequence")
-    return await host.ask(partial(_call, host.projection.cls, question, parameters), at_least, timeout_s)
+        raise QueryRefused(projector.__projector__.name, "the parameters of a method come as a sequence")
+    return partial(_call, projector, question, parameters)
 
 
 def _select(sql: str, parameters: Parameters, connection: QueryConnection) -> list[Row]:

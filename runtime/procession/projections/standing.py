@@ -40,7 +40,7 @@ async def check_journal(generation: Generation, projection: Projection, journal:
     if place.position > head or (place.event_position and found != [(place.event_position, place.event_id)]):
         raise StoreUnusable(
             path,
-            f"it holds events up to {place.position} this journal, up to {head}, does not have: was a copy restored?",
+            f"it holds events up to {place.position} that this journal, up to {head}, has not: was a copy restored?",
             rebuild,
         )
 

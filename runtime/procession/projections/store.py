@@ -49,6 +49,12 @@ class Place:
     events: int
     """How many events handlers took."""
 
+    @staticmethod
+    def of(row: Row) -> Place:
+        """What a row of the store's own table says."""
+        _, journal, projector, version, shape, code, python, *progress = row
+        return Place(journal, projector, ProjectionMark(version, shape, code, python), *progress)
+
 
 class ProjectionStore:
     """The writing connection, for one thread at a time; what handlers get as their `Store`."""
@@ -144,8 +150,7 @@ class ProjectionStore:
 
     def place(self) -> Place:
         """Where it stands."""
-        row = self._own(f"select * from {OWN_TABLE}")[0][1:]
-        return Place(row[0], row[1], ProjectionMark(*row[2:6]), *row[6:])
+        return Place.of(self._own(f"select * from {OWN_TABLE}")[0])
 
     def adopt(self, mark: ProjectionMark) -> None:
         """Another Python compiles the same projector otherwise: note how."""
