@@ -175,9 +175,7 @@ def _add_projections(verb: Callable[[str, str], Parser]) -> None:
     )
     projections.add_argument("act", choices=("ls", "rebuild", "verify"), help="what to do")
     projections.add_argument("projectors", nargs="*", metavar="PROJECTION", help="by name; default: all")
-    projections.add_argument(
-        "--folder", metavar="DIR", help="where their stores lie; default: as the configuration says"
-    )
+    projections.add_argument("--folder", metavar="DIR", help="where their stores lie; default: as configured")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:

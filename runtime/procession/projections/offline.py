@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from itertools import zip_longest
 from typing import Literal
 
 import attrs
@@ -19,6 +18,7 @@ from procession.journal.journal import JournalReader
 from procession.primitives.projection import Projection
 from procession.primitives.registry import Registry
 from procession.projection_errors import StoreUnusable
+from procession.projections.comparison import Difference, compared, reading
 from procession.projections.feed import Feed
 from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder
@@ -49,16 +49,6 @@ class Standing:
     """How far a rebuild beside it is, running or killed."""
     pid: int | None
     """The process that folds into it; None where none does."""
-
-
-@attrs.frozen
-class Difference:
-    """A table that a rebuild makes otherwise."""
-
-    table: str
-    rows: int
-    """Rows that only one of both has."""
-    example: str
 
 
 @attrs.frozen
@@ -152,7 +142,7 @@ async def verify(
     whole = stores.whole(projection.store)
     if whole is None:
         raise StoreUnusable(stores.path, f"there is no store of {projection.name}", "start the runtime, or rebuild it")
-    with closing(_reading(whole)) as live:
+    with closing(reading(whole)) as live:
         place = _place(live)
         if place.journal != journal.id or place.mark != projection.mark:
             state = _state(place, projection, journal)
@@ -168,8 +158,8 @@ async def verify(
         finally:
             with trio.CancelScope(shield=True):
                 await work(generation.retire)
-        with closing(_reading(file)) as anew:
-            differences = await work(partial(_compared, live, anew))
+        with closing(reading(file)) as anew:
+            differences = await work(partial(compared, live, anew))
     return Verified(projection.name, place.position, place.events, tuple(differences))
 
 
@@ -201,7 +191,7 @@ def _standing(projection: Projection, journal: JournalReader, stores: StoreFolde
 
 def _looked_at(file: StoreFile, projection: Projection, journal: JournalReader) -> tuple[Place | None, StoreState]:
     try:
-        with closing(_reading(file)) as connection:
+        with closing(reading(file)) as connection:
             place = _place(connection)
     except (sqlite3.Error, StoreUnusable):
         return None, "unreadable"
@@ -219,46 +209,7 @@ def _state(place: Place, projection: Projection, journal: JournalReader) -> Stor
     return "ready"
 
 
-def _reading(file: StoreFile) -> sqlite3.Connection:
-    """A connection that only reads, in one transaction from its first read on; for threads one after another."""
-    connection = sqlite3.connect(file_uri(file.path, "ro"), uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute("begin")
-    return connection
-
-
 def _place(connection: sqlite3.Connection) -> Place:
     if connection.execute("pragma application_id").fetchone() != (APPLICATION_ID,):
         raise StoreUnusable("the store", "it is another kind of file", "move it away")
     return Place.of(connection.execute(f"select * from {OWN_TABLE}").fetchone())
-
-
-def _compared(live: sqlite3.Connection, anew: sqlite3.Connection) -> list[Difference]:
-    tables = "select name, sql from sqlite_schema where type = 'table' and name not like 'sqlite~_%' escape '~'"
-    made = {name: sql for name, sql in live.execute(tables) if name != OWN_TABLE}
-    expected = {name: sql for name, sql in anew.execute(tables) if name != OWN_TABLE}
-    found = [
-        Difference(name, 1, "its definition is another one")
-        for name in sorted({*made, *expected})
-        if made.get(name) != expected.get(name)
-    ]
-    for name in sorted({*made} & {*expected}):
-        found += _differences(name, _rows(live, name), _rows(anew, name))
-    return found
-
-
-def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
-    quoted = '"' + table.replace('"', '""') + '"'
-    columns = len(connection.execute(f"select * from {quoted} limit 0").description)
-    order = ", ".join(str(column + 1) for column in range(columns))
-    return iter(connection.execute(f"select * from {quoted} order by {order}"))
-
-
-def _differences(
-    table: str, live: Iterator[tuple[object, ...]], anew: Iterator[tuple[object, ...]]
-) -> list[Difference]:
-    rows, example = 0, ""
-    for one, other in zip_longest(live, anew):
-        if one != other:
-            rows += 1
-            example = example or f"it has {one!r:.100}, a rebuild makes {other!r:.100}"
-    return [Difference(table, rows, example)] if rows else []
