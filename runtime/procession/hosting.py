@@ -123,13 +123,25 @@ async def running(
     with plain_errors():
         async with _opened_projections(projections, engine), trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
-            async with trio.open_nursery() as beside:
-                await beside.start(projections.run, engine.watch, engine.counters)
-                try:
+            try:
+                async with _beside(projections, engine):
                     yield Runtime(engine, projections)
-                finally:
-                    beside.cancel_scope.cancel()
-                    await engine.close()
+            finally:
+                await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _beside(projections: Projections, engine: Engine) -> AsyncIterator[None]:
+    """Keep the projections live for as long as the block; where there are none, nothing runs."""
+    if not engine.registry.projections:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        await nursery.start(projections.run, engine.watch, engine.counters)
+        try:
+            yield
+        finally:
+            nursery.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
+import attrs
+
 from procession.laws.finding import Finding
 from procession.laws.forbidden import (
     CHANGES,
     DRAWS,
-    GATEWAYS,
     PROJECTIONS,
     QUERIES,
     STORE,
@@ -28,16 +29,18 @@ from procession.primitives.projector import ProjectorHandler, Store
 _FROM_EVENTS = "each projector takes from events what it needs, and keeps it in its own store"
 _OTHERS = Forbidden("LAW09", "reaches for another projection", _FROM_EVENTS)
 _OTHER_STORE = Forbidden("LAW09", "opens a store beside its own", _FROM_EVENTS)
-_WORK = Forbidden("LAW04", "reaches for a gateway", "a projector only notes what happened: let a flow send the command")
 _DRAWN = Forbidden("LAW05", "draws from an iterator that outlives the event", "count in a table of the store")
 _CODES = frozenset({"LAW01", "LAW03", "LAW04", "LAW05", "LAW09"})
 _INSTEAD = {
     CHANGES: CHANGES_PROJECTOR,
     DRAWS: _DRAWN,
-    GATEWAYS: _WORK,
     PROJECTIONS: _OTHERS,
     QUERIES: _OTHERS,
     STORE: _OTHER_STORE,
+}
+_CURES = {
+    "LAW03": "take it from the event or its `Envelope`",
+    "LAW04": "a projector only notes what happened: have a flow yield a command, and a gateway do it",
 }
 _SQL = re.compile(
     r"\s*(select|insert|update|delete|replace|with|values|attach|detach|pragma|vacuum|begin|commit)\b", re.IGNORECASE
@@ -75,7 +78,7 @@ def check_statements(projection: Projection) -> Iterator[Suspect]:
 
 def _scan_handler(package: str, projection: Projection, handler: ProjectorHandler) -> Scan:
     cls, method = projection.cls, handler.method
-    scan = Scan(package, f"{cls.__name__}.{handler.name}", cls, codes=_CODES, instead=_INSTEAD)
+    scan = Scan(package, f"{cls.__name__}.{handler.name}", cls, codes=_CODES, instead=_said_of_projectors)
     assert isinstance(method, FunctionType), "marks take functions only"
     given: dict[str, Values] = {
         "event": _instances(handler.events),
@@ -87,6 +90,11 @@ def _scan_handler(package: str, projection: Projection, handler: ProjectorHandle
     known: list[Values] = [(Instance(cls),), *(given[wish] for wish in handler.takes)]
     scan.follow(method, dict(zip(names, known, strict=False)))
     return scan
+
+
+def _said_of_projectors(forbidden: Forbidden) -> Forbidden:
+    found = _INSTEAD.get(forbidden, forbidden)
+    return attrs.evolve(found, cure=_CURES.get(found.code, found.cure))
 
 
 def _instances(events: tuple[type[Event], ...]) -> Values:

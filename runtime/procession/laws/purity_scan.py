@@ -8,7 +8,7 @@ were read from the clock when a module was imported, and what happens inside of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CodeType, FunctionType
 
 import attrs
@@ -35,6 +35,10 @@ _PURITY = frozenset({"LAW01", "LAW02", "LAW03", "LAW04", "LAW06", "LAW07"})
 
 def _nothing_wrong(holder: Value, name: str) -> Forbidden | None:  # noqa: ARG001 - as `peek` is called
     return None
+
+
+def _as_it_is(forbidden: Forbidden) -> Forbidden:
+    return forbidden
 
 
 @attrs.frozen
@@ -71,8 +75,8 @@ class Scan:
     codes: frozenset[str] = _PURITY
     """What is looked for."""
     judge: Judge = judge
-    instead: Mapping[Forbidden, Forbidden] = attrs.field(factory=dict)
-    """What is said of a breach where another law says more of it."""
+    instead: Callable[[Forbidden], Forbidden] = attrs.field(default=_as_it_is)
+    """What is said of a breach, where another law or cure says more of it."""
     peek: Callable[[Value, str], Forbidden | None] = attrs.field(default=_nothing_wrong)
     """What is wrong with asking an object for an attribute."""
     asked: list[tuple[str, Values]] = attrs.field(factory=list)
@@ -174,7 +178,7 @@ class Scan:
             self._read(function, made.code, dict(made.arguments), frozenset(), frame, calls)
 
     def _add(self, forbidden: Forbidden, what: str, path: str, line: int) -> None:
-        forbidden = self.instead.get(forbidden, forbidden)
+        forbidden = self.instead(forbidden)
         if forbidden.code not in self.codes:
             return
         impurity = Impurity(forbidden, what, path, line, self.subject, tuple(self._through[::-1]), self.owner)

@@ -90,6 +90,7 @@ class ProjectionHost:
         self._actor = Supervised(projection.name)
         self._moved = trio.Event()
         self._adopted = trio.Event()
+        self._closed = False
         self._behind_since_us: int | None = None
 
     @property
@@ -158,6 +159,12 @@ class ProjectionHost:
         self._stir()
         await old.work(old.retire)
 
+    async def close(self) -> None:
+        """Release its store; who waits is told."""
+        self._closed = True
+        self._stir()
+        await self._generation.work(self._generation.retire)
+
     async def reach(self, position: int) -> None:
         """Wait until it stands at a position.
 
@@ -168,7 +175,7 @@ class ProjectionHost:
         while self._generation.place.position < position:
             if self._actor.state == "failed" and self.rebuilding is None:
                 raise ProjectionStopped(self.projection.name, self._generation.place.position, self._actor.last_error)
-            if self._watch.closed:
+            if self._closed:
                 raise RuntimeClosed
             await self._moved.wait()
 

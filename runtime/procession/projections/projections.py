@@ -22,7 +22,7 @@ from procession.primitives.registry import Registry
 from procession.projection_errors import ProjectionError
 from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder, in_memory
-from procession.projections.generation import Generation, at_once, make, open_existing, threaded
+from procession.projections.generation import Generation, Work, at_once, make, open_existing, threaded
 from procession.projections.host import ProjectionHost, ProjectionInfo
 from procession.projections.rebuild import Rebuilt, begin
 from procession.projections.standing import check_standing
@@ -47,6 +47,7 @@ class Projections:
         self._limits = settings.projectors
         self._hosts: dict[str, ProjectionHost] = {}
         self._generations: dict[str, Generation] = {}
+        self._rebuilding: set[str] = set()
         self._locks: list[ownership.Lock] = []
         self._queries = trio.CapacityLimiter(self._limits.queries_max)
 
@@ -106,8 +107,15 @@ class Projections:
         """Make a projection anew beside the one that answers; see `Runtime.rebuild`."""
         work = at_once if self._folder is None else threaded(trio.CapacityLimiter(1))
         name = host.projection.name
-        if host.rebuilding is not None:
+        if name in self._rebuilding:
             raise ActRefused("rebuild", name, "it is being rebuilt already")
+        self._rebuilding.add(name)
+        try:
+            return await self._rebuild(host, work, on_progress)
+        finally:
+            self._rebuilding.discard(name)
+
+    async def _rebuild(self, host: ProjectionHost, work: Work, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
         folds = Folder(host.projection, self._registry, make_guard(self._settings.purity.guard))
         building = await begin(
             host.projection, folds, self._journal, self._folder, work, self._limits, self._clock.now_us()
@@ -140,7 +148,11 @@ class Projections:
         while folder is not None:
             await trio.sleep(self._limits.look_interval_s)
             whole = folder.whole(store)
-            if whole is not None and whole.number > host.generation.file.number and host.rebuilding is None:
+            if (
+                whole is not None
+                and whole.number > host.generation.file.number
+                and host.projection.name not in self._rebuilding
+            ):
                 await self._take_up(host, whole, folder)
 
     async def _take_up(self, host: ProjectionHost, whole: StoreFile, folder: StoreFolder) -> None:
@@ -161,10 +173,9 @@ class Projections:
     async def close(self) -> None:
         """Release every store."""
         with trio.CancelScope(shield=True):
-            for name, opened in self._generations.items():
+            for name, generation in self._generations.items():
                 host = self._hosts.get(name)
-                generation = opened if host is None else host.generation
-                await generation.work(generation.retire)
+                await (generation.work(generation.retire) if host is None else host.close())
             self._generations.clear()
             while self._locks:
                 self._locks.pop().release()

@@ -60,7 +60,7 @@ async def check_mark(generation: Generation, projection: Projection) -> None:
         await generation.work(lambda: generation.store.adopt(mark))
         generation.place = await generation.work(generation.store.place)
         return
-    what = "its handlers" if made.shape == mark.shape else "its tables, or the schemas of its events,"
+    what = "its handlers" if made.shape == mark.shape else "its tables, or the events that it takes,"
     raise ProjectionChanged(
         f"projector {projection.name!r} changed and is still version {mark.version}: {what} are not those that made"
         " its store",

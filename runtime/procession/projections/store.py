@@ -164,7 +164,6 @@ class ProjectionStore:
     def begin(self) -> None:
         """Begin to fold: from here on handlers may use the store."""
         self._own(_BEGIN)
-        self._guard.own = False
 
     def commit(self, position: int, event_position: int, event_id: bytes, events: int) -> None:
         """What was folded, and how far it goes, in one transaction."""
@@ -176,7 +175,6 @@ class ProjectionStore:
 
     def rollback(self) -> None:
         """Nothing of it happened."""
-        self._guard.own = True
         if self._connection.in_transaction:
             self._own(_ROLLBACK)
 
@@ -192,7 +190,10 @@ class ProjectionStore:
 
     def _own(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         self._guard.own = True
-        rows: list[Row] = self._connection.execute(sql, parameters).fetchall()
+        try:
+            rows: list[Row] = self._connection.execute(sql, parameters).fetchall()
+        finally:
+            self._guard.own = False
         return rows
 
 

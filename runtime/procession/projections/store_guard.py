@@ -65,7 +65,7 @@ class Denied:
 class StoreGuard:
     """The authorizer of one writing connection. It is asked when a statement is prepared, so it costs nothing later."""
 
-    own: bool = True
+    own: bool = False
     """Statements of this package run: all is allowed."""
     making: bool = False
     """The projector's tables are made."""

@@ -3,8 +3,9 @@
 `given(Process, ...).when(event).then(command)` tests a flow with nothing running; `explore(Process, ...)` tries every
 order of what may happen to it; `World` is the whole runtime in memory, in virtual time; `simulate` is the same by the
 thousand, with everything going wrong. `project(Projector, ...)` asks what a projection makes of events.
-`shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds the turns of a runtime to purity; `JournalContract` is the suite that every journal passes.
-Strategies for hypothesis are in `procession.testing.strategies`.
+`shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds the turns of a runtime to
+purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis are in
+`procession.testing.strategies`.
 """
 
 import importlib
