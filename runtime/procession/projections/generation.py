@@ -35,6 +35,15 @@ def threaded(limiter: trio.CapacityLimiter) -> Work:
     return run
 
 
+def abandonable(limiter: trio.CapacityLimiter) -> Work:
+    """As `threaded`, but who is cancelled does not wait for its end; the work must see itself that nobody wants it."""
+
+    async def run(work: Callable[[], T], /) -> T:
+        return await trio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
+
+    return run
+
+
 async def at_once(work: Callable[[], T], /) -> T:
     """Right here: a store in memory waits for no disk, and a test in virtual time must not wait for threads."""
     await trio.lowlevel.checkpoint()

@@ -22,7 +22,7 @@ from procession.primitives.registry import Registry
 from procession.projection_errors import ProjectionError
 from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder, in_memory
-from procession.projections.generation import Generation, Work, at_once, make, open_existing, threaded
+from procession.projections.generation import Generation, Work, abandonable, at_once, make, open_existing, threaded
 from procession.projections.host import ProjectionHost, ProjectionInfo
 from procession.projections.rebuild import Rebuilt, begin
 from procession.projections.standing import check_standing
@@ -96,7 +96,7 @@ class Projections:
                     counters,
                     self._limits,
                     policy,
-                    at_once if self._folder is None else threaded(self._queries),
+                    at_once if self._folder is None else abandonable(self._queries),
                 )
                 self._hosts[name] = host
                 nursery.start_soon(host.run, jitter)
@@ -134,40 +134,50 @@ class Projections:
         return rebuilt
 
     async def _keep_whole(self, host: ProjectionHost, policy: RestartPolicy, jitter: Callable[[], float]) -> None:
-        """Rebuild what an older version made, or what a killed process was rebuilding; and take up what another did."""
-        folder, store, failures = self._folder, host.projection.store, 0
-        while folder is not None and (host.outdated or folder.building(store) is not None):
+        """Rebuild what an older version made, or a killed process was rebuilding; take up what another process did."""
+        folder, failures = self._folder, 0
+        while folder is not None:
+            wait_s = self._limits.look_interval_s
             try:
-                await self.rebuild(host, _nobody)
+                await self._look_after(host, folder)
+                failures = 0
             except RuntimeClosed:
                 return
             except (ActRefused, ProjectionError, JournalError) as error:
                 failures += 1
-                logger.error("projection %s can't be rebuilt yet: %s", host.projection.name, error)  # noqa: TRY400 - it says all
-                await trio.sleep(policy.backoff_s(failures, jitter()))
-        while folder is not None:
-            await trio.sleep(self._limits.look_interval_s)
-            whole = folder.whole(store)
-            if (
-                whole is not None
-                and whole.number > host.generation.file.number
-                and host.projection.name not in self._rebuilding
-            ):
-                await self._take_up(host, whole, folder)
+                wait_s = max(wait_s, policy.backoff_s(failures, jitter()))
+                logger.error("projection %s can't be made whole yet: %s", host.projection.name, error)  # noqa: TRY400
+            await trio.sleep(wait_s)
+
+    async def _look_after(self, host: ProjectionHost, folder: StoreFolder) -> None:
+        store, name = host.projection.store, host.projection.name
+        whole = folder.whole(store)
+        if name in self._rebuilding:
+            return
+        if whole is not None and whole.number > host.generation.file.number:
+            await self._take_up(host, whole, folder)
+        elif host.outdated or (folder.building(store) is not None and not _held(folder.lock_name(store, rebuild=True))):
+            await self.rebuild(host, _nobody)
 
     async def _take_up(self, host: ProjectionHost, whole: StoreFile, folder: StoreFolder) -> None:
         """Another process has rebuilt it: its store answers from here on, if this code can fold into it."""
         work = threaded(trio.CapacityLimiter(1))
         generation = await open_existing(whole, host.projection, self._journal.id, work, self._limits.rows_max)
-        if generation.place.mark != host.projection.mark:
-            await work(generation.retire)
-            return
-        async with host.swapping:
-            feed = host.feed(generation)
-            while await host.step(feed, host.generation.place.position):
-                pass
-            with trio.CancelScope(shield=True):
-                await host.adopt(generation)
+        adopted = False
+        try:
+            if generation.place.mark != host.projection.mark:
+                return  # other code made it: the next start with that code will take it up
+            async with host.swapping:
+                feed = host.feed(generation)
+                while await host.step(feed, host.generation.place.position):
+                    pass
+                with trio.CancelScope(shield=True):
+                    await host.adopt(generation)
+                    adopted = True
+        finally:
+            if not adopted:
+                with trio.CancelScope(shield=True):
+                    await work(generation.retire)
         folder.tidy(host.projection.store)
 
     async def close(self) -> None:
@@ -202,6 +212,11 @@ class Projections:
         if not self._hosts:
             return None
         return ActorInfo("projectors", "running", 0, tuple(host.actor() for host in self._hosts.values()))
+
+
+def _held(name: str) -> bool:
+    holder = ownership.holder_of(name)
+    return holder is not None and holder.running
 
 
 def _nobody(_: Rebuilt) -> None:

@@ -14,7 +14,7 @@ from procession.journal.sqlite_schema import uri_of
 from procession.primitives.projection import Projection, ProjectionMark
 from procession.primitives.projector import Parameters, Row
 from procession.projection_errors import QueryRefused, StoreRefused, StoreUnusable
-from procession.projections.store_guard import OWN_TABLE, QueryGuard, StoreGuard
+from procession.projections.store_guard import OWN_TABLE, TABLE_FUNCTIONS, QueryGuard, StoreGuard
 
 T = TypeVar("T")
 APPLICATION_ID = 0x50524F4A
@@ -186,6 +186,8 @@ class ProjectionStore:
         for pragma in ("journal_mode = wal", "synchronous = normal", "temp_store = memory", "trusted_schema = off"):
             self._own(f"pragma {pragma}")
         self._own(f"pragma cache_size = -{_CACHE_KIB}")
+        for function in TABLE_FUNCTIONS:
+            self._own(f"select 1 from {function}('[]')")
         self._connection.set_authorizer(self._guard)
 
     def _own(self, sql: str, parameters: Parameters = ()) -> list[Row]:
@@ -221,6 +223,8 @@ class QueryConnection:
             uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
         )
         self._connection.execute("pragma query_only = on")
+        for function in TABLE_FUNCTIONS:
+            self._connection.execute(f"select 1 from {function}('[]')")
         self._guard = QueryGuard()
         self._connection.set_authorizer(self._guard)
 

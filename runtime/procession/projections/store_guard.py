@@ -8,6 +8,9 @@ import attrs
 
 OWN_TABLE = "procession_projection"
 """Where a store keeps its position; handlers neither read nor write it."""
+TABLE_FUNCTIONS = ("json_each", "json_tree")
+"""Functions that give tables. SQLite declares each at its first use, which looks like `create table` to a guard: so
+they are used once before it stands there."""
 
 _IN_EVENT = "take it from the event or its envelope"
 _IN_TABLES = "write it into `tables` of the class, and raise its version"
@@ -61,6 +64,9 @@ class Denied:
     cure: str
 
 
+_OF_TABLES = Denied("a change of the store's tables", _IN_TABLES)
+
+
 @attrs.define(eq=False)
 class StoreGuard:
     """The authorizer of one writing connection. It is asked when a statement is prepared, so it costs nothing later."""
@@ -95,10 +101,10 @@ class StoreGuard:
             if first == OWN_TABLE:
                 return Denied("the table in which the store keeps its position", _OWN_ROWS)
             if action in _WRITES and first in ("sqlite_master", "sqlite_schema") and not self.making:
-                return Denied("the schema of the store", _IN_TABLES)
+                return _OF_TABLES
             return None
         if action in _SCHEMA_ACTIONS:
-            return None if self.making else Denied("a change of the store's tables", _IN_TABLES)
+            return None if self.making else _OF_TABLES
         return Denied(_SHOWN.get(action, f"what no projector needs (SQLite's action {action})"), _OWN_ROWS)
 
 
