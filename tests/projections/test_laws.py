@@ -108,18 +108,24 @@ COMMITS = 2 * WRITTEN // 3
 OF_A_REBUILD = WRITTEN // 3
 
 
+async def test_killed_at_a_commit_each_event_counts_once(tmp_path: Path) -> None:
+    await killed_at(tmp_path, "after", "follow", range(3, 5))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_killed_at_every_commit_each_event_counts_once(tmp_path: Path, when: str) -> None:
     await killed_at(tmp_path, when, "follow", range(1, COMMITS + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_killed_at_every_commit_of_a_rebuild_each_event_counts_once(tmp_path: Path, when: str) -> None:
     await killed_at(tmp_path, when, "rebuild", range(COMMITS + 1, COMMITS + 1 + OF_A_REBUILD))
 
 
 async def killed_at(folder: Path, when: str, act: str, commits: range) -> None:
-    """For each commit a journal of its own, and a process that dies right before or after it; then all is there once."""
+    """For each commit a journal of its own, and a process that dies right before or after it; then all is there."""
     async with open_runtime(folder / "purses.db", processes=[], events=EVENTS) as runtime:
         await publish(runtime, [*coins(WRITTEN - 2), CoinSaved("bob", 7), CoinSpent("bob", 2)])
     for number in commits:
