@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 async def _list(on: _Work) -> int:
     found = await survey(on.journal, on.registry, on.stores)
     if on.output.as_json:
-        on.output.json([attrs.asdict(standing) for standing in found])
+        on.output.json({"projections": [attrs.asdict(standing) for standing in found]})
         return ExitCode.DONE
     headers = ("projection", "version", "state", "position", "behind", "events", "rebuild", "folded by", "store")
     on.output.table(headers, [_row(on.output, standing) for standing in found])
@@ -156,7 +156,7 @@ async def _verify(on: _Work, names: Sequence[str], stop: Stop) -> int:
 
 def _tell_verified(on: _Work, done: Sequence[Verified]) -> None:
     if on.output.as_json:
-        on.output.json([attrs.asdict(verified) for verified in done])
+        on.output.json({"verified": [attrs.asdict(verified) for verified in done]})
         return
     for verified in done:
         if not verified.differences:
