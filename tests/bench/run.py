@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -27,6 +28,7 @@ from tests.bench import (
     in_flight,
     isolation,
     memory,
+    project,
     recovery,
     replay,
     saga,
@@ -278,6 +280,26 @@ def run_guard(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_project(rounds: int, flows: int | None) -> str:
+    """The loan log from the disk into a projection, beside raw sqlite3. LOAN_LOG may name the real one."""
+    log = None if flows else os.environ.get("LOAN_LOG")
+    found = _rounds("project", rounds, lambda folder: project.measure(folder, log, flows or 13_087))
+    return table(
+        f"project: {found['events']:,.0f} loan events from disk, medians of {rounds} rounds",
+        [
+            ("typed events, events/s", found["typed_per_s"], "goal: 40,000 or more"),
+            ("raw sqlite3, a statement an event, events/s", found["raw_typed_per_s"], ""),
+            ("ratio to raw", found["typed_ratio"], ""),
+            ("ratio to raw, of the processor", found["typed_cpu_ratio"], ""),
+            ("columns only, events/s", found["columns_per_s"], "goal: 150,000 or more"),
+            ("raw sqlite3, a page at once, events/s", found["raw_columns_per_s"], ""),
+            ("ratio to raw", found["columns_ratio"], ""),
+            ("ratio to raw, of the processor", found["columns_cpu_ratio"], ""),
+            ("the loan pipeline, events/s", found["pipeline_per_s"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "in_flight": run_in_flight,
@@ -291,6 +313,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "scenarios": run_scenarios,
     "explore": run_explore,
     "guard": run_guard,
+    "project": run_project,
 }
 
 
