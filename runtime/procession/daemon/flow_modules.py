@@ -17,6 +17,7 @@ from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Projector
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_file, wiring_of
@@ -29,7 +30,7 @@ class FlowModule:
     module: ModuleType
     wiring: Wiring
     whole: bool
-    """It wires its flows; else these are only the processes that it defines, and nobody knows their gateways."""
+    """It wires its flows; else these are only the processes and projectors that it defines."""
     tests: int
 
 
@@ -50,13 +51,13 @@ def load_flow_module(name: str, settings: Settings, kind: Kind) -> FlowModule:
     if wirings:
         wiring = _checked(_wired(module, settings, kind), f"{module.__name__}.wire_{kind}")
         return FlowModule(module, wiring, whole=True, tests=tests)
-    processes = tuple(_processes(module))
-    if not processes and not tests:
+    processes, projectors = tuple(_processes(module)), tuple(_projectors(module))
+    if not processes and not projectors and not tests:
         raise UsageRefused(
-            f"module {name} has no wiring, no process and no test",
+            f"module {name} has no wiring, no process, no projector and no test",
             "define wire_production(settings) -> Wiring in it, or name a module that does",
         )
-    return FlowModule(module, Wiring(processes, ()), whole=False, tests=tests)
+    return FlowModule(module, Wiring(processes, (), projectors=projectors), whole=False, tests=tests)
 
 
 def _imported(name: str) -> ModuleType:
@@ -111,6 +112,13 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
+    projectors: Sequence[object] = wiring.projectors
+    for projector in projectors:
+        if not (isinstance(projector, type) and issubclass(projector, Projector) and projector is not Projector):
+            raise UsageRefused(
+                f"{where} names {_shown(projector)} as a projector, which is none",
+                "name classes that derive from Projector",
+            )
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class"),
         ("invariant", wiring.invariants, Invariant, "name functions that are marked @invariant(...)"),
@@ -138,4 +146,10 @@ def _processes(module: ModuleType) -> Iterator[type[ProcessManager]]:
     for thing in vars(module).values():
         # By its type: an object that stands for another one may not be asked which class it has.
         if issubclass(type(thing), type) and issubclass(thing, ProcessManager) and thing.__module__ == module.__name__:
+            yield thing
+
+
+def _projectors(module: ModuleType) -> Iterator[type[Projector]]:
+    for thing in vars(module).values():
+        if issubclass(type(thing), type) and issubclass(thing, Projector) and thing.__module__ == module.__name__:
             yield thing
