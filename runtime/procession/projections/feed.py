@@ -11,7 +11,7 @@ from procession.journal.journal import JournalReader
 from procession.primitives.projection import Projection
 from procession.primitives.projector import Row
 from procession.projection_errors import ProjectionFailed
-from procession.projections.fold import POSITION, Folder
+from procession.projections.fold import POSITION, RECORDED, Folder
 from procession.projections.generation import Generation
 from procession.settings import ProjectorsSettings
 
@@ -34,6 +34,8 @@ class Feed:
         self._limits = limits
         self._page: Sequence[Row] = ()
         self._until = 0
+        self.oldest_us: int | None = None
+        """When the first event was recorded that is not folded yet, as far as it was read."""
 
     async def step(self, until: int) -> bool:
         """Fold what comes next, in about `batch_ms`; False where it stands at `until` already.
@@ -52,6 +54,7 @@ class Feed:
                 self._folder.columns, place.position, rows_max, self._projection.types, until
             )
             self._until = until if len(self._page) < rows_max else int(self._page[-1][POSITION])
+        self.oldest_us = int(self._page[0][RECORDED]) if self._page else None
         if not self._page:
             generation.place = attrs.evolve(place, position=self._until)
             return True

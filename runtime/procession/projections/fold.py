@@ -21,8 +21,8 @@ from procession.projections.store import Place, ProjectionStore
 
 _LOOK_EVERY = 32
 """Events between two looks at the clock."""
-_FIRST = ("position", "type", "version", "id", "payload")
-POSITION, TYPE, VERSION, ID, PAYLOAD = range(5)
+_FIRST = ("position", "type", "version", "id", "payload", "recorded_us")
+POSITION, TYPE, VERSION, ID, PAYLOAD, RECORDED = range(6)
 
 
 @attrs.define(eq=False)

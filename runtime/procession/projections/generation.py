@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
@@ -112,8 +113,9 @@ class Generation:
             connection.close()
         if self.committed != self.place.position:
             place = self.place
-            self.store.begin()
-            self.store.commit(place.position, place.event_position, place.event_id, place.events)
+            with contextlib.suppress(sqlite3.Error):  # it saves some reading; without it the next start reads again
+                self.store.begin()
+                self.store.commit(place.position, place.event_position, place.event_id, place.events)
         self.store.close()
 
 

@@ -157,6 +157,7 @@ class ProjectionHost:
         adopted, self._adopted = self._adopted, trio.Event()
         adopted.set()
         self._stir()
+        self._watch.stir()  # it may be behind, and nothing new may come for long
         await old.work(old.retire)
 
     async def close(self) -> None:
@@ -225,7 +226,12 @@ class ProjectionHost:
             async with self.swapping:
                 if feed.generation is not self._generation:
                     feed = self.feed(self._generation)
-                await self.step(feed, until)
+                try:
+                    await self.step(feed, until)
+                except RuntimeClosed:
+                    return
+                finally:
+                    self._behind_since_us = feed.oldest_us or self._behind_since_us
             self._counters.projection_batches += 1
             self._stir()
 
