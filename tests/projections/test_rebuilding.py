@@ -94,6 +94,25 @@ async def test_events_go_on_while_it_is_rebuilt(tmp_path: Path) -> None:
         assert await runtime.query(Purses, BALANCES, at_least=position) == [("ann", 40, 40)]
 
 
+async def test_what_was_seen_is_never_unseen_by_a_swap(tmp_path: Path) -> None:
+    answers: list[int] = []
+
+    async def ask(runtime: Runtime) -> None:
+        while True:
+            ((found,),) = await runtime.query(Purses, "select coalesce(sum(coins), 0) from purses")
+            answers.append(found)
+
+    async with purses_open(tmp_path) as runtime, trio.open_nursery() as nursery:
+        nursery.start_soon(ask, runtime)
+        for _ in range(4):
+            async with trio.open_nursery() as beside:
+                beside.start_soon(runtime.rebuild, Purses)
+                for _ in range(4):
+                    await runtime.query(Purses, BALANCES, at_least=await publish(runtime, coins(1)))
+        nursery.cancel_scope.cancel()
+    assert answers == sorted(answers)
+
+
 async def test_two_rebuilds_at_once_are_refused(tmp_path: Path) -> None:
     async with purses_open(tmp_path, settings=SMALL_BATCHES) as runtime:
         await publish(runtime, coins(30))

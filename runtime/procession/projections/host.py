@@ -276,6 +276,7 @@ class ProjectionHost:
                 return building.progress(until)
         finally:
             self.rebuilding = None
+            self._stir()  # who waits for one that has stopped must hear that no rebuild revives it
 
     def _state(self, behind: int) -> ProjectionState:
         if self.outdated:
