@@ -55,8 +55,8 @@ from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
-from procession.reading.causes import Why as Why
-from procession.reading.waits import WhyNot as WhyNot
+from procession.reading.why import Why as Why
+from procession.reading.why_not import WhyNot as WhyNot
 from procession.settings import Settings as Settings
 
 __all__ = [
