@@ -17,11 +17,9 @@ from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
-from procession.journal.archiver import Archived, Archiver
+from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import SqliteJournal
-from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.process import ProcessManager
@@ -208,6 +206,11 @@ class Runtime:
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.journal.archiver import Archiver  # noqa: PLC0415
+        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
+        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
+
         refuse_in_turn("archive")
         journal = self._engine.lasting.journal
         if not isinstance(journal, SqliteJournal):

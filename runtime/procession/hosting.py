@@ -13,8 +13,6 @@ from procession.engine.engine import Engine
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
-from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure, refuse_impure_lift
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
@@ -65,10 +63,7 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, events, lifts, invariants)
-    for definition in registry.processes.values():
-        refuse_impure(definition)
-    for lift in registry.chains:
-        refuse_impure_lift(lift)
+    _refuse_breaches(registry)
     opening: Opening | None = None
     if isinstance(journal, str | Path):
         journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
@@ -81,10 +76,22 @@ async def open_runtime(
         yield runtime
 
 
+def _refuse_breaches(registry: Registry) -> None:
+    # Code is read where a runtime opens, not where classes are only named.
+    from procession.laws.declarations import refuse_impure, refuse_impure_lift  # noqa: PLC0415
+
+    for definition in registry.processes.values():
+        refuse_impure(definition)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
+
+
 async def _opened(
     path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
+
     found: list[Opening] = []
 
     async def look(reader: JournalReader) -> None:

@@ -21,7 +21,8 @@ from procession.daemon.verb_repair import whoever
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
 from procession.errors import JournalUnwritable
-from procession.journal.archiver import Archived, Archiver, Survey, survey
+from procession.journal.archived import Archived
+from procession.journal.archiver import Archiver, Survey, survey
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_read import Room, room

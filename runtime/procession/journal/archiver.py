@@ -15,6 +15,7 @@ import trio
 
 from procession.errors import JournalUnwritable
 from procession.journal.archive_file import ArchiveWriter, Index
+from procession.journal.archived import Archived
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import (
     ArchiveQuery,
@@ -41,20 +42,6 @@ _WINDOW_FLOWS = 10_000
 BLOCK_FLOWS_MAX = 128
 _BLOCK_STEPS_MAX = 2000
 _EVENTS_PER_BLOCK = 256
-
-
-@attrs.define
-class Archived:
-    """What a run has done so far."""
-
-    flows: int = 0
-    """Gone from the journal."""
-    events: int = 0
-    files: int = 0
-    bytes: int = 0
-    """Of the files that it made."""
-    resumed: int = 0
-    """Files that an earlier run had made and not brought to an end."""
 
 
 @attrs.frozen
