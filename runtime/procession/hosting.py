@@ -78,7 +78,7 @@ async def open_runtime(
 
 def _refuse_breaches(registry: Registry) -> None:
     # Code is read where a runtime opens, not where classes are only named.
-    from procession.laws.declarations import refuse_impure, refuse_impure_lift  # noqa: PLC0415
+    from procession.laws.purity import refuse_impure, refuse_impure_lift  # noqa: PLC0415
 
     for definition in registry.processes.values():
         refuse_impure(definition)
