@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -32,10 +32,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{program} is not installed; {cure}")
 
 
-def pytest_runtest_logfinish() -> None:
-    """Stop after a time limit that struck inside of trio's own loop: nothing can run on trio in this thread then."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop after a time limit that struck inside of trio's own loop: nothing can run on trio in this thread then.
+
+    xdist passes this on: the other processes stop too.
+    """
+    done = yield
     if trio.lowlevel.in_trio_run():
-        pytest.exit("a test ran into its time limit; trio can run nothing more after it", returncode=1)
+        item.session.shouldstop = "a test ran into its time limit; trio can run nothing more after it"
+    return done
 
 
 @pytest.hookimpl(wrapper=True)
