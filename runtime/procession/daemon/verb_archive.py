@@ -79,8 +79,8 @@ async def _ask(
 ) -> None:
     """What can be done beside the running owner: counting, and having it archive between its commits."""
     if options.compact:
-        found = f"--compact needs the journal for itself, and process {owner.pid} owns it"
-        raise UsageRefused(found, "stop that first, or leave it out")
+        owned = f"--compact needs the journal for itself, and process {owner.pid} owns it"
+        raise UsageRefused(owned, "stop that first, or leave it out")
     assert age_s is not None, "one of both was asked for"
     reader = await read_sqlite(path)
     try:
