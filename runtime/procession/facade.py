@@ -12,6 +12,7 @@ import trio
 from procession.actors.supervisor import ActorInfo
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
+from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
@@ -24,6 +25,7 @@ from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.process import ProcessManager
 from procession.publishing import Outside, Position, encode_all
+from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
@@ -155,6 +157,23 @@ class Runtime:
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
         return self._engine.tree()
+
+    @property
+    def held(self) -> str:
+        """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
+        return self._engine.held
+
+    def gateways(self) -> list[GatewayState]:
+        """Where each gateway stands."""
+        return [host.state() for host in self._engine.lasting.gateways]
+
+    def reload_gateways(self, settings: GatewaysSettings) -> list[str]:
+        """Drive the gateways by other limits from now on; running calls keep theirs. Names what changed.
+
+        Raises:
+            SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
+        """
+        return self._engine.lasting.gateways.reload(settings)
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""

@@ -233,6 +233,16 @@ class PuritySettings:
 
 
 @attrs.frozen(kw_only=True)
+class LogSettings:
+    """What `procession run` writes to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = knob_field(
+        "INFO",
+        Knob(str, "What is less than this is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """Every knob of one runtime."""
 
@@ -251,6 +261,7 @@ class Settings:
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()
+    log: LogSettings = LogSettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

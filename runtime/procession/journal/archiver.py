@@ -32,6 +32,7 @@ from procession.journal.sqlite_archive import (
     positions_of,
     record,
 )
+from procession.journal.sqlite_reader import SqliteReader
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Survey:
     steps: int
 
 
-async def survey(journal: SqliteJournal, query: ArchiveQuery, flows_max: int | None = None) -> Survey:
+async def survey(journal: SqliteReader, query: ArchiveQuery, flows_max: int | None = None) -> Survey:
     """Count what would go; changes nothing."""
     flows = steps = after = 0
     last = (await journal.heads()).flow
