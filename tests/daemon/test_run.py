@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,7 +207,7 @@ def test_a_watchdog_that_is_meant_for_another_process_is_left_alone(tmp_path: Pa
 def test_a_journal_whose_path_is_too_long_for_a_socket_has_one_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
-    place = tmp_path / "run"
+    place = Path(tempfile.mkdtemp(prefix="procession-"))
     with serving(project(folder), {"XDG_RUNTIME_DIR": str(place)}) as daemon:
         assert Path(daemon.lock["address"]).parent == place
         assert run_json("top", cwd=folder)["pid"] == daemon.process.pid

@@ -27,16 +27,19 @@ class LineTooLongError(ValueError):
 
 
 def address_of(journal: str) -> str:
-    """Where the owner of this journal listens: beside it, or, where that path is too long, in the user's own folder."""
+    """Where the owner of this journal listens: beside it, or, where that path is too long, in a folder of the user."""
     beside = f"{os.path.realpath(journal)}.sock"
-    if len(os.fsencode(beside)) <= _ADDRESS_BYTES_MAX:
-        return beside
-    name = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
-    folder = os.environ.get("XDG_RUNTIME_DIR") or str(Path(tempfile.gettempdir()) / f"procession-{os.getuid()}")
-    return str(Path(folder) / f"procession-{name}.sock")
+    name = f"procession-{hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
+    own = Path(tempfile.gettempdir()) / _own_folder() / name
+    runtime: str | None = os.environ.get("XDG_RUNTIME_DIR")
+    candidates: list[str] = [beside, *([str(Path(runtime) / name)] if runtime else []), str(own)]
+    for address in candidates:
+        if len(os.fsencode(address)) <= _ADDRESS_BYTES_MAX:
+            return address
+    return str(Path("/tmp") / _own_folder() / name)  # noqa: S108 - the folder is the user's own, mode 0700
 
 
-async def listen(address: str) -> trio.SocketListener:
+def listen(address: str) -> trio.SocketListener:
     """Listen at an address, mode 0600; what a dead owner left there goes first. The caller owns the journal.
 
     Raises:
@@ -44,20 +47,27 @@ async def listen(address: str) -> trio.SocketListener:
     """
     try:
         _make_room(Path(address))
-        bound = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)  # made with its mode, so that there is no moment in which others may connect
         try:
-            await bound.bind(address)
+            bound.bind(address)
         finally:
             os.umask(mask)
         bound.listen(_BACKLOG)
     except OSError as error:
         raise JournalUnwritable(address, f"its owner can't listen there: {error.strerror}") from error
-    return trio.SocketListener(bound)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+
+
+def _own_folder() -> str:
+    return f"procession-{os.getuid()}"
 
 
 def _make_room(place: Path) -> None:
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = place.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.name == _own_folder() and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+        raise JournalUnwritable(str(place), "the folder of that name is another user's; set XDG_RUNTIME_DIR")
     if os.path.lexists(place):
         if not stat.S_ISSOCK(place.lstat().st_mode):
             raise JournalUnwritable(str(place), "a file that is no socket lies where the owner would listen")

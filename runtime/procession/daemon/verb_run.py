@@ -82,7 +82,7 @@ class _Daemon:
         journal, address = runtime.journal, address_of(self.configuration.journal)
         assert isinstance(journal, SqliteJournal), "the settings name a file"
         server = LocalServer(operations, LINE_BYTES_MIN + 2 * (self.settings.intake.payload_bytes_max + _EXTRA_BYTES))
-        listener = await listen(address)
+        listener = listen(address)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(server.serve, listener)
