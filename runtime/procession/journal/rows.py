@@ -255,6 +255,26 @@ class LoadedFlow(NamedTuple):
     steps: list[Stepped]
 
 
+class PastStep(NamedTuple):
+    """What a fold needs of a step and of the event that it handled."""
+
+    version: int
+    outcome: StepOutcome
+    type: str
+    type_version: int
+    payload: str
+
+
+class ShortFlow(NamedTuple):
+    """A flow as it stands, whole where it is short."""
+
+    row: FlowRow
+    steps: list[PastStep] | None
+    """All of them in order of version; None where there are more than was asked for."""
+    held: bool
+    """Deliveries of it are stored, in whatever state."""
+
+
 class LookUp(NamedTuple):
     """What the journal knows of some outside ids and some flows; what it does not know is missing."""
 
