@@ -124,7 +124,13 @@ async def _rehydrated_per_s(reader: SqliteReader, flows: int) -> float:
     counters = Counters()
     marks = {"trip": fingerprint(definition)}
     rehydrator = Rehydrator(
-        registry, reader, counters, marks, slice_steps=settings.flows.load_slice_steps, guard=UNGUARDED
+        registry,
+        reader,
+        counters,
+        marks,
+        slice_steps=settings.flows.load_slice_steps,
+        snapshot_every=settings.flows.snapshot_every_steps,
+        guard=UNGUARDED,
     )
     flow_of = [Flow(definition, f"{number:08}", Mailbox(1)) for number in range(flows)]
     began = time.perf_counter()

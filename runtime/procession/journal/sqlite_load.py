@@ -1,7 +1,6 @@
 """Reading many flows at once from a SQLite journal: three statements for all of them, not three for each."""
 
 # SQL in several lines is one string.
-# ruff: noqa: ISC004
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ def load_many(
     connection: sqlite3.Connection, flows: Sequence[tuple[str, str]], steps_max: int
 ) -> dict[tuple[str, str], ShortFlow]:
     """See `JournalReader.load_many`."""
-    rows = list(map(FlowRow._make, joined(connection, _COLUMNS, _FLOWS, list(dict.fromkeys(flows)))))
+    rows = [FlowRow._make(row) for row in dict.fromkeys(joined(connection, _COLUMNS, _FLOWS, flows))]
     short = [row.id for row in rows if row.outcome is None and row.version <= steps_max]
     steps: dict[int, list[PastStep]] = {flow: [] for flow in short}
     for found in connection.execute(_STEPS, (json.dumps(short),)):

@@ -188,7 +188,13 @@ def open_commands(
         " order by command.due_us, command.seq",
         (gateway, due_us_max, json.dumps(known), limit),
     )
-    return list(map(_open_command, rows))
+    found: list[OpenCommand] = []
+    for row in rows:
+        one = _open_command(row)
+        if found and one.effects == found[-1].effects:
+            one = one._replace(effects=found[-1].effects)  # many commands of one step hold its effects once
+        found.append(one)
+    return found
 
 
 def command(connection: sqlite3.Connection, command_id: bytes) -> OpenCommand | None:
