@@ -12,7 +12,7 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.rehydrate import Rehydrator
 from procession.primitives.definition import Definition
 
-_TOGETHER_MAX = 256
+TOGETHER_MAX = 256
 """Flows in one question: enough to hide the hop, few enough that the first does not wait for long."""
 
 
@@ -48,7 +48,7 @@ class Loader:
             if not self._waiting:
                 self._work = trio.Event()
                 await self._work.wait()
-            flows = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER_MAX))]
+            flows = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MAX))]
             await self._load(flows)
             for flow in flows:
                 if flow.state is None:
@@ -72,8 +72,8 @@ class Loader:
             flow.pins += 1  # it must stay what it was when it was read
         try:
             wanted = list(flows.values())
-            for at in range(0, len(wanted), _TOGETHER_MAX):
-                await self._load(wanted[at : at + _TOGETHER_MAX])
+            for at in range(0, len(wanted), TOGETHER_MAX):
+                await self._load(wanted[at : at + TOGETHER_MAX])
         finally:
             for flow in flows.values():
                 flow.pins -= 1
