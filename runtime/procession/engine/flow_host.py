@@ -102,7 +102,8 @@ class FlowHost:
         if self._is_over():
             await trio.lowlevel.checkpoint()
             return
-        until = trio.current_time() + self._slice_s
+        now = trio.lowlevel.current_clock().current_time  # asked after each flow: three calls less than trio's own
+        until = now() + self._slice_s
         for _ in range(len(self._ready)):
             if not self._ready:
                 return  # whoever ran meanwhile took the rest
@@ -115,11 +116,11 @@ class FlowHost:
                 self._leave(flow)
             else:
                 self._task_for(flow)
-            if trio.current_time() > until:
+            if now() > until:
                 await trio.lowlevel.checkpoint()
                 if self._is_over():
                     return
-                until = trio.current_time() + self._slice_s
+                until = now() + self._slice_s
 
     def _is_over(self) -> bool:
         return self._nursery is None or self._nursery.cancel_scope.cancel_called

@@ -6,8 +6,6 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import attrs
-
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery
 from procession.engine.ids import Ids
@@ -45,8 +43,7 @@ class NewFact(NamedTuple):
     payload: bytes
 
 
-@attrs.frozen
-class Orders:
+class Orders(NamedTuple):
     """The effects of one turn, ready to be written."""
 
     effects: str | None

@@ -200,7 +200,10 @@ class Commit:
     concerns: list[ConcernRow] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in attrs.fields(Commit))
+        return any(getattr(self, name) for name in _PARTS)
+
+
+_PARTS = tuple(field.name for field in attrs.fields(Commit))
 
 
 class OpenCommand(NamedTuple):

@@ -75,7 +75,8 @@ class Registry:
         Raises:
             LiftFailed: a lift raised, or made an event that does not fit its type.
         """
-        return self.chains.lifted(event, self.codec.check)
+        chains = self.chains
+        return chains.lifted(event, self.codec.check) if type(event) in chains.olds else event
 
     def read(self, name: str, version: int, payload: str | bytes) -> Event:
         """A stored event as handlers see it: decoded by its own type, then lifted. The one place that reads events.
