@@ -83,6 +83,8 @@ class Ledger:
         self._work = trio.Event()
         self._sleeps = False
         """Nothing is to be written until `wake`."""
+        self.runs_ready_next = False
+        """`run` will have the turns run that are ready, before it does anything else, once it is woken."""
         self._closing = False
         self._abandoned = False
 
@@ -210,6 +212,7 @@ class Ledger:
                 all whose outcome is not known.
         """
         while True:
+            self.runs_ready_next = True
             if not self.filling:
                 if self._closing:
                     return
@@ -217,8 +220,11 @@ class Ledger:
                 await self._work.wait()
             else:
                 await trio.lowlevel.checkpoint()  # attempts that the last commit released may answer at once
+            self.runs_ready_next = False
             # Without this, each event whose turn has not come yet would cost a delivery row and a second commit.
             await self.run_ready()
+            if not self.filling:
+                continue  # it was woken for turns that left nothing to write
             await self._find_rows()
             batch = self._seal()
             if batch.commit:
