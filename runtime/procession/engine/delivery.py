@@ -151,9 +151,9 @@ class Gateways:
             host.wake = trio.Event()
             if host.open and host.window.more:
                 host.window.drop_far(self._clock.now_us() + _HORIZON_US)
-                ahead_max = max(1, min(_AHEAD_MAX, loader.ahead_max // len(self._hosts)))
+                ahead_max = self._ahead_max(host, loader)
                 size = min(_PAGE, host.window.room, ahead_max - host.window.ready)
-                if size >= max(1, min(_PAGE, host.drive.commands_loaded_max, ahead_max) // 2):
+                if size >= max(1, min(_PAGE, ahead_max) // 2):
                     await self._read_on(host, ledger, loader, size)
             host.begin_ready()
             now = trio.current_time()
@@ -208,6 +208,12 @@ class Gateways:
         if host.last_error:
             detail += f", last error: {host.last_error}"
         return ActorInfo(name, state, actor.restarts, (), detail)
+
+    def _ahead_max(self, host: GatewayHost, loader: Loader) -> int:
+        """How many commands may be in memory that could begin; ordered ones may have to wait for one that rests."""
+        if host.ordered:
+            return host.drive.commands_loaded_max
+        return max(1, min(_AHEAD_MAX, host.drive.commands_loaded_max, loader.ahead_max // len(self._hosts)))
 
     async def _read_on(self, host: GatewayHost, ledger: Ledger, loader: Loader, size: int) -> None:
         """Take open commands from the journal into the window, those due first, when their flows are in memory."""

@@ -215,6 +215,7 @@ class Ledger:
             self.runs_ready_next = True
             if not self.filling:
                 if self._closing:
+                    self.runs_ready_next = False
                     return
                 self._work, self._sleeps = trio.Event(), True
                 await self._work.wait()
