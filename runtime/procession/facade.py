@@ -11,7 +11,7 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.engine.engine import Engine
-from procession.engine.envelopes import recorded_of
+from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
@@ -122,7 +122,7 @@ class Runtime:
         """Durable events after a position, in order, at most `limit`."""
         refuse_in_turn("events")
         rows = await self.journal.events(after, limit, types)
-        return [recorded_of(self._engine.registry, row) for row in rows]
+        return all_recorded(self._engine.registry, rows)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Durable events after a position, in order, as they come; ends when the runtime closes.

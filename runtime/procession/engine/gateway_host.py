@@ -26,6 +26,8 @@ _LOG_MAX = 20
 _FOUND_CHARS_MAX = 300
 _LOOK_AGAIN_S = 0.02
 _NEVER = float("inf")
+_EARLY_MAX = 0.001
+"""Of its time-out, an attempt that follows another one at once may have so much less."""
 _SLICE_S = 0.01
 """A task that makes one attempt after another lets others run after this long."""
 
@@ -78,6 +80,7 @@ class GatewayHost:
     _held_back: bool = False
     """Breaker or rate hold the next attempt back."""
     _nursery: trio.Nursery | None = None
+    _now: Callable[[], float] = trio.current_time
     _limiter: trio.CapacityLimiter = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -117,6 +120,7 @@ class GatewayHost:
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""
         self._nursery = nursery
+        self._now = trio.lowlevel.current_clock().current_time
 
     def begin_ready(self) -> bool:
         """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
@@ -134,7 +138,7 @@ class GatewayHost:
             return None
         if not self.window.stirs:
             return None
-        now = trio.current_time()
+        now = self._now()
         if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
             self._held_back = True
             return None
@@ -193,23 +197,25 @@ class GatewayHost:
 
         They share a cancel scope: the one that is cancelled, or runs into its time-out, is the last.
         """
-        until = trio.current_time() + _SLICE_S
+        until = self._now() + _SLICE_S
         with trio.CancelScope() as scope:
             while handle is not None:
                 await self._attempt(handle, scope)
                 if self.breaker.failures or scope.cancel_called or self._is_solo():
                     return  # the gateway's loop decides what may begin next
-                if trio.current_time() > until:
+                if self._now() > until:
                     scope.deadline = _NEVER
                     await trio.lowlevel.checkpoint()
-                    until = trio.current_time() + _SLICE_S
+                    until = self._now() + _SLICE_S
                 handle = self._begin_next()
 
     async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
-        attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
-        arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
+        arguments: tuple[object, ...] = (handle.command,)
+        if handle.method.wants_attempt:
+            attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
+            arguments = (handle.command, attempt)
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
@@ -217,7 +223,9 @@ class GatewayHost:
             if not await self.answers.mark(handle):
                 doomed = True
                 return
-            scope.deadline = trio.current_time() + self.drive.timeout_s
+            deadline = self._now() + self.drive.timeout_s
+            if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
+                scope.deadline = deadline  # that costs a place in trio's heap of deadlines
             if handle.method.is_async:
                 result = await contained(lambda: method(*arguments))
             else:

@@ -31,6 +31,8 @@ class Watch:
         self._journal = journal
         self._flows: dict[tuple[str, str], _Waiting] = {}
         self._changed = trio.Event()
+        self._waiters = 0
+        """How many wait for a change."""
         self._closed = False
         self._position = 0
         self.find: Callable[[str, str], Flow | None] = nowhere
@@ -63,13 +65,20 @@ class Watch:
 
     def stir(self) -> None:
         """Something that somebody may wait for has changed."""
-        if self._changed.statistics().tasks_waiting:
+        if self._waiters:
             self._changed.set()
             self._changed = trio.Event()
 
     async def changed(self) -> None:
         """Wait for the next change."""
-        await self._changed.wait()
+        await self._wait(self._changed)
+
+    async def _wait(self, change: trio.Event) -> None:
+        self._waiters += 1
+        try:
+            await change.wait()
+        finally:
+            self._waiters -= 1
 
     async def flow_ended(self, process: str, key: str) -> str:
         """The outcome of a flow, once it is durable; waits for a flow that nobody has heard of too.
@@ -115,7 +124,7 @@ class Watch:
                 if closed:
                     return
                 if until == self._position:
-                    await waiting.wait()
+                    await self._wait(waiting)
 
 
 def nowhere(process: str, key: str) -> None:

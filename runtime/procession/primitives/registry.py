@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -51,6 +51,7 @@ class Registry:
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
     _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    _readers: dict[tuple[str, int], Callable[[str | bytes], Event]] = attrs.field(factory=dict)
 
     @functools.cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -74,7 +75,8 @@ class Registry:
         Raises:
             LiftFailed: a lift raised, or made an event that does not fit its type.
         """
-        return self.chains.lifted(event, self.codec.check)
+        chains = self.chains
+        return chains.lifted(event, self.codec.check) if type(event) in chains.olds else event
 
     def read(self, name: str, version: int, payload: str | bytes) -> Event:
         """A stored event as handlers see it: decoded by its own type, then lifted. The one place that reads events.
@@ -83,7 +85,15 @@ class Registry:
             UnknownType: its class is not registered.
             InvalidPayload: it does not fit its class any more, or can't be lifted.
         """
-        return self.lifted(self.codec.decode(self.event_class(name, version), payload))
+        reader = self._readers.get((name, version)) or self._reader(name, version)
+        return reader(payload)
+
+    def _reader(self, name: str, version: int) -> Callable[[str | bytes], Event]:
+        cls = self.event_class(name, version)
+        decode = self.codec.reader(cls)
+        reader = (lambda payload: self.lifted(decode(payload))) if cls in self.chains else decode
+        self._readers[name, version] = reader
+        return reader
 
     def older_names(self, name: str) -> tuple[str, ...]:
         """The other stored names of what is lifted to the event of this name: how its timers were called then."""

@@ -32,6 +32,7 @@ from procession.facade import Runtime
 from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
+from procession.primitives.codec import from_json
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway
@@ -318,7 +319,7 @@ class World:
         contents = self._contents()
         effects = {(step.flow, step.position): step.effects or "[]" for step in contents.steps}
         return [
-            command_of(self._registry, effects[row.flow, row.position], row.idx)
+            command_of(self._registry, from_json(effects[row.flow, row.position])[row.idx])
             for row in contents.commands
             if row.state in states
         ]
