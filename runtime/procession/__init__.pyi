@@ -47,14 +47,16 @@ from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
 from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
+from procession.primitives.injector import Injector as Injector
+from procession.primitives.injector import Intake as Intake
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
+from procession.primitives.outside import Outside as Outside
+from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.wiring import Wiring as Wiring
-from procession.publishing import Outside as Outside
-from procession.publishing import Position as Position
 from procession.reading.why import Why as Why
 from procession.reading.why_not import WhyNot as WhyNot
 from procession.settings import Settings as Settings
@@ -72,6 +74,8 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
     "Lift",
     "Outside",

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in JSON, one a line: strictly checked, since what is accepted is kept for ever."""
+"""CloudEvents 1.0 in JSON: strictly checked, since what is accepted is kept for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import attrs
 
-from procession.daemon.exit_codes import InputRefused
+from procession.errors import PublishRefused
 from procession.primitives.codec import from_json
 
 _REQUIRED = ("specversion", "id", "source", "type")
@@ -28,8 +28,8 @@ SCHEMA_URN = "urn:procession:event:"
 
 
 @attrs.define
-class CloudEventError(InputRefused):
-    """A line is no CloudEvent; says what was found in it, and the cure."""
+class CloudEventError(PublishRefused):
+    """A document is no CloudEvent, or not one that can be read here. Mend it; sending it again as it is fails again."""
 
     found: str
     cure: str
