@@ -54,6 +54,7 @@ HOMES: dict[str, str] = {
     "aiosqlite": "procession.journal",
     "asyncio": "procession.journal",
     "cattrs": "procession.primitives.converters",
+    "cronsim": "procession.injectors.schedule",
     "hypothesis": "procession.testing",
     "opentelemetry": "procession.telemetry",
     "pytest": "procession.testing",

@@ -6,6 +6,10 @@ from procession.facade import Runtime as Runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.hosting import open_runtime as open_runtime
+from procession.injectors.cloud_events import CloudEvents as CloudEvents
+from procession.injectors.cloud_events import Document as Document
+from procession.injectors.cron import Cron as Cron
+from procession.injectors.json_lines import JsonLines as JsonLines
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -64,8 +68,11 @@ from procession.settings import Settings as Settings
 __all__ = [
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -77,6 +84,7 @@ __all__ = [
     "Injector",
     "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

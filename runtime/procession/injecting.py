@@ -32,6 +32,7 @@ class Door:
         self._runtime = runtime
         self._name = name
         self._probe_s = engine.settings.commit.probe_interval_s
+        self.journal_id = engine.lasting.journal.id.hex()
         self.events_max = engine.settings.intake.publish_batch_max
         self.payload_bytes_max = engine.settings.intake.payload_bytes_max
         self.refusals = 0
@@ -84,6 +85,11 @@ class Door:
     def made(self, event: type[EventT], data: object) -> EventT:
         """As `Intake` says."""
         return self._engine.registry.codec.structure(event, data)
+
+    async def knows(self, source: str, id: str) -> bool:
+        """As `Intake` says."""
+        found = await self._engine.lasting.journal.look_up([(source, id)], [])
+        return (source, id) in found.ids
 
     async def recorded(self, position: int) -> Recorded:
         """As `Intake` says."""

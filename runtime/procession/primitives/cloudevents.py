@@ -23,6 +23,8 @@ _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json(\s*;.*)?|text/json(\s*;.
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHOWN_CHARS_MAX = 60
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 SCHEMA_URN = "urn:procession:event:"
 """What the `$id` of an event's JSON Schema begins with; its name and version follow."""
 
@@ -61,6 +63,38 @@ def parse(line: bytes) -> CloudEvent:
         found = from_json(line)
     except ValueError as error:
         raise _no_json(line, error) from None
+    return event_of(found)
+
+
+def parse_document(body: bytes, content_type: str) -> list[CloudEvent | CloudEventError]:
+    """The events of a structured document or of a batch, in order; of each that is none, what is wrong with it.
+
+    Raises:
+        CloudEventError: the content type is another, or the whole is no JSON, or no list where a batch should be.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (STRUCTURED, BATCH):
+        raise CloudEventError(f"the content type is {_shown(content_type)}", f"send {STRUCTURED} or {BATCH}")
+    try:
+        found = from_json(body)
+    except ValueError as error:
+        raise _no_json(body, error) from None
+    if kind == STRUCTURED:
+        return [event_of(found)]
+    if not isinstance(found, list):
+        raise CloudEventError(f"the batch is {_kind(found)}", "write a JSON list of CloudEvents")
+    return [_event_or_error(item) for item in found]
+
+
+def _event_or_error(item: object) -> CloudEvent | CloudEventError:
+    try:
+        return event_of(item)
+    except CloudEventError as error:
+        return error
+
+
+def event_of(found: object) -> CloudEvent:
+    """The event that parsed JSON holds; raises as `parse`."""
     if not isinstance(found, dict):
         raise CloudEventError(f"it is {_kind(found)}, no JSON object", "write one CloudEvent in a line")
     for name in _REQUIRED:

@@ -25,6 +25,8 @@ class Intake(Protocol):
     second look at the same fact count it once.
     """
 
+    journal_id: str
+    """In hex: two journals are two, also where they are fed from one source."""
     events_max: int
     """At most so many events in one call."""
     payload_bytes_max: int
@@ -60,6 +62,10 @@ class Intake(Protocol):
         Raises:
             PublishRefused: the data does not fit.
         """
+        ...
+
+    async def knows(self, source: str, id: str) -> bool:
+        """Whether an event of this source and id was accepted, ever."""
         ...
 
     async def recorded(self, position: int) -> Recorded:
@@ -123,6 +129,11 @@ class Injector:
         """Its name in the tree; a class of which a runtime may have several tells them apart here."""
         return type(self).__injector__.name
 
+    @property
+    def brings(self) -> tuple[type[Event], ...]:
+        """The event types that it publishes, where no process and no gateway names them."""
+        return type(self).__injector__.events
+
     async def run(self, publish: Intake) -> None:
         """Bring in facts until there are no more; what it raises has it started again.
 
@@ -141,7 +152,11 @@ def injector_class(injector: AnyInjector) -> type[Injector]:
 
 def events_brought(injectors: Iterable[AnyInjector]) -> tuple[type[Event], ...]:
     """The event types that injectors declare."""
-    return tuple(event for injector in injectors for event in injector_class(injector).__injector__.events)
+    return tuple(
+        event
+        for injector in injectors
+        for event in (injector.__injector__.events if isinstance(injector, type) else injector.brings)
+    )
 
 
 def refuse_namesakes(injectors: Iterable[AnyInjector]) -> None:
