@@ -86,11 +86,15 @@ class Cron(Injector, name="cron", events=(ScheduleStarted,)):
         while True:
             now = _now(publish)
             await self._publish_due(publish, seen, now)
-            # Not the latest of both: a clock that was set back runs through the same times again, under the same ids.
             seen = now
             due = self._schedule.after(now)
-            wait_s = _LOOK_AGAIN_S if due is None else (due.astimezone(datetime.UTC) - _now(publish)).total_seconds()
-            await trio.sleep(max(0.0, min(wait_s, _LOOK_AGAIN_S)))
+            due = due and due.astimezone(datetime.UTC)
+            # A clock that was set back runs through the same times again, under the same ids.
+            while seen <= (now := _now(publish)) and (due is None or now < due):
+                seen = now
+                wait_s = _LOOK_AGAIN_S if due is None else (due - now).total_seconds()
+                await trio.sleep(min(wait_s, _LOOK_AGAIN_S))
+            seen = min(seen, now)
 
     async def _first_seen(self, publish: Intake) -> datetime.datetime:
         """When the journal first heard of this schedule, as it is written now."""

@@ -144,8 +144,8 @@ class JsonLines(Injector, name="json_lines"):
             raise InvalidPayload(self.actor, f"it is no JSON ({error})") from None
         if not isinstance(data, dict):
             raise InvalidPayload(self.actor, "it is no JSON object")
-        named = self._named(data, line)
         event = publish.made(self._type(data), data)
+        named = self._named(data, line)
         return Outside(event, named, self.source or f"file:{Path(self.path).name}", data=data)
 
     def _type(self, data: dict[str, object]) -> type[Event]:

@@ -32,7 +32,7 @@ class Schedule:
         self.expression = " ".join(expression.split())
         self.timezone = timezone
         try:
-            self._zone = ZoneInfo(timezone)
+            self.zone = ZoneInfo(timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             cure = "name one such as Europe/Berlin; where the machine has none, install tzdata"
             raise WiringError(f"the time zone {timezone!r} is not known", cure) from error
@@ -47,17 +47,18 @@ class Schedule:
     def after(self, moment: datetime.datetime) -> datetime.datetime | None:
         """The first occurrence after a moment; None where there is none in fifty years."""
         # Where clocks go back, what the library names next may be the first of two times, and over already.
-        due = CronSim(self.expression, moment.astimezone(self._zone))
+        due = CronSim(self.expression, moment.astimezone(self.zone))
         return next((at for at in due if self._is_later(at, moment)), None)
 
     def between(self, after: datetime.datetime, until: datetime.datetime, at_most: int) -> list[datetime.datetime]:
         """The last occurrences after a moment and not after another, the oldest first."""
         # A microsecond later, so that the library's search backwards finds `until` itself.
-        start = (until + datetime.timedelta(microseconds=1)).astimezone(self._zone)
+        start = (until + datetime.timedelta(microseconds=1)).astimezone(self.zone)
         backwards = CronSim(self.expression, start, reverse=True)
         due = (at for at in backwards if not self._is_later(at, until))
         found = itertools.islice(itertools.takewhile(lambda at: self._is_later(at, after), due), at_most)
-        return list(dict.fromkeys(reversed(list(found))))
+        # By their time in UTC: two that a gap brought to one moment are one, two of a fold are two.
+        return list({at.astimezone(datetime.UTC): at for at in reversed(list(found))}.values())
 
     def _is_later(self, at: datetime.datetime, moment: datetime.datetime) -> bool:
         """Compared in UTC: two times of one zone are compared by what its clocks show."""
