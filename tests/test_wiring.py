@@ -15,7 +15,7 @@ from procession.errors import WiringError
 from procession.laws.wiring_check import check_wiring
 from procession.testing import World, explore, simulate
 from procession.wiring import combine, load_wiring, open_wired, registry_of
-from tests.daemon.command import ROOT, written
+from tests.daemon.command import ROOT, run_json, written
 from tests.daemon.inside import json_inside, run_inside
 from tests.fixtures.lamps import Caretaker, Lamp, LampBroken, MendLamp, Rounds, wire_production, wire_testing
 
@@ -131,7 +131,7 @@ def test_the_command_line_takes_gateway_classes(configured: Path) -> None:
 
 
 def test_a_demo_plays_gateway_classes_on_a_bad_day(configured: Path) -> None:
-    found = json_inside("demo", "--flows", "60", "--config", "lamps.toml", "--journal", "a.db", cwd=configured)
+    found = run_json("demo", "--flows", "60", "--config", "lamps.toml", "--journal", "a.db", cwd=configured)
     assert found["attempts_failed"] > 0
     assert sum(found["journal"]["flows"]["lamp"].values()) == 60
 

@@ -11,9 +11,7 @@ import trio
 from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.opening import Opening, Since, check
-from procession.engine.resource_host import opened
 from procession.facade import Runtime
-from procession.injecting import Injecting
 from procession.journal.journal import Journal, JournalReader
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -22,8 +20,8 @@ from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
-from procession.primitives.resources import plan_resources
-from procession.settings import Settings
+from procession.primitives.resources import Plan, plan_resources
+from procession.settings import ResourcesSettings, Settings
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +76,7 @@ async def open_runtime(
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
-        async with opened(plan, settings.resources) as ready:
+        async with _resources_of(plan, settings.resources) as ready:
             registry.gateways |= {
                 name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
             }
@@ -104,6 +102,17 @@ def takers_of(
         *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
         *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
     ]
+
+
+def _resources_of(
+    plan: Plan, limits: ResourcesSettings
+) -> contextlib.AbstractAsyncContextManager[Mapping[str, object]]:
+    if not plan.factories:
+        return contextlib.nullcontext(plan.values)
+    # What opens resources is loaded where there are some.
+    from procession.engine.resource_host import opened  # noqa: PLC0415
+
+    return opened(plan, limits)
 
 
 def _refuse_breaches(registry: Registry) -> None:
@@ -151,16 +160,31 @@ async def running(
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
             runtime = Runtime(engine)
-            injecting = Injecting(engine, runtime, injectors)
-            if injectors:
-                runtime.beside.append(injecting.info)
-                nursery.start_soon(injecting.run)
             try:
-                yield runtime
+                async with _injecting(engine, runtime, injectors, nursery):
+                    yield runtime
             finally:
-                if injectors:
-                    await injecting.close()
                 await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _injecting(
+    engine: Engine, runtime: Runtime, injectors: Sequence[Injector], nursery: trio.Nursery
+) -> AsyncIterator[None]:
+    """Injectors run for as long as the block, in the runtime's nursery; they end before anything else does."""
+    if not injectors:
+        yield
+        return
+    # What runs injectors is loaded where there are some.
+    from procession.injecting import Injecting  # noqa: PLC0415
+
+    injecting = Injecting(engine, runtime, injectors)
+    runtime.beside.append(injecting.info)
+    nursery.start_soon(injecting.run)
+    try:
+        yield
+    finally:
+        await injecting.close()
 
 
 @contextlib.contextmanager

@@ -13,18 +13,17 @@ from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, S
 from procession.engine.engine import Engine
 from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
 from procession.facade import Runtime
-from procession.primitives.cloudevents import CloudEvent
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.injector import Injector
-from procession.primitives.outside import Outside, Position
+from procession.primitives.outside import CloudEvent, Outside, Position
 
 logger = logging.getLogger("procession.injectors")
 
 EventT = TypeVar("EventT", bound=Event)
 
 
-class Door:
+class InjectorIntake:
     """The `Intake` of one injector."""
 
     def __init__(self, engine: Engine, runtime: Runtime, name: str) -> None:
@@ -124,7 +123,7 @@ class Injecting:
         )
         self._random = random.Random(engine.lasting.journal.id + engine.clock.now_us().to_bytes(8))  # noqa: S311 - jitter
         self._actors = [
-            (Supervised(f"injectors/{injector.actor}"), injector, Door(engine, runtime, injector.actor))
+            (Supervised(f"injectors/{injector.actor}"), injector, InjectorIntake(engine, runtime, injector.actor))
             for injector in injectors
         ]
         self._scope = trio.CancelScope()
@@ -134,8 +133,8 @@ class Injecting:
         """The injectors for the tree."""
         state: ActorState = "held" if self._engine.held else "running"
         children = tuple(
-            ActorInfo(actor.name, actor.state, actor.restarts, (), actor.last_error or door.detail)
-            for actor, _, door in self._actors
+            ActorInfo(actor.name, actor.state, actor.restarts, (), actor.last_error or intake.detail)
+            for actor, _, intake in self._actors
         )
         return ActorInfo("injectors", "ended" if self._ended.is_set() else state, 0, children)
 
@@ -144,8 +143,8 @@ class Injecting:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    for actor, injector, door in self._actors:
-                        nursery.start_soon(self._run_one, actor, injector, door)
+                    for actor, injector, intake in self._actors:
+                        nursery.start_soon(self._run_one, actor, injector, intake)
         finally:
             self._ended.set()
 
@@ -154,11 +153,11 @@ class Injecting:
         self._scope.cancel()
         await self._ended.wait()
 
-    async def _run_one(self, actor: Supervised, injector: Injector, door: Door) -> None:
+    async def _run_one(self, actor: Supervised, injector: Injector, intake: InjectorIntake) -> None:
         try:
             await supervise(
                 actor,
-                lambda: injector.run(door),
+                lambda: injector.run(intake),
                 self._policy,
                 jitter=self._random.random,
                 on_failure=lambda error: self._failed(actor, error),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import attrs
 
 from procession.errors import PublishRefused
 from procession.primitives.codec import from_json
+from procession.primitives.outside import CloudEvent
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _KNOWN = frozenset({*_REQUIRED, "data", "data_base64", "datacontenttype", "dataschema", "subject", "time"})
@@ -38,19 +37,6 @@ class CloudEventError(PublishRefused):
 
     def __str__(self) -> str:
         return f"{self.found}; {self.cure}"
-
-
-class CloudEvent(NamedTuple):
-    """What of a CloudEvent goes into the journal."""
-
-    id: str
-    source: str
-    type: str
-    version: int | None
-    """Of the type, where `dataschema` names it; None: the newest."""
-    data: Mapping[str, object]
-    trace: str | None
-    """W3C traceparent, where one came as an extension attribute."""
 
 
 def parse(line: bytes) -> CloudEvent:

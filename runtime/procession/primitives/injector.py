@@ -8,10 +8,9 @@ from typing import ClassVar, Protocol, TypeVar, dataclass_transform, overload
 import attrs
 
 from procession.errors import DefinitionError, WiringError
-from procession.primitives.cloudevents import CloudEvent
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
-from procession.primitives.outside import Outside, Position
+from procession.primitives.outside import CloudEvent, Outside, Position
 from procession.primitives.site import class_site
 
 EventT = TypeVar("EventT", bound=Event)

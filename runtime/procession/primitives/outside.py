@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import attrs
 
 from procession.primitives.event import Event
+
+
+class CloudEvent(NamedTuple):
+    """What of a CloudEvent goes into the journal."""
+
+    id: str
+    source: str
+    type: str
+    version: int | None
+    """Of the type, where `dataschema` names it; None: the newest."""
+    data: Mapping[str, object]
+    trace: str | None
+    """W3C traceparent, where one came as an extension attribute."""
 
 
 @attrs.frozen

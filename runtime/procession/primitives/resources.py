@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -185,6 +184,8 @@ def _all_needs(takers: Iterable[Taker], factories: Iterable[Factory]) -> list[tu
 
 
 def _missing(shown: str, name: str, resources: Mapping[str, object]) -> WiringError:
+    import difflib  # noqa: PLC0415 - nobody needs it where nothing is missing
+
     near = difflib.get_close_matches(name, resources, n=1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return WiringError(f"{shown} needs {name!r}, which is no resource", f"give resources={{{name!r}: …}}{meant}")
