@@ -11,7 +11,7 @@ import trio
 
 from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, Supervised, supervise
 from procession.engine.engine import Engine
-from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
+from procession.errors import CommitRejected, NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
 from procession.facade import Runtime
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
@@ -52,6 +52,8 @@ class InjectorIntake:
             try:
                 positions = await self._runtime.publish(given)
             except NotAccepted as held:
+                if isinstance(held.__cause__, CommitRejected):  # its own data was refused, and would be again
+                    raise
                 logger.debug("injector %s waits: %s", self._name, held)
             except OutcomeUnknown as unknown:
                 if not named:

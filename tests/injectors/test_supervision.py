@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from procession import Injector, Intake, Settings, Wiring, open_runtime
-from procession.errors import DefinitionError, WiringError
+from procession.errors import DefinitionError, NotAccepted, WiringError
 from procession.settings import CommitSettings
 from procession.wiring import registry_of
 from tests.engine.faulty_journal import FaultyJournal
@@ -118,6 +118,34 @@ async def test_a_publish_waits_while_the_engine_is_held(outcome_wait_s: float) -
         assert injectors_of(runtime)["steady"].restarts == 0
         assert await opened(runtime) == Counter(side=1)
     assert journal.reopens > 10
+
+
+class Telling(Injector, name="telling"):
+    """Says what it is refused with."""
+
+    asked: trio.Event = attrs.field(factory=trio.Event)
+    refused: list[str] = attrs.field(factory=list)
+
+    async def run(self, publish: Intake) -> None:
+        await self.asked.wait()
+        for door in ("guilty", "good"):
+            try:
+                await publish(DoorOpened(door), id=door, source="telling")
+            except NotAccepted as error:
+                self.refused.append(str(error))
+
+
+async def test_what_the_journal_refuses_for_its_data_is_not_tried_again() -> None:
+    telling, journal = Telling(), FaultyJournal()
+    async with open_runtime(journal, processes=[Door], injectors=[telling], settings=QUICK) as runtime:
+        journal.count_anew({1: "reject", 2: "reject"})
+        telling.asked.set()
+        await until_accepted(runtime, 1)
+        await runtime.drain()
+        assert await opened(runtime) == Counter(good=1)
+    assert telling.refused == [
+        "nothing was written: a commit was rejected (the data smells); nothing of it was written; publish again"
+    ]
 
 
 class Closing(Injector, name="closing", events=(DoorClosed,)):
