@@ -164,6 +164,19 @@ async def test_a_clock_that_is_set_back_publishes_nothing_twice(
         assert await reports(runtime) == ["02. 06:00", "02. 06:10", "02. 06:20"]
 
 
+async def test_a_clock_that_was_a_year_ahead_and_is_set_right_publishes_from_then_on(
+    journal: MemoryJournal, autojump_clock: trio.abc.Clock
+) -> None:
+    clock = WallClock(utc("2027-03-02 05:59"))
+    async with open_runtime(
+        journal, processes=[Report], injectors=[every_10_minutes()], settings=QUICK, clock=clock
+    ) as runtime:
+        await trio.sleep(60 * 0.5)
+        clock.set(utc("2026-03-01 05:59"))
+        await trio.sleep(60 * 2)
+        assert await reports(runtime) == ["01. 06:00"]
+
+
 @pytest.mark.parametrize(
     ("missed", "made_up"), [("one", ["02. 07:00"]), ("all", ["02. 06:40", "02. 06:50", "02. 07:00"]), ("none", [])]
 )

@@ -113,7 +113,7 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 "name classes that derive from ProcessManager",
             )
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
-        ("gateway", wiring.gateways, Gateway, "give each gateway class, or one instance of it"),
+        ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
         ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
         ("invariant", wiring.invariants, Invariant, "name functions that are marked @invariant(...)"),
     )

@@ -94,7 +94,6 @@ class Cron(Injector, name="cron", events=(ScheduleStarted,)):
                 seen = now
                 wait_s = _LOOK_AGAIN_S if due is None else (due - now).total_seconds()
                 await trio.sleep(min(wait_s, _LOOK_AGAIN_S))
-            seen = min(seen, now)
 
     async def _first_seen(self, publish: Intake) -> datetime.datetime:
         """When the journal first heard of this schedule, as it is written now."""
