@@ -38,7 +38,13 @@ LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
-PART_OF = {"flow_handle": "facade", "hosting": "facade", "knob": "settings", "publishing": "facade"}
+PART_OF = {
+    "flow_handle": "facade",
+    "hosting": "facade",
+    "injecting": "facade",
+    "knob": "settings",
+    "publishing": "facade",
+}
 """Modules that belong to a part of another name."""
 
 PURE = ("procession.primitives", "procession.laws")
@@ -48,6 +54,7 @@ HOMES: dict[str, str] = {
     "aiosqlite": "procession.journal",
     "asyncio": "procession.journal",
     "cattrs": "procession.primitives.converters",
+    "cronsim": "procession.injectors.schedule",
     "hypothesis": "procession.testing",
     "opentelemetry": "procession.telemetry",
     "pytest": "procession.testing",

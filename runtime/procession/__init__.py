@@ -8,6 +8,7 @@ The layers, each importing only from those above it in this list:
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
     reading                             what happened, why, and what would happen
+    injectors                           ready-made ways in: a followed file, a schedule, CloudEvents
     facade                              Runtime
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
@@ -18,8 +19,11 @@ import importlib
 _HOMES = {
     "Attempt": "procession.primitives.gateway",
     "CancelRequested": "procession.primitives.event",
+    "CloudEvents": "procession.injectors.cloud_events",
     "Command": "procession.primitives.command",
     "CommandGivenUp": "procession.primitives.event",
+    "Cron": "procession.injectors.cron",
+    "Document": "procession.injectors.cloud_events",
     "Effects": "procession.primitives.effects",
     "Envelope": "procession.primitives.envelope",
     "Event": "procession.primitives.event",
@@ -28,10 +32,13 @@ _HOMES = {
     "FlowSummary": "procession.flow_handle",
     "Gateway": "procession.primitives.gateway",
     "History": "procession.primitives.history",
+    "Injector": "procession.primitives.injector",
+    "Intake": "procession.primitives.injector",
     "Invariant": "procession.primitives.invariant",
+    "JsonLines": "procession.injectors.json_lines",
     "Lift": "procession.primitives.lifts",
-    "Outside": "procession.publishing",
-    "Position": "procession.publishing",
+    "Outside": "procession.primitives.outside",
+    "Position": "procession.primitives.outside",
     "ProcessManager": "procession.primitives.process",
     "ProcessionError": "procession.errors",
     "Recorded": "procession.primitives.envelope",
@@ -80,8 +87,11 @@ def __dir__() -> list[str]:
 __all__ = [
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -90,7 +100,10 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

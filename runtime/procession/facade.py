@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import overload
 
+import attrs
 import trio
 
 from procession.actors.supervisor import ActorInfo
@@ -23,8 +24,9 @@ from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.publishing import Outside, Position, encode_all
+from procession.publishing import encode_all
 from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
 
@@ -37,6 +39,8 @@ class Runtime:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._archiving = False
+        self.beside: list[Callable[[], ActorInfo]] = []
+        """What runs beside the engine, for the tree."""
 
     @property
     def journal(self) -> JournalReader:
@@ -156,7 +160,8 @@ class Runtime:
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
-        return self._engine.tree()
+        tree = self._engine.tree()
+        return attrs.evolve(tree, children=(*tree.children, *(info() for info in self.beside)))
 
     @property
     def held(self) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 
 from procession.daemon.acting import FlowAct, act_on_flow
-from procession.daemon.cloudevents import CloudEventError, parse
 from procession.daemon.exit_codes import InputRefused, UsageRefused
 from procession.daemon.figures import figures_json
 from procession.daemon.snapshot import Snapshots
 from procession.errors import IdReused, PublishRefused
 from procession.facade import Runtime
+from procession.primitives.cloudevents import CloudEventError, parse
+from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
-from procession.publishing import Outside
 
 
 @attrs.define

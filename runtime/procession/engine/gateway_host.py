@@ -346,7 +346,7 @@ class GatewayHost:
 
 
 def hosts_of(
-    gateways: Mapping[str, Gateway],
+    gateways: Mapping[str, Gateway | type[Gateway]],
     settings: GatewaysSettings,
     answers: Answers,
     clock: Clock,
@@ -362,7 +362,8 @@ def hosts_of(
     settings.check_names(gateways)
     hosts: dict[str, GatewayHost] = {}
     for name, gateway in gateways.items():
-        policy = type(gateway).__gateway__.policy
+        assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
+        policy = gateway.__gateway__.policy
         drive = settings.of(name, policy.declared())
         hosts[name] = GatewayHost(name, gateway, drive, policy.ordered, answers, clock, counters, spread)
     return hosts

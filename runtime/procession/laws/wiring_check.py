@@ -16,7 +16,7 @@ from procession.laws.suppression import Suspect, finding_of, settle
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import CommandGivenUp, Event
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
 from procession.primitives.registry import refuse_older
 from procession.primitives.stored import stored_of
@@ -54,10 +54,10 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
     events = _events(
-        definitions, taken, [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
+        definitions, taken, [*wiring.events_named, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
     )
     commands = _commands(definitions, taken)
-    checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
+    checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
@@ -74,11 +74,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked.suspects += faults.doubled(gateways)
     checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
     checked.suspects += faults.same_name(
-        "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
+        "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events, chains)
+        checked.suspects += faults.orphans(parts, taken, wiring.events_named, chains)
         checked.suspects += faults.without_gateway(parts, taken)
     return checked
 
@@ -126,12 +126,12 @@ def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
         yield faults.Part(definition, scans)
 
 
-def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple[CommandMethod, ...]]]:
-    for gateway in wiring.gateways:
+def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[type[Gateway], tuple[CommandMethod, ...]]]:
+    for gateway in map(gateway_class, wiring.gateways):
         try:
-            yield gateway, command_methods(type(gateway))
+            yield gateway, command_methods(gateway)
         except DefinitionError as error:
-            checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
+            checked.suspects.append(Suspect(finding_of(error), (gateway,), certain=True))
 
 
 def _events(

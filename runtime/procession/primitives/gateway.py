@@ -99,6 +99,11 @@ class GatewayOptions:
     site: str
 
 
+def gateway_class(gateway: Gateway | type[Gateway]) -> type[Gateway]:
+    """The class of what a wiring names: an instance, or a class whose fields are filled from the resources."""
+    return gateway if isinstance(gateway, type) else type(gateway)
+
+
 @attrs.frozen
 class Contract:
     """What a gateway method may return."""

@@ -13,7 +13,7 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fingerprint import fingerprint
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
@@ -26,7 +26,7 @@ _NEAR_MAX = 3
 class Receiver:
     """Where a command goes."""
 
-    gateway: Gateway
+    gateway: type[Gateway]
     name: str
     method: CommandMethod
 
@@ -39,7 +39,8 @@ class Registry:
     events: dict[tuple[str, int], type[Event]] = attrs.field(factory=dict)
     commands: dict[str, type[Command]] = attrs.field(factory=dict)
     processes: dict[str, Definition] = attrs.field(factory=dict)
-    gateways: dict[str, Gateway] = attrs.field(factory=dict)
+    gateways: dict[str, Gateway | type[Gateway]] = attrs.field(factory=dict)
+    """Where one is given as a class, that class, until its instance takes its place."""
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
     """Which processes an event type concerns, by key; a type that is lifted stands under what it is lifted to."""
@@ -159,7 +160,7 @@ class Registry:
 
 def build_registry(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
@@ -182,7 +183,7 @@ def build_registry(
 
 def gather(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
 ) -> Registry:
@@ -221,21 +222,22 @@ def _add_invariant(registry: Registry, rule: Invariant) -> None:
     registry.invariants[name] = (*known, rule)
 
 
-def _add_gateway(registry: Registry, gateway: Gateway) -> None:
-    name = type(gateway).__gateway__.name
+def _add_gateway(registry: Registry, gateway: Gateway | type[Gateway]) -> None:
+    cls = gateway_class(gateway)
+    name = cls.__gateway__.name
     if name in registry.gateways:
-        raise _two_classes("gateway", name, type(registry.gateways[name]), type(gateway))
+        raise _two_classes("gateway", name, gateway_class(registry.gateways[name]), cls)
     registry.gateways[name] = gateway
-    for method in command_methods(type(gateway)):
+    for method in command_methods(cls):
         registry.add_command(method.command)
         other = registry.receivers.get(method.command)
         if other is not None:
             raise WiringError(
-                f"{method.site}: {type(gateway).__name__}.{method.name} takes {method.command.__name__},"
-                f" as {type(other.gateway).__name__}.{other.method.name} ({other.method.site}) does",
+                f"{method.site}: {cls.__name__}.{method.name} takes {method.command.__name__},"
+                f" as {other.gateway.__name__}.{other.method.name} ({other.method.site}) does",
                 "a command has one receiver: remove one of them",
             )
-        registry.receivers[method.command] = Receiver(gateway, name, method)
+        registry.receivers[method.command] = Receiver(cls, name, method)
         for event in method.contract.events:
             registry.add_event(event)
 

@@ -37,10 +37,10 @@ from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway
 from procession.primitives.invariant import Invariant
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
-from procession.publishing import Outside, Position
 from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
 from procession.testing.rest import come_to_rest
@@ -102,7 +102,7 @@ class World:
         self._registry: Registry = build_registry(
             (*wired.processes, *processes),
             [stand_in(cls, self) for cls in classes],
-            (*wired.events, *events),
+            (*wired.events_named, *events),
             wired.lifts,
             (*wired.invariants, *invariants),
         )
