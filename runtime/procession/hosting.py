@@ -10,6 +10,7 @@ import trio
 
 from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
+from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
@@ -63,6 +64,7 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, events, lifts, invariants)
+    refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     opening: Opening | None = None
     if isinstance(journal, str | Path):
