@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from procession.embed.asyncio_host import AsyncioHost, ring
 from procession.embed.call import UNWIND_S, Call, Stream
 from procession.embed.portal import Portal
+from procession.errors import RuntimeClosed
 from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
 from procession.journal.journal import JournalReader
@@ -90,6 +91,8 @@ def _mirror(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             while found := await awaited(self._portal, name, stream.take):
                 for item in found:
                     yield item
+        except RuntimeClosed:
+            return
         finally:
             self._portal.close_stream(stream)
 
@@ -179,7 +182,7 @@ def opening(
         except Exception as error:
             await _close(portal, ended)
             if portal.failure is not None and portal.failure is not error:
-                raise portal.failure
+                raise portal.failure  # noqa: B904 - it has a cause of its own
             raise
         except BaseException:
             portal.cancel()  # the host was cancelled: it has no patience for the grace

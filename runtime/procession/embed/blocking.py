@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from procession.embed.call import UNWIND_S, Call, Stream
 from procession.embed.portal import Portal
+from procession.errors import RuntimeClosed
 from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
 from procession.primitives.envelope import Recorded
@@ -39,26 +40,21 @@ class Blocking(Generic[T]):
             RuntimeClosed: the runtime closed first; where it failed, what failed it.
             UsedAfterFork, CalledFromInside, ImpureTurn: this is not the place to call from.
         """
-        self._portal.check(name)
-        answered = threading.Lock()
-        answered.acquire()
-        call: Call[R] = Call(answered.release)
-        self._portal.begin(call, work)
-        return self._wait(name, call, answered)
+        return self._wait(name, lambda call: self._portal.begin(call, work))
 
     def _call_now(self, name: str, work: Callable[[], R]) -> R:
         """As `_call`, for what does not wait."""
+        return self._wait(name, lambda call: self._portal.begin_now(call, work))
+
+    def _wait(self, name: str, begin: Callable[[Call[R]], None]) -> R:
         self._portal.check(name)
         answered = threading.Lock()
         answered.acquire()
         call: Call[R] = Call(answered.release)
-        self._portal.begin_now(call, work)
-        return self._wait(name, call, answered)
-
-    def _wait(self, name: str, call: Call[R], answered: threading.Lock) -> R:
         try:
+            begin(call)
             in_time = answered.acquire(timeout=-1 if self._timeout_s is None else self._timeout_s)
-        except BaseException:  # Ctrl-C: the call goes with its caller
+        except BaseException:  # Ctrl-C: the call goes with its caller; or it never began
             self._portal.leave(call)
             raise
         if not in_time:
@@ -204,6 +200,8 @@ class BlockingRuntime(Blocking[Runtime]):
         try:
             while found := self._call("follow", stream.take):
                 yield from found
+        except RuntimeClosed:
+            return
         finally:
             self._portal.close_stream(stream)
 
