@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from procession import Attempt, Command, Effects, Event, Gateway, ProcessManager, ends, starts
+from procession import Attempt, Command, CommandGivenUp, Effects, Event, Gateway, ProcessManager, ends, starts
 
 
 class LetterWritten(Event, name="letter.written"):
@@ -26,6 +26,17 @@ class Letter(ProcessManager, name="letter", key="letter"):
 
     @ends(outcome="sent")
     def sent(self, sent: LetterSent) -> None: ...
+
+
+class Patient(ProcessManager, name="patient", key="letter"):
+    """One that takes it as it comes, also that a letter was given up."""
+
+    @starts
+    def send(self, written: LetterWritten) -> Effects:
+        yield SendLetter(written.letter)
+
+    @ends
+    def sent(self, sent: LetterSent | CommandGivenUp[SendLetter]) -> None: ...
 
 
 class Draft(ProcessManager, name="draft", key="letter"):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import trio
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from procession import Runtime, embed
 from procession.errors import IdReused, JournalOwned, RuntimeClosed
@@ -133,6 +135,20 @@ def test_the_context_of_the_caller_is_that_of_the_call(tmp_path: Path) -> None:
             return [*found, await runtime.call(style)]
 
     assert asyncio.run(main()) == ["plain", "fine"]
+
+
+def test_the_span_of_the_caller_is_that_of_the_call(tmp_path: Path) -> None:
+    span = NonRecordingSpan(SpanContext(trace_id=0xABC, span_id=1, is_remote=True))
+
+    async def trace_id(_: Runtime) -> int:
+        return trace.get_current_span().get_span_context().trace_id
+
+    async def main() -> int:
+        async with drafts(tmp_path) as runtime:
+            with trace.use_span(span):
+                return await runtime.call(trace_id)
+
+    assert asyncio.run(main()) == 0xABC
 
 
 def test_the_loop_goes_on_while_a_call_waits(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import os
 import threading
 from collections import deque
@@ -95,7 +96,8 @@ class Portal:
         self._nursery: trio.Nursery | None = None
         self._stop = trio.Event()
         self._whole = trio.CancelScope()
-        self._thread = threading.Thread(target=self._main, name="procession", daemon=True)
+        within = contextvars.copy_context()  # as a task has the context of whoever starts it
+        self._thread = threading.Thread(target=within.run, args=(self._main,), name="procession", daemon=True)
         atexit.register(self._thread.join, _EXIT_S_MAX)
         self._thread.start()
 
