@@ -28,7 +28,12 @@ def public(cls: type) -> frozenset[str]:
 
 
 def waits(method: object) -> bool:
-    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+    """Also where it is a plain `def` with overloads, which says that it returns a coroutine."""
+    assert inspect.isfunction(method)
+    returned = str(inspect.signature(method).return_annotation)
+    return returned.startswith("Coroutine[") or any(
+        kind(method) for kind in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    )
 
 
 def methods() -> Iterator[tuple[type, type, str]]:

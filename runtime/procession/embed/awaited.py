@@ -102,7 +102,13 @@ def _mirror(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     if inspect.isasyncgenfunction(method):
         return generate
-    return call if inspect.iscoroutinefunction(method) else call_now
+    return call if waits(method) else call_now
+
+
+def waits(method: Callable[..., Any]) -> bool:
+    """Whether a method returns what is awaited; one with overloads may be a plain `def` that says so."""
+    returned = str(inspect.signature(method).return_annotation)
+    return inspect.iscoroutinefunction(method) or returned.startswith(("Coroutine[", "Awaitable["))
 
 
 class AwaitedFlow(_Awaited, FlowHandle):

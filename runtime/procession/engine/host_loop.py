@@ -53,9 +53,9 @@ def refuse_hostless(gateways: Mapping[str, Gateway]) -> None:
         WiringError: names the gateway.
     """
     for name, gateway in gateways.items():
-        if type(gateway).__gateway__.policy.host and HOST_LOOP.get() is None:
+        if gateway.__gateway__.policy.host and HOST_LOOP.get() is None:
             raise WiringError(
-                f"{type(gateway).__gateway__.site}: gateway {name!r} is marked host=True, and this runtime has no"
+                f"{gateway.__gateway__.site}: gateway {name!r} is marked host=True, and this runtime has no"
                 " asyncio host",
                 "open it from asyncio, by `procession.embed.open_async`; or drop host=True and await trio",
             )
