@@ -75,12 +75,17 @@ def serving(folder: Path, module: str, *arguments: str, port: int | None = None)
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.1).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_until_it_listens(server: Server) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
     end = time.monotonic() + _READY_S_MAX
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 0.1):
-            return
+    while not listens(int(server.url.rpartition(":")[2])):
         assert server.process.poll() is None, server.said()
         assert time.monotonic() < end, f"it does not listen:\n{server.said()}"
         time.sleep(0.05)

@@ -11,20 +11,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import re
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import attrs
-import httpx
 import trio
 
 from procession.journal.sqlite_reader import read_sqlite
-from tests.embed.documented import Server, free_port, serving, wait_until_it_listens, write_files
+from tests.embed.documented import Server, free_port, listens, serving, wait_until_it_listens, write_files
 
 _SHUTDOWN_S = 2.0
 _REQUEST_S_MAX = 10.0
+_CONNECTIONS_MAX = 200
 
 
 @attrs.define
@@ -34,6 +35,9 @@ class Account:
     sent: int = 0
     acknowledged: list[str] = attrs.field(factory=list)
     """Ids that were answered with success."""
+    held_back: int = 0
+    """Not sent, as every connection was waiting."""
+    seconds: float = 0
     refused: int = 0
     """Answered with something else, or not at all: while nobody served."""
     latencies_ms: list[float] = attrs.field(factory=list)
@@ -45,42 +49,79 @@ class Account:
     def told(self) -> str:
         served = sorted(self.latencies_ms)
         return (
-            f"{self.sent} requests, {len(self.acknowledged)} acknowledged, {self.refused} refused or not served,"
+            f"{self.sent} requests in {self.seconds:.1f} s ({self.sent / self.seconds:.0f}/s),"
+            f" {self.held_back} held back by the client,"
+            f" {len(self.acknowledged)} acknowledged, {self.refused} refused or not served,"
             f" {len(self.lost)} lost\n"
             f"shutdowns: {', '.join(f'{took_s:.2f} s' for took_s in self.shutdowns_s)}, goal: under {_SHUTDOWN_S:g}\n"
             f"latency: p50 {statistics.median(served):.1f} ms, p99 {served[int(len(served) * 0.99)]:.1f} ms"
         )
 
 
-async def one_request(client: httpx.AsyncClient, number: int, account: Account) -> None:
-    order_id = f"order-{number}"
-    began = time.perf_counter()
-    account.sent += 1
-    try:
-        answer = await client.post(f"/orders/{order_id}")
-    except httpx.HTTPError:
-        account.refused += 1
-        return
-    if answer.status_code == 202:
-        account.acknowledged.append(order_id)
-        account.latencies_ms.append(1000 * (time.perf_counter() - began))
-    else:
-        account.refused += 1
+class Client:
+    """One connection that is kept: a client that costs more than the service would be what is measured."""
+
+    def __init__(self, port: int, account: Account) -> None:
+        self._port = port
+        self._account = account
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def place(self, number: int) -> None:
+        """One request; what becomes of it goes to the account."""
+        order_id = f"order-{number}"
+        began = time.perf_counter()
+        self._account.sent += 1
+        try:
+            async with asyncio.timeout(_REQUEST_S_MAX):
+                status = await self._post(f"/orders/{order_id}")
+        except (OSError, EOFError, TimeoutError):
+            self._drop()
+            status = 0
+        if status == 202:
+            self._account.acknowledged.append(order_id)
+            self._account.latencies_ms.append(1000 * (time.perf_counter() - began))
+        else:
+            self._account.refused += 1
+
+    async def _post(self, path: str) -> int:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        status, length = int(head.split()[1]), re.search(r"content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
+        if "connection: close" in head:
+            self._drop()
+        return status
+
+    def _drop(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
 
 
-async def request_steadily(url: str, rate_per_s: float, account: Account, stop: asyncio.Event) -> None:
-    """So many a second, whatever becomes of those before."""
+async def request_steadily(port: int, rate_per_s: float, account: Account, stop: asyncio.Event) -> None:
+    """So many a second, whatever becomes of those before, as long as there is a connection that is free."""
+    while not await asyncio.to_thread(listens, port):
+        await asyncio.sleep(0.05)
+    free = [Client(port, account) for _ in range(_CONNECTIONS_MAX)]
     began = time.perf_counter()
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=_REQUEST_S_MAX, limits=limits) as client,
-        asyncio.TaskGroup() as tasks,
-    ):
+
+    async def place(client: Client, number: int) -> None:
+        await client.place(number)
+        free.append(client)
+
+    async with asyncio.TaskGroup() as tasks:
         for number in itertools.count():
             if stop.is_set():
+                account.seconds = time.perf_counter() - began
                 return
             await asyncio.sleep(max(0.0, began + number / rate_per_s - time.perf_counter()))
-            tasks.create_task(one_request(client, number, account))
+            if free:
+                tasks.create_task(place(free.pop(), number))
+            else:
+                account.held_back += 1
 
 
 async def serve_and_stop(folder: Path, port: int, account: Account, seconds: float) -> None:
@@ -102,7 +143,7 @@ async def load(folder: Path, rate_per_s: float, seconds: float) -> Account:
     account, port, stop = Account(), free_port(), asyncio.Event()
     write_files(folder)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(request_steadily(f"http://127.0.0.1:{port}", rate_per_s, account, stop))
+        tasks.create_task(request_steadily(port, rate_per_s, account, stop))
         await serve_and_stop(folder, port, account, seconds / 2)
         await serve_and_stop(folder, port, account, seconds / 2)
         stop.set()
