@@ -75,7 +75,7 @@ class Client:
             async with asyncio.timeout(_REQUEST_S_MAX):
                 status = await self._post(f"/orders/{order_id}")
         except (OSError, EOFError, TimeoutError):
-            self._drop()
+            self.drop()
             status = 0
         if status == 202:
             self._account.acknowledged.append(order_id)
@@ -92,10 +92,11 @@ class Client:
         status, length = int(head.split()[1]), re.search(r"content-length: (\d+)", head)
         await reader.readexactly(int(length[1]) if length else 0)
         if "connection: close" in head:
-            self._drop()
+            self.drop()
         return status
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Close the connection; the next request makes a new one."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -103,9 +104,10 @@ class Client:
 
 async def request_steadily(port: int, rate_per_s: float, account: Account, stop: asyncio.Event) -> None:
     """So many a second, whatever becomes of those before, as long as there is a connection that is free."""
-    while not await asyncio.to_thread(listens, port):
+    while not await asyncio.to_thread(listens, port):  # noqa: ASYNC110 - it is another process
         await asyncio.sleep(0.05)
-    free = [Client(port, account) for _ in range(_CONNECTIONS_MAX)]
+    clients = [Client(port, account) for _ in range(_CONNECTIONS_MAX)]
+    free = clients.copy()
     began = time.perf_counter()
 
     async def place(client: Client, number: int) -> None:
@@ -115,13 +117,15 @@ async def request_steadily(port: int, rate_per_s: float, account: Account, stop:
     async with asyncio.TaskGroup() as tasks:
         for number in itertools.count():
             if stop.is_set():
-                account.seconds = time.perf_counter() - began
-                return
+                break
             await asyncio.sleep(max(0.0, began + number / rate_per_s - time.perf_counter()))
             if free:
                 tasks.create_task(place(free.pop(), number))
             else:
                 account.held_back += 1
+        account.seconds = time.perf_counter() - began
+    for client in clients:
+        client.drop()
 
 
 async def serve_and_stop(folder: Path, port: int, account: Account, seconds: float) -> None:
