@@ -158,13 +158,14 @@ FORGETFUL = """
         pass
 
     async def stuck(command):
+        await trio.sleep(0.05)  # the publisher has its answer by then
         time.sleep(3600)
 
     runtime = embed.start(sys.argv[1], processes=[Letter], gateways=[Post(globals()[sys.argv[2]])])
     runtime.publish(LetterWritten("a"))
     for name in sys.argv[3:]:
         threading.Thread(target=lambda: list(runtime.follow())).start()
-    time.sleep(0.1)
+    time.sleep(0.2)
 """
 
 
@@ -241,3 +242,24 @@ def test_a_call_from_the_runtimes_own_thread_is_refused(tmp_path: Path) -> None:
         runtime.publish(LetterWritten("a"))
         runtime.drain()
     assert refused[0].startswith("publish was called from the runtime's own thread")
+
+
+OUTLIVED = """
+    import os, sys, time
+    from procession import embed
+    from tests.embed.letters import Draft
+
+    runtime = embed.start(sys.argv[1], processes=[Draft])
+    if os.fork() == 0:
+        sys.stdin.read()  # until the test is done
+        os._exit(0)
+    os._exit(9)  # as if it was killed
+"""
+
+
+def test_a_forked_child_that_outlives_its_parent_does_not_own_the_journal(tmp_path: Path) -> None:
+    program = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(OUTLIVED), str(tmp_path / "drafts.db")]
+    with subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE) as parent:
+        assert parent.wait(15) == 9
+        with embed.start(tmp_path / "drafts.db", processes=[Draft]) as runtime:
+            assert runtime.publish(LetterWritten("a")) == 1
