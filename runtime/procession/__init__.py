@@ -9,6 +9,7 @@ The layers, each importing only from those above it in this list:
     laws  engine                        flows that survive
     reading                             what happened, why, and what would happen
     facade                              Runtime
+    embed                               Runtime for asyncio and for threads
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
 """

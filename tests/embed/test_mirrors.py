@@ -17,7 +17,7 @@ MIRRORS = [
 ]
 WITHIN_ONLY = frozenset({"journal"})
 """What is reached by `call` alone."""
-VALUES = frozenset({"counters", "observe", "tree"})
+VALUES = frozenset({"counters", "gateways", "observe", "reload_gateways", "tree"})
 """Methods that do not wait, and whose results do not either."""
 BY_HAND = frozenset({"flow"})
 """Methods whose results wait: each mirror returns a mirror of its own."""

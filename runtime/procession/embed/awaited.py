@@ -124,7 +124,7 @@ class AwaitedFlow(_Awaited, FlowHandle):
 class AwaitedRuntime(_Awaited, Runtime):
     """A `Runtime` for asyncio: the same methods, awaited on the loop of whoever calls. Made by `open_async`.
 
-    What `Runtime` has as a plain method (`counters`, `tree`, `observe`) holds the caller up for about as long as the
+    What `Runtime` has as a plain method (`counters`, `tree` and such) holds the caller up for about as long as the
     runtime handles one batch.
     """
 

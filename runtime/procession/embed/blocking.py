@@ -213,7 +213,9 @@ class BlockingRuntime(Blocking[Runtime]):
     resume_process = blocking(Runtime.resume_process)
     archive = blocking(Runtime.archive)
     counters = at_once(Runtime.counters)
+    gateways = at_once(Runtime.gateways)
     observe = at_once(Runtime.observe)
+    reload_gateways = at_once(Runtime.reload_gateways)
     tree = at_once(Runtime.tree)
 
 
