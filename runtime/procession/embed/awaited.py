@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import operator
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -64,7 +65,10 @@ def held_up(portal: Portal, name: str, work: Callable[[], R]) -> R:
 
 
 class _Awaited:
-    """A class of the runtime's, derived from it: each public method that this class does not write is called within."""
+    """A class of the runtime's, derived from it: what it has in public, and this class does not write, is called within.
+
+    A property is read as it stands.
+    """
 
     _portal: Portal
     _inner: Any
@@ -75,6 +79,9 @@ class _Awaited:
         for name, method in inspect.getmembers(cls, inspect.isfunction):
             if not name.startswith("_") and name not in vars(cls):
                 setattr(cls, name, _mirror(name, method))
+        for name, found in inspect.getmembers(cls, lambda member: isinstance(member, property)):
+            if not name.startswith("_") and name not in vars(cls):
+                setattr(cls, name, property(operator.attrgetter(f"_inner.{name}"), doc=found.__doc__))
 
 
 def _mirror(name: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -183,6 +183,11 @@ class BlockingRuntime(Blocking[Runtime]):
             return self._call("publish", lambda: self._inner.publish(events, id=id, source=source, wait=wait))
         return self._call("publish", lambda: self._inner.publish(events, wait=wait))
 
+    @property
+    def held(self) -> str:
+        """As `Runtime.held`."""
+        return self._inner.held
+
     def flow(self, process: type[ProcessManager] | str, key: str | int) -> BlockingFlow:
         """A flow by its process and key; it need not have started yet.
 
