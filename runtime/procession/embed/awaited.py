@@ -65,7 +65,7 @@ def held_up(portal: Portal, name: str, work: Callable[[], R]) -> R:
 
 
 class _Awaited:
-    """A class of the runtime's, derived from it: what it has in public, and this class does not write, is called within.
+    """A class of the runtime's, derived from it: what is public there, and not written here, is called within.
 
     A property is read as it stands.
     """
