@@ -200,17 +200,19 @@ def test_a_host_that_is_cancelled_closes_the_runtime_in_order(tmp_path: Path) ->
     async def main() -> None:
         async with drafts(tmp_path) as runtime:
             await runtime.publish(LetterWritten("a"))
+            published.set()
             await runtime.flow(Draft, "a").wait_ended()
 
     async def cancelled_in_the_middle() -> None:
         task = asyncio.create_task(main())
-        await asyncio.sleep(0.3)
+        await published.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         async with drafts(tmp_path) as runtime:
             assert len(await runtime.events()) == 1
 
+    published = asyncio.Event()
     asyncio.run(cancelled_in_the_middle())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import signal
 import threading
-import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -189,11 +188,14 @@ def test_an_error_of_the_block_comes_out_as_it_is(tmp_path: Path) -> None:
 
 
 def test_closing_waits_for_calls_of_gateways_within_the_grace(tmp_path: Path) -> None:
+    begun = threading.Event()
+
     async def take_a_while(command: object) -> None:
+        begun.set()
         await trio.sleep(0.2)
 
     with embed.start(tmp_path / "letters.db", processes=[Letter], gateways=[Post(take_a_while)]) as runtime:
         runtime.publish(LetterWritten("a"))
-        time.sleep(0.05)
+        assert begun.wait(5)
     with embed.start(tmp_path / "letters.db", processes=[Letter], gateways=[Post(at_once)]) as runtime:
         assert runtime.flow(Letter, "a").summary().outcome == "sent"

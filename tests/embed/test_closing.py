@@ -21,13 +21,13 @@ import attrs
 import pytest
 import trio
 
-from procession import Runtime, Settings, embed
-from procession.errors import Fenced, ProcessionError, PublishRefused, RuntimeClosed, RuntimeFailed
+from procession import Effects, ProcessManager, Runtime, Settings, embed, ends, starts
+from procession.errors import Fenced, FlowQuarantined, ProcessionError, PublishRefused, RuntimeClosed, RuntimeFailed
 from procession.journal.memory import MemoryJournal
 from procession.journal.ownership import holder_of
 from procession.journal.rows import Commit
 from procession.settings import SupervisionSettings
-from tests.embed.letters import Draft, Letter, LetterWritten, Post, at_once
+from tests.embed.letters import Draft, Letter, LetterSent, LetterWritten, Post, at_once
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 8
@@ -178,7 +178,14 @@ def forget(path: Path, *arguments: str, within_s: float) -> float:
     return time.perf_counter() - began
 
 
-@pytest.mark.parametrize("arguments", [("at_once",), ("for_ever",), ("at_once", "a thread that follows")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("for_ever",),
+        pytest.param(("at_once",), marks=pytest.mark.slow),
+        pytest.param(("at_once", "a thread that follows"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_program_that_forgets_to_stop_ends_and_closes_its_journal_in_order(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -229,6 +236,31 @@ def test_a_forked_child_may_open_a_runtime_of_its_own(tmp_path: Path) -> None:
         assert in_a_fork(work) == 0
 
 
+ASKED: list[embed.BlockingRuntime] = []
+
+
+def ask_what_is_not_in_the_event() -> object:
+    return ASKED[0].counters()
+
+
+class Curious(ProcessManager, name="curious", key="letter"):
+    @starts
+    def ask(self, written: LetterWritten) -> Effects:
+        ask_what_is_not_in_the_event()
+        yield from ()
+
+    @ends
+    def sent(self, sent: LetterSent) -> None: ...
+
+
+def test_a_call_from_inside_a_turn_is_refused_with_its_place(tmp_path: Path) -> None:
+    with embed.start(tmp_path / "letters.db", processes=[Curious]) as runtime:
+        ASKED[:] = [runtime]
+        runtime.publish(LetterWritten("a"))
+        with pytest.raises(FlowQuarantined, match=r"test_closing.*counters in a turn"):
+            runtime.flow(Curious, "a").wait_ended(timeout_s=5)
+
+
 def test_a_call_from_the_runtimes_own_thread_is_refused(tmp_path: Path) -> None:
     refused: list[str] = []
 
@@ -257,6 +289,7 @@ OUTLIVED = """
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_that_outlives_its_parent_does_not_own_the_journal(tmp_path: Path) -> None:
     program = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(OUTLIVED), str(tmp_path / "drafts.db")]
     with subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE) as parent:

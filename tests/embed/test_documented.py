@@ -80,6 +80,7 @@ def test_a_worker_that_was_forked_after_the_start_says_so(folder: Path) -> None:
         assert "open a runtime after the fork" in server.said()
 
 
+@pytest.mark.slow
 def test_a_trio_service(folder: Path) -> None:
     port, file = free_port(), folder / "listener.py"
     file.write_text(file.read_text("utf-8").replace("8400", str(port)), "utf-8")

@@ -14,6 +14,7 @@ import trio.testing
 
 from procession import Attempt, Settings, embed, open_runtime
 from procession.errors import Refused, WiringError
+from procession.journal.ownership import holder_of
 from procession.settings import GatewaysSettings, ShutdownSettings
 from procession.testing import World, explore, given, simulate
 from tests.embed.letters import Courier, Letter, LetterSent, LetterWritten, Patient, Post, SendLetter
@@ -176,7 +177,9 @@ def test_a_loop_that_is_gone_leaves_the_command_to_the_next_start(path: Path) ->
     loop = asyncio.new_event_loop()
     loop.run_until_complete(abandon())
     loop.close()  # with a task in it, and a runtime that nobody has closed
-    time.sleep(1.5)
+    end = time.monotonic() + 5
+    while holder_of(str(path)) is not None:
+        assert time.monotonic() < end, "the runtime does not close"
     assert asyncio.run(outcome_of_what_is_there(path, deliver)) == "sent"
     assert ends == ["delivered at attempt 1"]
 

@@ -70,7 +70,7 @@ class AsyncioCall:
         finally:
             if not self._over.is_set():
                 self._lost = not self._tell(self._leave)
-                with trio.move_on_after(UNWIND_S, shield=True):
+                with trio.move_on_after(0 if self._lost else UNWIND_S, shield=True):
                     await self._over.wait()
         task = self._task
         if task is None or task.cancelled():

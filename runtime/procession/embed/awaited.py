@@ -170,9 +170,15 @@ def opening(
 ) -> Callable[P, AbstractAsyncContextManager[AwaitedRuntime]]:
     """What opens a runtime on trio, as what opens one for asyncio, in a thread of its own; `open_async` is one."""
 
-    @functools.wraps(opener)
+    @functools.wraps(opener, assigned=("__annotations__",))
     @asynccontextmanager
     async def open_async(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[AwaitedRuntime]:
+        """Open a runtime in a thread of its own, for asyncio; leaving the block closes it in order.
+
+        Takes what `open_runtime` takes, and raises what it raises.
+
+        Cancellation: the grace is skipped; the end of the runtime is waited for.
+        """
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         ended: asyncio.Future[None] = loop.create_future()

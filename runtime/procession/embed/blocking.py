@@ -227,8 +227,12 @@ class BlockingRuntime(Blocking[Runtime]):
 def starting(opener: Callable[P, AbstractAsyncContextManager[Runtime]]) -> Callable[P, BlockingRuntime]:
     """What opens a runtime on trio, as what starts one in a thread of its own; `start` is one."""
 
-    @functools.wraps(opener)
+    @functools.wraps(opener, assigned=("__annotations__",))
     def start(*args: P.args, **kwargs: P.kwargs) -> BlockingRuntime:
+        """Open a runtime in a thread of its own. Use it as a context manager, or call its `stop()`.
+
+        Takes what `open_runtime` takes, and raises what it raises.
+        """
         opened, ended = threading.Event(), threading.Event()
 
         def end() -> None:

@@ -168,7 +168,9 @@ class Portal:
         return RuntimeClosed() if self.failure is None else self.failure.with_traceback(self._traceback)
 
     def _tell(self, what: Callable[[], None]) -> None:
-        """Have something run in the runtime's thread; nothing happens where that has ended."""
+        """Have something run in the runtime's thread; nothing happens where that has ended, or in a forked child."""
+        if os.getpid() != self._pid:  # a finaliser may come here, past `check`: queue and socket are the parent's
+            return
         self._arrived.append(what)
         if self._token is not None:  # else it is taken up as soon as there is one
             with contextlib.suppress(trio.RunFinishedError):
