@@ -10,6 +10,7 @@ The layers, each importing only from those above it in this list:
     reading                             what happened, why, and what would happen
     injectors                           ready-made ways in: a followed file, a schedule, CloudEvents
     facade                              Runtime
+    embed                               Runtime for asyncio and for threads
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
 """

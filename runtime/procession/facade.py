@@ -34,7 +34,7 @@ _FOLLOW_PAGE = 500
 
 
 class Runtime:
-    """An open runtime. Made by `open_runtime`; used within the same trio run."""
+    """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

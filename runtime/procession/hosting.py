@@ -10,6 +10,7 @@ import trio
 
 from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
+from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
@@ -73,6 +74,7 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, (*events, *events_brought(injectors)), lifts, invariants)
+    refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():

@@ -27,6 +27,7 @@ from tests.bench import (
     in_flight,
     isolation,
     memory,
+    portal,
     recovery,
     replay,
     saga,
@@ -279,6 +280,23 @@ def run_guard(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_portal(rounds: int, flows: int | None) -> str:
+    """A call into an embedded runtime, beside the barest ways between two threads."""
+    calls = flows or 5000
+    found = _rounds("portal", rounds, lambda folder: portal.measure(folder, calls))
+    return table(
+        f"portal: {calls} calls of each kind, medians of {rounds} rounds",
+        [
+            ("call from a thread p50, us", found["portal_us_p50"], "goal: under 200"),
+            ("its p99, us", found["portal_us_p99"], ""),
+            ("call awaited on asyncio p50, us", found["awaited_us_p50"], "goal: under 200"),
+            ("run_coroutine_threadsafe p50, us", found["loop_us_p50"], "asyncio's own way into a loop of a thread"),
+            ("queue and event p50, us", found["thread_us_p50"], "the floor: two threads, no loop"),
+            ("ratio to run_coroutine_threadsafe", found["ratio_to_loop"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "in_flight": run_in_flight,
@@ -292,6 +310,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "scenarios": run_scenarios,
     "explore": run_explore,
     "guard": run_guard,
+    "portal": run_portal,
 }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from procession.engine.answers import Answer, Answers
 from procession.engine.breaker import Breaker, RateLimit
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
+from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, Gateway
@@ -28,6 +30,7 @@ _LOOK_AGAIN_S = 0.02
 _NEVER = float("inf")
 _EARLY_MAX = 0.001
 """Of its time-out, an attempt that follows another one at once may have so much less."""
+_HOST_LOST_PAUSE_US = 1_000_000
 _SLICE_S = 0.01
 """A task that makes one attempt after another lets others run after this long."""
 
@@ -68,6 +71,8 @@ class GatewayHost:
     counters: Counters
     spread: Callable[[], float]
     """A number in 0..1, drawn for each back-off."""
+    on_host: bool = False
+    """Its `async def` methods are awaited on the asyncio loop of the host."""
     window: CommandWindow = attrs.field(init=False)
     breaker: Breaker = attrs.field(init=False)
     rate: RateLimit = attrs.field(init=False)
@@ -226,8 +231,10 @@ class GatewayHost:
             deadline = self._now() + self.drive.timeout_s
             if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
                 scope.deadline = deadline  # that costs a place in trio's heap of deadlines
-            if handle.method.is_async:
+            if handle.method.is_async and not self.on_host:
                 result = await contained(lambda: method(*arguments))
+            elif handle.method.is_async:
+                result = await contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
             else:
                 result = await contained(lambda: self._in_thread(handle, method, arguments))
         finally:
@@ -270,19 +277,34 @@ class GatewayHost:
         def done() -> None:
             nonlocal returned
             returned = True
-            if handle.state != "stuck":
-                return
-            if handle.ended == "open":
-                self.window.rest(handle, handle.row.due_us, self.clock.now_us())
-            else:
-                self.forget(handle)
-            self.wake.set()
+            self._returned(handle)
 
         try:
             return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
         finally:
             if not returned:
                 handle.state = "stuck"
+
+    async def _on_host(self, handle: Handle, work: Callable[[], Coroutine[Any, Any, object]]) -> object:
+        """A method awaited on the host's loop; one that does not heed its cancellation goes on unseen, as a thread."""
+        host = HOST_LOOP.get()
+        assert host is not None, "refused at opening"
+        call = host.begin(work, functools.partial(self._returned, handle))
+        try:
+            return await call.wait()
+        finally:
+            if not call.ended:
+                handle.state = "stuck"
+
+    def _returned(self, handle: Handle) -> None:
+        """A call that was abandoned has returned: its command waits no longer."""
+        if handle.state != "stuck":
+            return
+        if handle.ended == "open":
+            self.window.rest(handle, handle.row.due_us, self.clock.now_us())
+        else:
+            self.forget(handle)
+        self.wake.set()
 
     def _finished(self, handle: Handle, result: Result[object]) -> None:
         if result.error is None:
@@ -295,6 +317,9 @@ class GatewayHost:
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
             self._failed(handle, shown(result.error), refused=True)
+        elif isinstance(result.error, HostLost):
+            self._unmake(handle, f"{result.error}: outcome unknown, will retry under the same id")
+            self._retry_at(handle, self.clock.now_us() + _HOST_LOST_PAUSE_US)
         else:
             self._failed(handle, describe(result.error), refused=False)
 
@@ -306,15 +331,17 @@ class GatewayHost:
         elif handle.timed_out:
             self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
         else:
-            self.breaker.abandoned()
-            self.counters.attempts_cancelled += 1
-            handle.attempts -= 1
-            self._note(
-                handle, handle.attempts + 1, "cancelled at shutdown: outcome unknown, will retry under the same id"
-            )
+            self._unmake(handle, "cancelled at shutdown: outcome unknown, will retry under the same id")
             self.answers.retry_later(handle, handle.row.due_us)
             if handle.state != "stuck":
                 self.window.rest(handle, handle.row.due_us, self.clock.now_us())
+
+    def _unmake(self, handle: Handle, found: str) -> None:
+        """An attempt that was broken off by no fault of the gateway: it does not count."""
+        self.breaker.abandoned()
+        self.counters.attempts_cancelled += 1
+        handle.attempts -= 1
+        self._note(handle, handle.attempts + 1, found)
 
     def _failed(self, handle: Handle, found: str, *, refused: bool) -> None:
         self.counters.attempts_failed += 1
@@ -327,12 +354,14 @@ class GatewayHost:
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
             return
-        due_us = now_us + self._backoff_us(handle.attempts)
+        self._retry_at(handle, now_us + self._backoff_us(handle.attempts))
+
+    def _retry_at(self, handle: Handle, due_us: int) -> None:
         self.answers.retry_later(handle, due_us)
         if handle.state == "stuck":
             handle.row = handle.row._replace(due_us=due_us)
         elif handle.ended == "open":
-            self.window.rest(handle, due_us, now_us)
+            self.window.rest(handle, due_us, self.clock.now_us())
 
     def _backoff_us(self, attempts: int) -> int:
         drive = self.drive
@@ -365,5 +394,7 @@ def hosts_of(
         assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
         policy = gateway.__gateway__.policy
         drive = settings.of(name, policy.declared())
-        hosts[name] = GatewayHost(name, gateway, drive, policy.ordered, answers, clock, counters, spread)
+        hosts[name] = GatewayHost(
+            name, gateway, drive, policy.ordered, answers, clock, counters, spread, on_host=policy.host
+        )
     return hosts

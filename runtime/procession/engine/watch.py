@@ -9,7 +9,7 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.ledger import Batch
-from procession.errors import FlowQuarantined, RuntimeClosed
+from procession.errors import CommitFailed, FlowQuarantined, RuntimeClosed
 from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow
 
@@ -116,7 +116,12 @@ class Watch:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
         while True:
             waiting, closed, until = self._changed, self._closed, self._position
-            rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
+            try:
+                rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
+            except (CommitFailed, RuntimeClosed):
+                if not self._closed:
+                    raise
+                return  # the journal was closed while somebody was still behind
             for row in rows:
                 yield row
                 after_position = row.position
