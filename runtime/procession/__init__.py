@@ -8,7 +8,9 @@ The layers, each importing only from those above it in this list:
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
     reading                             what happened, why, and what would happen
+    injectors                           ready-made ways in: a followed file, a schedule, CloudEvents
     facade                              Runtime
+    embed                               Runtime for asyncio and for threads
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
 """
@@ -18,9 +20,12 @@ import importlib
 _HOMES = {
     "Attempt": "procession.primitives.gateway",
     "CancelRequested": "procession.primitives.event",
+    "CloudEvents": "procession.injectors.cloud_events",
     "Command": "procession.primitives.command",
     "CommandFacade": "procession.facades",
     "CommandGivenUp": "procession.primitives.event",
+    "Cron": "procession.injectors.cron",
+    "Document": "procession.injectors.cloud_events",
     "Effects": "procession.primitives.effects",
     "Envelope": "procession.primitives.envelope",
     "Event": "procession.primitives.event",
@@ -29,24 +34,27 @@ _HOMES = {
     "FlowSummary": "procession.flow_handle",
     "Gateway": "procession.primitives.gateway",
     "History": "procession.primitives.history",
+    "Injector": "procession.primitives.injector",
+    "Intake": "procession.primitives.injector",
     "Invariant": "procession.primitives.invariant",
+    "JsonLines": "procession.injectors.json_lines",
     "Lift": "procession.primitives.lifts",
-    "Outside": "procession.publishing",
-    "Position": "procession.publishing",
+    "Outside": "procession.primitives.outside",
+    "Position": "procession.primitives.outside",
     "ProcessManager": "procession.primitives.process",
     "ProcessionError": "procession.errors",
-    "ProjectionInfo": "procession.projections.host",
+    "ProjectionInfo": "procession.projections.view",
     "Projector": "procession.primitives.projector",
     "QueryFacade": "procession.facades",
-    "Reading": "procession.projections.query",
+    "Reading": "procession.projections.view",
     "Recorded": "procession.primitives.envelope",
     "Refused": "procession.errors",
     "Rows": "procession.primitives.projector",
     "Runtime": "procession.facade",
     "Settings": "procession.settings",
     "Store": "procession.primitives.projector",
-    "Why": "procession.reading.causes",
-    "WhyNot": "procession.reading.waits",
+    "Why": "procession.reading.why",
+    "WhyNot": "procession.reading.why_not",
     "Wiring": "procession.primitives.wiring",
     "after": "procession.primitives.effects",
     "allows": "procession.primitives.allowance",
@@ -89,9 +97,12 @@ def __dir__() -> list[str]:
 __all__ = [
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandFacade",
     "CommandGivenUp",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -100,7 +111,10 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

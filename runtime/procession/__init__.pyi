@@ -8,6 +8,10 @@ from procession.facades import QueryFacade as QueryFacade
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.hosting import open_runtime as open_runtime
+from procession.injectors.cloud_events import CloudEvents as CloudEvents
+from procession.injectors.cloud_events import Document as Document
+from procession.injectors.cron import Cron as Cron
+from procession.injectors.json_lines import JsonLines as JsonLines
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -49,10 +53,14 @@ from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
 from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
+from procession.primitives.injector import Injector as Injector
+from procession.primitives.injector import Intake as Intake
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
+from procession.primitives.outside import Outside as Outside
+from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.projector import Projector as Projector
 from procession.primitives.projector import Rows as Rows
@@ -60,20 +68,21 @@ from procession.primitives.projector import Store as Store
 from procession.primitives.projector import projects as projects
 from procession.primitives.projector import projects_columns as projects_columns
 from procession.primitives.wiring import Wiring as Wiring
-from procession.projections.host import ProjectionInfo as ProjectionInfo
-from procession.projections.query import Reading as Reading
-from procession.publishing import Outside as Outside
-from procession.publishing import Position as Position
-from procession.reading.causes import Why as Why
-from procession.reading.waits import WhyNot as WhyNot
+from procession.projections.view import ProjectionInfo as ProjectionInfo
+from procession.projections.view import Reading as Reading
+from procession.reading.why import Why as Why
+from procession.reading.why_not import WhyNot as WhyNot
 from procession.settings import Settings as Settings
 
 __all__ = [
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandFacade",
     "CommandGivenUp",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -82,7 +91,10 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

@@ -12,38 +12,48 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.engine.engine import Engine
-from procession.engine.envelopes import recorded_of
+from procession.engine.envelopes import all_recorded, recorded_of
+from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
-from procession.journal.archiver import Archived, Archiver
+from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import SqliteJournal
-from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Parameters, Projector, Row
-from procession.projections.host import ProjectionInfo
-from procession.projections.projections import Projections
-from procession.projections.query import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectorT, Reading, ask
-from procession.projections.rebuild import Rebuilt
-from procession.publishing import Outside, Position, encode_all
+from procession.projections.view import (
+    QUERY_TIMEOUT_S,
+    AnswerT,
+    AskedP,
+    NoProjections,
+    ProjectionInfo,
+    ProjectionsView,
+    ProjectorT,
+    Reading,
+    Rebuilt,
+)
+from procession.publishing import encode_all
+from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
 
 
 class Runtime:
-    """An open runtime. Made by `open_runtime`; used within the same trio run."""
+    """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
-    def __init__(self, engine: Engine, projections: Projections) -> None:
+    def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
         self._engine = engine
-        self._projections = projections
+        self._projections = projections or NoProjections()
         self._archiving = False
+        self.beside: list[Callable[[], ActorInfo]] = []
+        """What runs beside the engine, for the tree."""
 
     @property
     def journal(self) -> JournalReader:
@@ -129,7 +139,7 @@ class Runtime:
         """Durable events after a position, in order, at most `limit`."""
         refuse_in_turn("events")
         rows = await self.journal.events(after, limit, types)
-        return [recorded_of(self._engine.registry, row) for row in rows]
+        return all_recorded(self._engine.registry, rows)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Durable events after a position, in order, as they come; ends when the runtime closes.
@@ -191,7 +201,7 @@ class Runtime:
             RuntimeClosed: the runtime closes.
         """
         refuse_in_turn("query")
-        return ask(self._projections, projector, question, parameters, at_least or 0, timeout_s)
+        return self._projections.ask(projector, question, parameters, at_least or 0, timeout_s)
 
     async def rebuild(
         self, projector: type[Projector] | str, *, on_progress: Callable[[Rebuilt], None] | None = None
@@ -212,8 +222,7 @@ class Runtime:
         Cancellation: between two batches; what is built so far is kept.
         """
         refuse_in_turn("rebuild")
-        host = self._projections.host(projector)
-        return await self._projections.rebuild(host, on_progress or (lambda _: None))
+        return await self._projections.rebuild(projector, on_progress or (lambda _: None))
 
     def projections(self) -> list[ProjectionInfo]:
         """Where each projection stands: state, position, how far it is behind."""
@@ -242,8 +251,25 @@ class Runtime:
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
-        tree, projectors = self._engine.tree(), self._projections.actor()
-        return tree if projectors is None else attrs.evolve(tree, children=(*tree.children, projectors))
+        tree = self._engine.tree()
+        return attrs.evolve(tree, children=(*tree.children, *(info() for info in self.beside)))
+
+    @property
+    def held(self) -> str:
+        """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
+        return self._engine.held
+
+    def gateways(self) -> list[GatewayState]:
+        """Where each gateway stands."""
+        return [host.state() for host in self._engine.lasting.gateways]
+
+    def reload_gateways(self, settings: GatewaysSettings) -> list[str]:
+        """Drive the gateways by other limits from now on; running calls keep theirs. Names what changed.
+
+        Raises:
+            SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
+        """
+        return self._engine.lasting.gateways.reload(settings)
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
@@ -295,6 +321,11 @@ class Runtime:
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.journal.archiver import Archiver  # noqa: PLC0415
+        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
+        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
+
         refuse_in_turn("archive")
         journal = self._engine.lasting.journal
         if not isinstance(journal, SqliteJournal):

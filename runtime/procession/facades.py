@@ -9,12 +9,10 @@ from procession.flow_handle import FlowHandle, FlowSummary
 from procession.journal.rows import FlowStatus
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Parameters, Projector, Row
-from procession.projections.host import ProjectionInfo
-from procession.projections.query import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectorT, Reading
-from procession.projections.rebuild import Rebuilt
-from procession.publishing import Outside, Position
+from procession.projections.view import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectionInfo, ProjectorT, Reading, Rebuilt
 
 
 class CommandFacade(Protocol):

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import trio
 
 from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
+from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
-from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure, refuse_impure_lift, refuse_impure_projection
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
+from procession.primitives.injector import Injector, events_brought, refuse_namesakes
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Projector
 from procession.primitives.registry import Registry, build_registry
-from procession.projections.folder import StoreFolder, folder_of
-from procession.projections.projections import Projections
-from procession.settings import Settings
+from procession.primitives.resources import Plan, plan_resources
+from procession.projections.view import RunningProjections
+from procession.settings import ResourcesSettings, Settings
 
 
 @contextlib.asynccontextmanager
@@ -32,12 +32,14 @@ async def open_runtime(
     journal: str | Path | Journal,
     *,
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway] = (),
+    gateways: Sequence[Gateway | type[Gateway]] = (),
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
     projectors: Sequence[type[Projector]] = (),
     projections: str | Path | None = None,
+    injectors: Sequence[Injector | type[Injector]] = (),
+    resources: Mapping[str, object] | None = None,
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -50,7 +52,8 @@ async def open_runtime(
     Args:
         journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
         processes: the process managers.
-        gateways: one instance each; together they take every command that the processes send.
+        gateways: one each; together they take every command that the processes send. An instance, or a class whose
+            fields are filled by name from the resources.
         events: further event types that may be published.
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
@@ -58,12 +61,17 @@ async def open_runtime(
         projectors: what folds events into projections, which `Runtime.query` asks.
         projections: the folder in which their stores lie; default: `projectors.folder` of the settings, or a folder
             beside the journal. The stores of a journal in memory are in memory too, unless a folder is named.
+        injectors: what brings outside facts in; instances or classes, as gateways.
+        resources: what classes are given, by name: plain values, and factories of context managers, which may take
+            other resources by their parameters' names. They are opened before anything runs, each after what it needs,
+            and closed in the reverse order after the last commit.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
 
     Raises:
         DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
+        ResourceFailed: a resource can't be opened (the journal was not touched), failed in use, or can't be closed.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
         StoreUnusable, ProjectionChanged: the store of a projection can't be used; nothing was written.
@@ -73,30 +81,72 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts, invariants, projectors)
+    registry = build_registry(processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, projectors)
+    refuse_hostless(registry.gateways)
+    _refuse_breaches(registry)
+    plan = plan_resources(resources or {}, takers_of(gateways, injectors))
+    with plain_errors():
+        async with _resources_of(plan, settings.resources) as ready:
+            registry.gateways |= {
+                name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
+            }
+            brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
+            refuse_namesakes(brought)
+            opening: Opening | None = None
+            stores = _stores_of(registry, projections or settings.projectors.folder, journal)
+            if isinstance(journal, str | Path):
+                journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
+            try:
+                engine = Engine(journal, registry, settings, clock)
+            except BaseException:
+                await journal.close()
+                raise
+            async with running(engine, since or {}, opening, brought, stores) as runtime:
+                yield runtime
+
+
+def takers_of(
+    gateways: Iterable[Gateway | type[Gateway]], injectors: Iterable[Injector | type[Injector]]
+) -> list[tuple[str, type, str]]:
+    """All that is given as a class, and so takes its fields from the resources: kind, class and site."""
+    return [
+        *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
+        *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
+    ]
+
+
+def _resources_of(
+    plan: Plan, limits: ResourcesSettings
+) -> contextlib.AbstractAsyncContextManager[Mapping[str, object]]:
+    if not plan.factories:
+        return contextlib.nullcontext(plan.values)
+    # What opens resources is loaded where there are some.
+    from procession.engine.resource_host import opened  # noqa: PLC0415
+
+    return opened(plan, limits)
+
+
+def _refuse_breaches(registry: Registry) -> None:
+    # Code is read where a runtime opens, not where classes are only named.
+    from procession.laws.purity import refuse_impure, refuse_impure_lift  # noqa: PLC0415
+
     for definition in registry.processes.values():
         refuse_impure(definition)
     for lift in registry.chains:
         refuse_impure_lift(lift)
-    for projection in registry.projections.values():
-        refuse_impure_projection(projection)
-    opening: Opening | None = None
-    folder = store_folder(projections or settings.projectors.folder or "", journal) if registry.projections else None
-    if isinstance(journal, str | Path):
-        journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
-    try:
-        engine = Engine(journal, registry, settings, clock)
-    except BaseException:
-        await journal.close()
-        raise
-    async with running(engine, since or {}, opening, folder) as runtime:
-        yield runtime
+    if registry.projections:
+        from procession.laws.projector_scan import refuse_impure_projection  # noqa: PLC0415 - where there are some
+
+        for projection in registry.projections.values():
+            refuse_impure_projection(projection)
 
 
 async def _opened(
     path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
+
     found: list[Opening] = []
 
     async def look(reader: JournalReader) -> None:
@@ -116,42 +166,39 @@ async def _opened(
 
 @contextlib.asynccontextmanager
 async def running(
-    engine: Engine, since: Mapping[str, Since], opening: Opening | None = None, folder: StoreFolder | None = None
+    engine: Engine,
+    since: Mapping[str, Since],
+    opening: Opening | None = None,
+    injectors: Sequence[Injector] = (),
+    stores: str | None = None,
 ) -> AsyncIterator[Runtime]:
-    """Run an engine, and what runs beside it, for as long as the block; raises as `open_runtime`."""
-    projections = Projections(engine.registry, engine.lasting.journal, engine.settings, engine.clock, folder)
+    """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
     with plain_errors():
-        async with _opened_projections(projections, engine), trio.open_nursery() as nursery:
+        async with _projections_of(engine, stores) as projections, trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
+            runtime = Runtime(engine, projections)
             try:
-                async with _beside(projections, engine):
-                    yield Runtime(engine, projections)
+                async with _projecting(engine, runtime, projections), _injecting(engine, runtime, injectors, nursery):
+                    yield runtime
             finally:
                 await engine.close()
 
 
 @contextlib.asynccontextmanager
-async def _beside(projections: Projections, engine: Engine) -> AsyncIterator[None]:
-    """Keep the projections live for as long as the block; where there are none, nothing runs."""
+async def _projections_of(engine: Engine, stores: str | None) -> AsyncIterator[RunningProjections | None]:
+    """The stores of the projections, checked before the engine begins; closed when all has ended. None without any."""
     if not engine.registry.projections:
-        yield
+        yield None
         return
-    async with trio.open_nursery() as nursery:
-        await nursery.start(projections.run, engine.watch, engine.counters)
-        try:
-            yield
-        finally:
-            nursery.cancel_scope.cancel()
+    # What folds events into stores is loaded where there are some.
+    from procession.projections.projections import Projections  # noqa: PLC0415
 
-
-@contextlib.asynccontextmanager
-async def _opened_projections(projections: Projections, engine: Engine) -> AsyncIterator[None]:
-    """The stores of the projections, checked before the engine begins; closed when all has ended."""
+    projections = Projections(engine.registry, engine.lasting.journal, engine.settings, engine.clock, stores)
     complete = False
     try:
         await projections.open()
         complete = True
-        yield
+        yield projections
     finally:
         await projections.close()
         if not complete:
@@ -159,18 +206,55 @@ async def _opened_projections(projections: Projections, engine: Engine) -> Async
                 await engine.lasting.journal.close_clean()
 
 
-def store_folder(path: str | Path, journal: str | Path | Journal) -> StoreFolder | None:
-    """Where the stores of projections lie; None: in memory.
+@contextlib.asynccontextmanager
+async def _projecting(engine: Engine, runtime: Runtime, projections: RunningProjections | None) -> AsyncIterator[None]:
+    """Keep the projections live for as long as the block."""
+    if projections is None:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        await nursery.start(projections.run, engine.watch, engine.counters)
+        runtime.beside.append(projections.actor)
+        try:
+            yield
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+def _stores_of(registry: Registry, named: str | Path | None, journal: str | Path | Journal) -> str | None:
+    """The folder in which the stores of projections lie; None: in memory, or there are no projections.
 
     Raises:
         StoreUnusable: that folder can't be used.
     """
-    beside = isinstance(journal, str | Path) and not str(path)
-    if not str(path) and not beside:
+    beside = isinstance(journal, str | Path) and not named
+    if not registry.projections or not (named or beside):
         return None
-    folder = StoreFolder(folder_of(str(journal)) if beside else str(path))
-    folder.check(make=beside)
-    return folder
+    from procession.projections.folder import StoreFolder, folder_of  # noqa: PLC0415 - as above
+
+    path = folder_of(str(journal)) if beside else str(named)
+    StoreFolder(path).check(make=beside)
+    return path
+
+
+@contextlib.asynccontextmanager
+async def _injecting(
+    engine: Engine, runtime: Runtime, injectors: Sequence[Injector], nursery: trio.Nursery
+) -> AsyncIterator[None]:
+    """Injectors run for as long as the block, in the runtime's nursery; they end before anything else does."""
+    if not injectors:
+        yield
+        return
+    # What runs injectors is loaded where there are some.
+    from procession.injecting import Injecting  # noqa: PLC0415
+
+    injecting = Injecting(engine, runtime, injectors)
+    runtime.beside.append(injecting.info)
+    nursery.start_soon(injecting.run)
+    try:
+        yield
+    finally:
+        await injecting.close()
 
 
 @contextlib.contextmanager

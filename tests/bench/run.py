@@ -28,6 +28,7 @@ from tests.bench import (
     in_flight,
     isolation,
     memory,
+    portal,
     project,
     recovery,
     replay,
@@ -190,6 +191,7 @@ def run_startup(rounds: int, flows: int | None) -> str:
         "startup: new processes, medians",
         [
             ("a Python that does nothing, s", found["python_s"], ""),
+            ("the libraries alone, s", found["libraries_s"], ""),
             ("import, s", found["import_s"], "goal: 0.25 or less"),
             ("--help, s", found["help_s"], "goal: 0.15 or less"),
             ("start to first durable flow, new file, s", found["first_flow_s"], "goal: 0.5 or less"),
@@ -300,6 +302,23 @@ def run_project(rounds: int, flows: int | None) -> str:
     )
 
 
+def run_portal(rounds: int, flows: int | None) -> str:
+    """A call into an embedded runtime, beside the barest ways between two threads."""
+    calls = flows or 5000
+    found = _rounds("portal", rounds, lambda folder: portal.measure(folder, calls))
+    return table(
+        f"portal: {calls} calls of each kind, medians of {rounds} rounds",
+        [
+            ("call from a thread p50, us", found["portal_us_p50"], "goal: under 200"),
+            ("its p99, us", found["portal_us_p99"], ""),
+            ("call awaited on asyncio p50, us", found["awaited_us_p50"], "goal: under 200"),
+            ("run_coroutine_threadsafe p50, us", found["loop_us_p50"], "asyncio's own way into a loop of a thread"),
+            ("queue and event p50, us", found["thread_us_p50"], "the floor: two threads, no loop"),
+            ("ratio to run_coroutine_threadsafe", found["ratio_to_loop"], ""),
+        ],
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "saga": run_saga,
     "in_flight": run_in_flight,
@@ -314,6 +333,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], str]] = {
     "explore": run_explore,
     "guard": run_guard,
     "project": run_project,
+    "portal": run_portal,
 }
 
 

@@ -16,7 +16,7 @@ from procession.errors import ActRefused, DefinitionError
 from procession.journal.memory import MemoryJournal
 from procession.primitives.registry import build_registry
 from procession.projection_errors import ProjectionChanged, ProjectionFailed, StoreRefused, StoreUnusable
-from procession.projections.rebuild import Rebuilt
+from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings
 from tests.projections.purses import (
     BALANCES,

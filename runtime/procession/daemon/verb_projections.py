@@ -21,7 +21,7 @@ from procession.primitives.projection import Projection
 from procession.primitives.registry import Registry
 from procession.projections.folder import StoreFolder, folder_of
 from procession.projections.offline import Standing, Verified, rebuild, survey, verify
-from procession.projections.rebuild import Rebuilt
+from procession.projections.view import Rebuilt
 from procession.settings import Settings
 from procession.wiring import load_wiring, registry_of
 

@@ -351,7 +351,7 @@ class Engine:
     async def _drive(self, name: str, life: Life) -> None:
         """A gateway's loop is restarted alone: its window is read again from the journal."""
         gateways = self.lasting.gateways
-        await self._parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger))
+        await self._parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger, life.host.loader))
 
     async def _judge(self, life: Life) -> None:
         invariants = self.lasting.invariants

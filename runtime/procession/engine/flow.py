@@ -33,6 +33,10 @@ class Delivery:
     """A step or an unhandled row answers it."""
 
 
+def _process_of(flow: Flow) -> str:
+    return flow.definition.name
+
+
 @attrs.define(eq=False)
 class Flow:
     """The one place in memory where a flow's truth is, from the moment that something arrives for it.
@@ -44,6 +48,8 @@ class Flow:
     definition: Definition
     key: str
     mailbox: Mailbox[Delivery]
+    process: str = attrs.field(init=False, default=attrs.Factory(_process_of, takes_self=True))
+    """The stored name of its process."""
     id: int = 0
     """Row id; 0 before the flow has a row."""
     version: int = 0
@@ -74,11 +80,6 @@ class Flow:
     """Names of timers that it set since it is in memory."""
     timers_stored: bool = False
     """It may have timers in the journal."""
-
-    @property
-    def process(self) -> str:
-        """The stored name of its process."""
-        return self.definition.name
 
     @property
     def name(self) -> str:

@@ -104,7 +104,15 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         guard=lasting.guard,
         shadow=lasting.shadow,
     )
-    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
+    rehydrator = Rehydrator(
+        registry,
+        journal,
+        counters,
+        known,
+        slice_steps=flows.load_slice_steps,
+        snapshot_every=flows.snapshot_every_steps,
+        guard=lasting.guard,
+    )
     operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(

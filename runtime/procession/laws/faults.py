@@ -128,12 +128,12 @@ def never_armed(part: Part) -> Iterator[Suspect]:
                     yield Suspect(Finding(path, line, "DEF06", scan.subject, found, cure), (cls,))
 
 
-def doubled(gateways: Iterable[tuple[Gateway, Iterable[CommandMethod]]]) -> Iterator[Suspect]:
+def doubled(gateways: Iterable[tuple[type[Gateway], Iterable[CommandMethod]]]) -> Iterator[Suspect]:
     """A command that two gateways take."""
     known: dict[type[Command], str] = {}
     for gateway, methods in gateways:
         for method in methods:
-            name = f"{type(gateway).__name__}.{method.name}"
+            name = f"{gateway.__name__}.{method.name}"
             first = known.setdefault(method.command, name)
             if first != name:
                 path, line = place_of(method.site)

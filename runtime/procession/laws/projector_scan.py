@@ -18,6 +18,7 @@ from procession.laws.forbidden import (
     Forbidden,
 )
 from procession.laws.mutation import CHANGES_PROJECTOR
+from procession.laws.purity import refuse_certain, suspects_of
 from procession.laws.purity_scan import Scan
 from procession.laws.suppression import Suspect, place_of
 from procession.laws.values import NOTHING, Instance, Values, either
@@ -53,6 +54,22 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 _TEXTS = re.compile(r"'(?:[^']|'')*'")
+
+
+def check_projection(projection: Projection) -> Iterator[Suspect]:
+    """Laws 3, 4, 5 and 9 of a projector: what its handlers reach for, and what their SQL says."""
+    for scan in scan_projection(projection):
+        yield from suspects_of(scan, projection.cls)
+    yield from check_statements(projection)
+
+
+def refuse_impure_projection(projection: Projection) -> None:
+    """Refuse a projector of which it is certain, and not allowed, that it breaks a law while it runs.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
+    refuse_certain(projection.cls, lambda: check_projection(projection))
 
 
 def scan_projection(projection: Projection) -> Iterator[Scan]:

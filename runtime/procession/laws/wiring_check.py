@@ -8,15 +8,16 @@ from types import FunctionType, ModuleType
 import attrs
 
 from procession.errors import DefinitionError
-from procession.laws import declarations, faults
+from procession.laws import declarations, faults, purity
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
+from procession.laws.projector_scan import check_projection
 from procession.laws.purity_scan import scan_process
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
 from procession.primitives.event import CommandGivenUp, Event
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
 from procession.primitives.projection import Projection, compile_projection
 from procession.primitives.projector import events_of
@@ -57,9 +58,9 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     definitions = [part.definition for part in parts]
     lifted = (cls for lift in wiring.lifts for cls in (lift.old, lift.new))
     projected = (cls for projector in wiring.projectors for cls in events_of(projector))
-    events = _events(definitions, taken, [*wiring.events, *lifted, *projected])
+    events = _events(definitions, taken, [*wiring.events_named, *lifted, *projected])
     commands = _commands(definitions, taken)
-    checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
+    checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
@@ -67,7 +68,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked.suspects += declarations.check_names(events)
     for part in parts:
         checked.suspects += declarations.check_handlers(part.definition)
-        checked.suspects += declarations.check_purity(part.scans)
+        checked.suspects += purity.check_purity(part.scans)
         checked.suspects += [*faults.endless(part), *faults.unreachable(part), *faults.never_armed(part)]
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
@@ -75,17 +76,17 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     chains = _lifts(wiring, definitions, checked)
     projections = list(_projections(wiring, chains, checked))
     for projection in projections:
-        checked.suspects += declarations.check_projection(projection)
+        checked.suspects += check_projection(projection)
     checked.suspects += faults.shared_stores(projections)
     checked.suspects += faults.doubled(gateways)
     checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
     checked.suspects += faults.same_name(
-        "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
+        "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
     checked.suspects += faults.same_name("projector", [(p.name, p.cls, p.cls.__projector__.site) for p in projections])
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events, chains, projections)
+        checked.suspects += faults.orphans(parts, taken, wiring.events_named, chains, projections)
         checked.suspects += faults.without_gateway(parts, taken)
     return checked
 
@@ -93,7 +94,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
 def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) -> Chains:
     checked.things += [lift.function for lift in wiring.lifts]
     for lift in wiring.lifts:
-        checked.suspects += declarations.check_lift(lift)
+        checked.suspects += purity.check_lift(lift)
     try:
         chains = Chains(wiring.lifts)
         for definition in definitions:
@@ -125,7 +126,7 @@ def check_tests(module: ModuleType) -> Checked:
 
 def check_test(function: FunctionType) -> Iterator[Suspect]:
     """Law 10: what one test, and what it calls of the user's own, looks at."""
-    return declarations.suspects_of(scan_test(function))
+    return purity.suspects_of(scan_test(function))
 
 
 def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
@@ -142,12 +143,12 @@ def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
         yield faults.Part(definition, scans)
 
 
-def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple[CommandMethod, ...]]]:
-    for gateway in wiring.gateways:
+def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[type[Gateway], tuple[CommandMethod, ...]]]:
+    for gateway in map(gateway_class, wiring.gateways):
         try:
-            yield gateway, command_methods(type(gateway))
+            yield gateway, command_methods(gateway)
         except DefinitionError as error:
-            checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
+            checked.suspects.append(Suspect(finding_of(error), (gateway,), certain=True))
 
 
 def _events(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import attrs
 import trio
@@ -20,41 +20,15 @@ from procession.projection_errors import ProjectionBehind, ProjectionStopped, Qu
 from procession.projections.feed import Feed
 from procession.projections.fold import Folder
 from procession.projections.generation import Generation, Retired, Work
-from procession.projections.rebuild import Building, Rebuilt
+from procession.projections.rebuild import Building
 from procession.projections.store import QueryConnection
+from procession.projections.view import ProjectionInfo, ProjectionState, Rebuilt
 from procession.settings import ProjectorsSettings
 from procession.telemetry import Counters
 
 T = TypeVar("T")
 logger = logging.getLogger("procession.projections")
-ProjectionState = Literal["catching up", "live", "backing off", "outdated", "stopped"]
 _LOOK_AGAIN_S = 0.5
-
-
-@attrs.frozen
-class ProjectionInfo:
-    """Where a projection stands."""
-
-    name: str
-    version: int
-    """Of the projector that made what queries see."""
-    state: ProjectionState
-    """`outdated`: an older version answers until this one is rebuilt beside it."""
-    position: int
-    """All events up to here are in it."""
-    lag_positions: int
-    """How many positions of the journal are not."""
-    lag_s: float
-    """For how long the first of these has been there; 0 where there is none."""
-    events: int
-    """How many events its handlers took."""
-    restarts: int
-    found: str
-    """Its last failure; empty where there was none."""
-    rebuild_position: int | None
-    """How far a rebuild beside it is; None where none runs."""
-    path: str
-    """Its store's file; empty in memory."""
 
 
 class ProjectionHost:

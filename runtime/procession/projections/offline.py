@@ -23,9 +23,10 @@ from procession.projections.feed import Feed
 from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder
 from procession.projections.generation import make, threaded
-from procession.projections.rebuild import Rebuilt, begin
+from procession.projections.rebuild import begin
 from procession.projections.store import APPLICATION_ID, Place, file_uri
 from procession.projections.store_guard import OWN_TABLE
+from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings
 
 StoreState = Literal["ready", "none", "outdated", "changed", "newer", "another journal", "unreadable"]

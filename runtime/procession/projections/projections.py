@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -13,19 +13,21 @@ from procession.actors.supervisor import ActorInfo, RestartPolicy
 from procession.engine.clock import Clock
 from procession.engine.guard import make_guard
 from procession.engine.watch import Watch
-from procession.errors import ActRefused, JournalError, NotFound, RuntimeClosed
+from procession.errors import ActRefused, JournalError, RuntimeClosed
 from procession.journal import ownership
 from procession.journal.journal import JournalReader
 from procession.primitives.projection import Projection
-from procession.primitives.projector import Projector
+from procession.primitives.projector import Parameters, Projector
 from procession.primitives.registry import Registry
 from procession.projection_errors import ProjectionError
 from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder, in_memory
 from procession.projections.generation import Generation, Work, abandonable, at_once, make, open_existing, threaded
-from procession.projections.host import ProjectionHost, ProjectionInfo
-from procession.projections.rebuild import Rebuilt, begin
+from procession.projections.host import ProjectionHost
+from procession.projections.query import answered
+from procession.projections.rebuild import begin
 from procession.projections.standing import check_standing
+from procession.projections.view import ProjectionInfo, Rebuilt, no_projector
 from procession.settings import Settings
 from procession.telemetry import Counters
 
@@ -37,13 +39,13 @@ class Projections:
     """The projections of one runtime. `open` them, then `run` beside the engine."""
 
     def __init__(
-        self, registry: Registry, journal: JournalReader, settings: Settings, clock: Clock, folder: StoreFolder | None
+        self, registry: Registry, journal: JournalReader, settings: Settings, clock: Clock, stores: str | None
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._settings = settings
         self._clock = clock
-        self._folder = folder
+        self._folder = None if stores is None else StoreFolder(stores)
         self._limits = settings.projectors
         self._hosts: dict[str, ProjectionHost] = {}
         self._generations: dict[str, Generation] = {}
@@ -77,7 +79,9 @@ class Projections:
         folder.tidy(projection.store)
         return generation
 
-    async def run(self, watch: Watch, counters: Counters, *, task_status: trio.TaskStatus[None]) -> None:
+    async def run(
+        self, watch: Watch, counters: Counters, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Keep them all live, until cancelled."""
         limits = self._settings.supervision
         policy = RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
@@ -103,8 +107,23 @@ class Projections:
                 nursery.start_soon(self._keep_whole, host, policy, jitter)
             task_status.started()
 
-    async def rebuild(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
+    async def ask(
+        self,
+        projector: type[Projector] | str,
+        question: str | Callable[..., Any],
+        parameters: Parameters,
+        at_least: int,
+        timeout_s: float,
+    ) -> Any:  # noqa: ANN401 - what the question returns; `Runtime.query` is typed
+        """Answer a query; see `Runtime.query`."""
+        host = self.host(projector)
+        return await host.ask(answered(host.projection.cls, question, parameters), at_least, timeout_s)
+
+    async def rebuild(self, projector: type[Projector] | str, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
         """Make a projection anew beside the one that answers; see `Runtime.rebuild`."""
+        return await self._rebuild_alone(self.host(projector), on_progress)
+
+    async def _rebuild_alone(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
         work = at_once if self._folder is None else threaded(trio.CapacityLimiter(1))
         name = host.projection.name
         if name in self._rebuilding:
@@ -157,7 +176,7 @@ class Projections:
         if whole is not None and whole.number > host.generation.file.number:
             await self._take_up(host, whole, folder)
         elif host.outdated or (folder.building(store) is not None and not _held(folder.lock_name(store, rebuild=True))):
-            await self.rebuild(host, _nobody)
+            await self._rebuild_alone(host, _nobody)
 
     async def _take_up(self, host: ProjectionHost, whole: StoreFile, folder: StoreFolder) -> None:
         """Another process has rebuilt it: its store answers from here on, if this code can fold into it."""
@@ -199,18 +218,15 @@ class Projections:
         name = projector if isinstance(projector, str) else projector.__projector__.name
         host = self._hosts.get(name)
         if host is None or not (isinstance(projector, str) or host.projection.cls is projector):
-            known = ", ".join(sorted(self._hosts)) or "none"
-            raise NotFound("projector", name, f"this runtime has {known}: give it to open_runtime(projectors=[…])")
+            raise no_projector(projector, tuple(sorted(self._hosts)))
         return host
 
     def infos(self) -> list[ProjectionInfo]:
         """Where each stands."""
         return [host.info() for host in self._hosts.values()]
 
-    def actor(self) -> ActorInfo | None:
-        """Them, for the supervision tree; None where there are none."""
-        if not self._hosts:
-            return None
+    def actor(self) -> ActorInfo:
+        """They, for the supervision tree."""
         return ActorInfo("projectors", "running", 0, tuple(host.actor() for host in self._hosts.values()))
 
 

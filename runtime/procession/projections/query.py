@@ -4,42 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 from procession.primitives.projector import Parameters, Projector, Row
 from procession.projection_errors import QueryRefused
-from procession.projections.projections import Projections
 from procession.projections.store import QueryConnection
-
-ProjectorT = TypeVar("ProjectorT", bound=Projector)
-AnswerT = TypeVar("AnswerT")
-AskedP = ParamSpec("AskedP")
-QUERY_TIMEOUT_S = 5.0
-
-
-class Reading(Protocol):
-    """A projection as a query sees it: its tables, in one consistent state."""
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """The rows of one `select`.
-
-        Raises:
-            QueryRefused: it writes, it is no SQL for these tables, or it has too many rows.
-        """
-        ...
-
-
-async def ask(
-    projections: Projections,
-    projector: type[Projector] | str,
-    question: str | Callable[..., Any],
-    parameters: Parameters,
-    at_least: int,
-    timeout_s: float,
-) -> Any:  # noqa: ANN401 - what the question returns; `Runtime.query` is typed
-    """Answer; see `Runtime.query`."""
-    host = projections.host(projector)
-    return await host.ask(answered(host.projection.cls, question, parameters), at_least, timeout_s)
 
 
 def answered(

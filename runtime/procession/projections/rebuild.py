@@ -16,23 +16,8 @@ from procession.projections.fold import Folder
 from procession.projections.folder import StoreFolder, in_memory
 from procession.projections.generation import Generation, Work, make, open_existing
 from procession.projections.standing import check_journal
+from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings
-
-
-@attrs.frozen
-class Rebuilt:
-    """How far a rebuild is, or was when it ended."""
-
-    projector: str
-    position: int
-    """All events up to here are in it."""
-    until: int
-    """Where the journal ends, as far as it is known."""
-    events: int
-    """How many events the handlers took."""
-    resumed: int
-    """The position from which a rebuild that was killed went on; 0 where none was."""
-    seconds: float
 
 
 @attrs.define(eq=False)

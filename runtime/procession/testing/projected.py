@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Generic, cast, overload
 
 from procession.engine.guard import strict_guard
 from procession.journal.rows import EventRow
-from procession.laws.declarations import refuse_impure_projection
+from procession.laws.projector_scan import refuse_impure_projection
 from procession.primitives.event import Event
 from procession.primitives.lifts import AnyLift
 from procession.primitives.projector import Parameters, Row
@@ -21,7 +21,8 @@ from procession.projections.comparison import compared, reading
 from procession.projections.fold import Folder
 from procession.projections.folder import in_memory
 from procession.projections.generation import Generation, made
-from procession.projections.query import AnswerT, AskedP, ProjectorT, Reading, answered
+from procession.projections.query import answered
+from procession.projections.view import AnswerT, AskedP, ProjectorT, Reading
 from procession.testing.scenario import START
 
 _JOURNAL = uuid.UUID(int=0).bytes

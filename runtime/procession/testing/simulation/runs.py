@@ -156,7 +156,7 @@ class Simulation:
         classes = [one if isinstance(one, type) else type(one) for one in (*wired.gateways, *gateways)]
         stage = Stage()
         registry = build_registry(
-            (*wired.processes, *processes), [stand_in(cls, stage) for cls in classes], (*wired.events, *events)
+            (*wired.processes, *processes), [stand_in(cls, stage) for cls in classes], (*wired.events_named, *events)
         )
         self._case = Case(registry, stage, Outcomes(classes, outcomes, given_up=False), settings or Settings())
         self._load = load
