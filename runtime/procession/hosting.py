@@ -92,15 +92,9 @@ async def open_runtime(
             }
             brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
             refuse_namesakes(brought)
-            opening: Opening | None = None
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)
-            if isinstance(journal, str | Path):
-                journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
-            try:
-                engine = Engine(journal, registry, settings, clock)
-            except BaseException:
-                await journal.close()
-                raise
+            opened, opening = await _opened(journal, registry, settings, since or {}, clock)
+            engine = await _engine_on(opened, registry, settings, clock)
             async with running(engine, since or {}, opening, brought, stores) as runtime:
                 yield runtime
 
@@ -141,10 +135,21 @@ def _refuse_breaches(registry: Registry) -> None:
             refuse_impure_projection(projection)
 
 
+async def _engine_on(journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> Engine:
+    """An engine on an open journal, which is closed where none can be made."""
+    try:
+        return Engine(journal, registry, settings, clock)
+    except BaseException:
+        await journal.close()
+        raise
+
+
 async def _opened(
-    path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
+    path: str | Path | Journal, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    if not isinstance(path, str | Path):
+        return path, None
     from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
 
     found: list[Opening] = []
@@ -153,7 +158,7 @@ async def _opened(
         found.append(await check(reader, registry, since))
 
     journal = await open_sqlite(
-        path,
+        str(path),
         clock_us=clock.now_us,
         synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
         readers=settings.journal.readers,
