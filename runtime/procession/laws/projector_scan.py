@@ -88,7 +88,7 @@ def check_statements(projection: Projection) -> Iterator[Suspect]:
             yield Suspect(_finding(found, path, line, cls.__name__), (cls,))
     for handler in projection.handlers:
         path, line = place_of(handler.site)
-        for statement in _statements(handler.method.__code__):
+        for statement in _statements(handler.method.__code__, handler.method.__doc__):
             for found in _breaches(statement):
                 yield Suspect(_finding(found, path, line, f"{cls.__name__}.{handler.name}"), (handler.method, cls))
 
@@ -121,9 +121,10 @@ def _instances(events: tuple[type[Event], ...]) -> Values:
     return found
 
 
-def _statements(code: CodeType) -> Iterator[str]:
+def _statements(code: CodeType, said: str | None = None) -> Iterator[str]:
+    """Texts of a function that look like SQL; `said` is its docstring."""
     for constant in code.co_consts:
-        if isinstance(constant, str) and _SQL.match(constant):
+        if isinstance(constant, str) and constant != said and _SQL.match(constant):
             yield constant
         elif isinstance(constant, CodeType):
             yield from _statements(constant)
