@@ -1,11 +1,13 @@
 # The front door, as type checkers read it; `__init__.py` opens it lazily.
 
+from procession.aggregate_handle import AggregateHandle as AggregateHandle
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.hosting import open_runtime as open_runtime
+from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -34,6 +36,7 @@ from procession.primitives.event import (
 from procession.primitives.event import (
     CommandGivenUp as CommandGivenUp,
 )
+from procession.primitives.event import CommandRefused as CommandRefused
 from procession.primitives.event import (
     Event as Event,
 )
@@ -42,6 +45,8 @@ from procession.primitives.event import (
 )
 from procession.primitives.gateway import Attempt as Attempt
 from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.handlers import applies as applies
+from procession.primitives.handlers import decides as decides
 from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
@@ -52,18 +57,24 @@ from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
+from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
 from procession.reading.causes import Why as Why
 from procession.reading.waits import WhyNot as WhyNot
+from procession.send_errors import SendRefused as SendRefused
+from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings
 
 __all__ = [
+    "Aggregate",
+    "AggregateHandle",
     "Attempt",
     "CancelRequested",
     "Command",
     "CommandGivenUp",
+    "CommandRefused",
     "Effects",
     "Envelope",
     "Event",
@@ -79,16 +90,21 @@ __all__ = [
     "ProcessManager",
     "ProcessionError",
     "Recorded",
+    "Refusal",
     "Refused",
+    "Reply",
     "Runtime",
+    "SendRefused",
     "Settings",
     "Why",
     "WhyNot",
     "Wiring",
     "after",
     "allows",
+    "applies",
     "at",
     "cancel",
+    "decides",
     "end",
     "ends",
     "folds",

@@ -8,7 +8,8 @@ import attrs
 
 FlowStatus = Literal["unstarted", "active", "quarantined", "ended", "cancelled"]
 StepOutcome = Literal["handled", "skipped", "act"]
-CommandState = Literal["open", "answered", "given_up", "cancelled"]
+CommandState = Literal["open", "answered", "refused", "given_up", "cancelled"]
+"""`refused`: an aggregate said no; its flow was told."""
 DeliveryState = Literal["pending", "waiting", "quarantined"]
 UnhandledReason = Literal[
     "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer", "alert"

@@ -58,7 +58,7 @@ class Decision:
         return self.handler.name
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class AggregateDefinition(Folding):
     """One aggregate of one runtime."""
 
@@ -99,7 +99,7 @@ def compile_aggregate(cls: type[Aggregate]) -> AggregateDefinition:
         raise DefinitionError(
             options.site, cls.__name__, "decides nothing", "mark the method that takes its first command @decides"
         )
-    return AggregateDefinition(cls, options.name, reactions, decisions)
+    return AggregateDefinition(cls=cls, name=options.name, reactions=reactions, decisions=decisions)
 
 
 def _add_fold(cls: type[Aggregate], handler: Handler, reactions: dict[Trigger, Reaction]) -> None:
@@ -215,8 +215,5 @@ def _verdicts(annotation: object, site: str, subject: str) -> Verdicts:
 
 def _is_event(part: object) -> bool:
     return (
-        isinstance(part, type)
-        and issubclass(part, Event)
-        and "__procession__" in vars(part)
-        and part not in OWN_EVENTS
+        isinstance(part, type) and issubclass(part, Event) and "__procession__" in vars(part) and part not in OWN_EVENTS
     )

@@ -12,7 +12,17 @@ import attrs
 from procession.errors import DefinitionError, InvalidKey
 from procession.primitives.command import Command
 from procession.primitives.event import OWN_EVENTS, CancelRequested, Event
-from procession.primitives.handlers import Handler, KeySpec, Late, Missing, Trigger, check_key, trigger_name, trigger_of
+from procession.primitives.handlers import (
+    Handler,
+    KeySpec,
+    Late,
+    MarkKind,
+    Missing,
+    Trigger,
+    check_key,
+    trigger_name,
+    trigger_of,
+)
 from procession.primitives.process import ProcessManager, check_state
 from procession.primitives.state import State
 
@@ -37,7 +47,7 @@ class Reaction:
         return handler.name if handler is not None else "seen"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class Folding:
     """What is folded from steps of its own: a process manager, or an aggregate."""
 
@@ -50,7 +60,7 @@ class Folding:
         return self.reactions.get(trigger_of(event))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class Definition(Folding):
     """One process of one runtime."""
 
@@ -132,7 +142,7 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
     table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]] = {}
     for unresolved in cls.__handlers__:
         handler = unresolved.resolve(cls, options.key)
-        role: Literal["start", "on", "fold"] = "on" if handler.mark.kind == "end" else handler.mark.kind
+        role = _ROLES[handler.mark.kind]
         for trigger in handler.triggers:
             roles = table.setdefault(trigger, {})
             if role in roles:
@@ -154,7 +164,9 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
         for trigger, roles in table.items()
         if not isinstance(trigger, tuple) and trigger not in OWN_EVENTS
     }
-    return Definition(cls, options.name, reactions, options.key, frozenset(keys), keys)
+    return Definition(
+        cls=cls, name=options.name, key=options.key, reactions=reactions, concerned=frozenset(keys), keys=keys
+    )
 
 
 def commands_named(cls: type[ProcessManager]) -> dict[type[Command], Handler]:
@@ -210,6 +222,9 @@ def _names_in(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names_in(constant)
+
+
+_ROLES: dict[MarkKind, Literal["start", "on", "fold"]] = {"fold": "fold", "start": "start", "on": "on", "end": "on"}
 
 
 def _check_start(

@@ -134,7 +134,10 @@ def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT]
 def _mark(method: MethodT, mark: Mark) -> MethodT:
     if not inspect.isfunction(method):
         raise DefinitionError(
-            class_site(), _DECORATORS[mark.kind], f"marks {method!r:.60}, which is no plain method", "mark a def of the class"
+            class_site(),
+            _DECORATORS[mark.kind],
+            f"marks {method!r:.60}, which is no plain method",
+            "mark a def of the class",
         )
     if isinstance(getattr(method, "__procession_mark__", None), Mark):
         raise DefinitionError(
@@ -318,9 +321,7 @@ def _triggers(annotation: object, site: str, subject: str) -> Iterator[Trigger]:
             return
     elif annotation in (CommandGivenUp, CommandRefused):
         name = getattr(annotation, "__name__", "")
-        raise DefinitionError(
-            site, subject, f"handles {name} of any command", f"name the command: {name}[ChargeCard]"
-        )
+        raise DefinitionError(site, subject, f"handles {name} of any command", f"name the command: {name}[ChargeCard]")
     elif isinstance(annotation, type) and issubclass(annotation, Event) and "__procession__" in vars(annotation):
         yield annotation
         return

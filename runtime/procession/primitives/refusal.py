@@ -11,6 +11,7 @@ from procession.primitives.stored import Stored, seal
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+@attrs.frozen(slots=False)
 class Refusal:
     """Why a command was refused. Subclass it with a stored name; its fields say what the sender needs to know.
 
