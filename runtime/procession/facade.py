@@ -166,7 +166,13 @@ class Runtime:
         refuse_in_turn("flows")
         name = process if process is None or isinstance(process, str) else process.__process__.name
         states = (status,) if isinstance(status, str) else status
-        query = FlowQuery(process=name, status=states, outcome=outcome, key_prefix=key_prefix)
+        query = FlowQuery(
+            process=name,
+            but_not=tuple(self._engine.registry.aggregates),
+            status=states,
+            outcome=outcome,
+            key_prefix=key_prefix,
+        )
         return [summary_of(row) for row in await self.journal.flows(query, 0, limit)]
 
     async def events(self, after: int = 0, *, types: Sequence[str] = (), limit: int = 1000) -> list[Recorded]:

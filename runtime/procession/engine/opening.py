@@ -20,6 +20,8 @@ from procession.primitives.schema import first_shape_of, is_first_shape, schema_
 from procession.primitives.stored import stored_of
 
 Since = Literal["now"] | int
+AGGREGATE = "aggregate"
+"""Kind of the type row that says that a name is an aggregate's."""
 _PAGE = 1000
 _SHOWN_MAX = 5
 
@@ -46,10 +48,12 @@ async def check(journal: JournalReader, registry: Registry, since: Mapping[str, 
         UnknownInJournal: something open needs a type or process that is not registered.
         WiringError: a process is new to a journal that has events, and does not say since when.
     """
-    new_types = _new_types(registry, await journal.types())
+    known = await journal.types()
+    new_types = _new_types(registry, known)
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
+    new_types += _new_aggregates(registry, known, {process for process, _ in concerns})
     starts = _new_concerns(registry, concerns, since, heads.position)
     _check_archived(starts, heads)
     return Opening(tuple(new_types), starts, heads)
@@ -95,6 +99,19 @@ def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
     return found
 
 
+def _new_aggregates(registry: Registry, types: Iterable[TypeRow], processes: set[str]) -> list[TypeRow]:
+    """The names of aggregates, written down so that whoever reads the journal tells them from processes.
+
+    Raises:
+        WiringError: a name was that of a process, or of an aggregate, and is the other now.
+    """
+    known = {row.name for row in types if row.kind == AGGREGATE}
+    for name in sorted((registry.aggregates.keys() & processes) | (registry.processes.keys() & known)):
+        was, now = ("an aggregate", "a process") if name in known else ("a process", "an aggregate")
+        raise WiringError(f"{name!r} is {was} in the journal, and {now} here", f"give {now} a name of its own")
+    return [TypeRow(name, 1, AGGREGATE, "{}") for name in registry.aggregates if name not in known]
+
+
 def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
     kind = stored_of(cls).kind
     changes = () if old.kind == kind else (f"it was a kind of {old.kind} and is a kind of {kind}",)
@@ -130,12 +147,14 @@ def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
         return name in registry.processes or name in registry.aggregates
     if kind == "refusal":
         return True  # no open work needs one: what holds it was handled, or is read when its flow is repaired
+    if kind == AGGREGATE:
+        return name in registry.aggregates
     return (name, version) in registry.events
 
 
 def family_of(kind: str) -> str:
     """Stored names are told apart by it: a failure is an event."""
-    return kind if kind in ("command", "refusal") else "event"
+    return kind if kind in ("command", "refusal", AGGREGATE) else "event"
 
 
 def _new_concerns(

@@ -156,9 +156,9 @@ class TypeRow(NamedTuple):
     name: str
     version: int
     kind: str
-    """`event`, `failure` or `command`."""
+    """`event`, `failure`, `command`, `refusal`; or `aggregate`, whose name it is."""
     shape: str
-    """JSON of the fields, in order."""
+    """JSON of the fields, in order; of an aggregate, none."""
 
 
 class ConcernRow(NamedTuple):
@@ -304,9 +304,11 @@ class Contents:
 
 @attrs.frozen
 class FlowQuery:
-    """Which flows to list; None does not filter."""
+    """Which flows to list; None does not filter. Aggregates have rows as flows have, under names of their own."""
 
     process: str | None = None
+    but_not: tuple[str, ...] = ()
+    """Processes or aggregates that are left out."""
     status: tuple[FlowStatus, ...] = ()
     outcome: str | None = None
     key: str | None = None
