@@ -16,7 +16,7 @@ from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
-from procession.errors import ImpureTurn, ProcessionError
+from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
 from procession.primitives.event import CommandRefused, Event
@@ -251,7 +251,11 @@ class Turns:
         self._counters.flows_ended += 1
 
     def _snapshot(self, flow: Flow) -> None:
-        text = self._registry.codec.state_to_json(flow.state)
+        try:
+            text = self._registry.codec.state_to_json(flow.state)
+        except InvalidPayload:
+            self._counters.snapshots_unwritable += 1
+            return  # it is a cache: the flow is folded from its steps
         fingerprint = self._fingerprints[flow.process]
         self._ledger.filling.commit.snapshots.append(SnapshotRow(flow.id, flow.version, fingerprint, text))
         self._counters.snapshots_taken += 1
