@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 
 import attrs
 import trio
@@ -72,9 +71,6 @@ class AggregateHost:
         self._nursery: trio.Nursery | None = None
         self._loads = 0
 
-    def __iter__(self) -> Iterator[AggregateStream]:
-        return iter([actor.stream for actor in self._actors.values()])
-
     @property
     def inbox(self) -> AggregateInbox:
         """The commands of flows that wait to be decided."""
@@ -83,11 +79,6 @@ class AggregateHost:
     def idle(self) -> bool:
         """Nothing waits to be decided, here or in the journal."""
         return self._loads == 0 and self._inbox.idle()
-
-    def find(self, name: str, key: str) -> AggregateStream | None:
-        """An aggregate that is in memory, or None."""
-        actor = self._actors.get((name, key))
-        return None if actor is None else actor.stream
 
     async def hold(self, definition: AggregateDefinition, key: str) -> AggregateStream:
         """An aggregate, loaded; it stays in memory until `let_go`.
