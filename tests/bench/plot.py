@@ -15,7 +15,7 @@ import attrs
 
 from tests.bench.figures import Figures, medians
 
-_WIDTH, _HEIGHT = 920, 400
+_WIDTH, _HEIGHT = 960, 400
 _TOP, _BOTTOM = 64, 330
 _LABEL_GAP = 15
 _STYLE = """
@@ -51,14 +51,19 @@ PANELS = (
     Panel(
         "cost of one flow more, µs",
         60,
-        330,
-        [("by the clock", "wall_us_per_flow"), ("processor time", "cpu_us_per_flow")],
+        300,
+        [
+            ("by the clock", "wall_us_per_flow"),
+            ("processor time", "cpu_us_per_flow"),
+            ("by the clock, random keys", "scattered_wall_us_per_flow"),
+            ("processor time, random keys", "scattered_cpu_us_per_flow"),
+        ],
         log=False,
     ),
     Panel(
         "time of one question, ms",
-        510,
-        780,
+        590,
+        830,
         [
             ("open the runtime", "open the runtime, ms"),
             ("show", "show, ms"),

@@ -40,6 +40,12 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
 }
 GROWTH = "growth"
 _GROWN_TO = 1_000_000
+_COSTS = (
+    ("a flow", "wall_us_per_flow"),
+    ("its processor time", "cpu_us_per_flow"),
+    ("a flow of a random key", "scattered_wall_us_per_flow"),
+    ("its processor time, random key", "scattered_cpu_us_per_flow"),
+)
 _SHOWN = ("open the runtime", "ls", "ls --outcome that is rare", "load", "look_up", "show")
 
 
@@ -66,7 +72,7 @@ def report_growth(given: argparse.Namespace) -> Report:
             *(
                 _grown(f"{what} with {size:,}, us", name, by_size[sizes[0]], by_size[size], judged=size == sizes[-1])
                 for size in sizes[1:] or sizes
-                for what, name in (("a flow", "wall_us_per_flow"), ("its processor time", "cpu_us_per_flow"))
+                for what, name in _COSTS
             ),
             *(
                 _grown(f"{name} with {sizes[-1]:,}, ms", f"{name}, ms", by_size[sizes[0]], by_size[sizes[-1]])

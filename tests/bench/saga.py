@@ -154,7 +154,9 @@ async def throughput(
     return flows / took_s
 
 
-async def all_at_once(runtime: Runtime, numbers: range) -> tuple[float, float]:
+async def all_at_once(
+    runtime: Runtime, numbers: range, placed: Callable[[int], Outside] = placed
+) -> tuple[float, float]:
     """Run these flows, as many at a time as the runtime takes; the seconds, and those of this process's own time."""
     last = numbers.stop
     batches = [
