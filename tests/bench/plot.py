@@ -15,7 +15,7 @@ import attrs
 
 from tests.bench.figures import Figures, medians
 
-_WIDTH, _HEIGHT = 960, 400
+_WIDTH, _HEIGHT = 980, 400
 _TOP, _BOTTOM = 64, 330
 _LABEL_GAP = 15
 _STYLE = """
