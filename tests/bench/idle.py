@@ -1,8 +1,8 @@
 """One flow at a time, while nothing else happens: its latency beside that of its four commits by raw sqlite3.
 
 Between the two lies the bare hop: the same four commits by one aiosqlite connection, reached from trio as the journal
-reaches its own, with no journal and no engine around them. All three take turns, a few flows at a time, so the disk is
-as quick for the one as for the others.
+reaches its own, with no journal and no engine around them. All three take turns, flow by flow, so the disk is as quick
+for the one as for the others.
 """
 
 from __future__ import annotations
@@ -78,13 +78,12 @@ async def _by_turns(
     with closing(floor.opened(raw_path)) as raw:
         async with _hops(hop_path) as hop:
 
-            async def as_many(flows: int = saga.PAUSE_EVERY) -> None:
-                groups = list(itertools.islice(left, flows * STEPS_PER_FLOW))
+            async def as_many() -> None:
+                groups = list(itertools.islice(left, STEPS_PER_FLOW))
                 raw_ms.extend(1000 * took_s for took_s in floor.write_groups(raw, groups))
                 hop_ms.extend([await _timed_ms(hop, group) for group in groups])
 
             idle_ms = await saga.one_after_another(path, flows, as_many)
-            await as_many(flows)
     return idle_ms, raw_ms, hop_ms
 
 
