@@ -29,7 +29,7 @@ from tests.bench.figures import Figures
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 LIVE_FLOWS = 1000
 SAGA_FLOWS = 2000
-_GROWTH_MAX = 0.1
+_GROWTH_MAX = 0.01
 """A journal that a round would make larger by more than this is measured as a copy."""
 _TIMES = 5
 _LIMIT = 100
