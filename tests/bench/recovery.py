@@ -47,7 +47,7 @@ class Job(ProcessManager, name="job", key="job"):
         """It is on paper."""
 
 
-class Printer(Gateway, name="printer", concurrency=64):
+class Printer(Gateway, name="printer", concurrency=64, timeout_s=3600):
     works: bool
 
     async def print(self, command: Print) -> JobPrinted:
