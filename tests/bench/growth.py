@@ -19,7 +19,7 @@ import trio
 
 from procession import Outside, open_runtime
 from procession.journal.journal import JournalReader
-from procession.journal.rows import Commit, FlowQuery
+from procession.journal.rows import FlowQuery
 from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
 from procession.reading.timeline import read_timeline
@@ -122,7 +122,6 @@ async def measure(path: Path, flows: int, saga_flows: int) -> Figures:
         found["show, ms"] = await _best_ms(partial(read_timeline, reader, "order", large.key_of(flows // 2 + 1)))
     finally:
         await reader.close()
-    found["commit of 256 new flows, no sync, ms"] = await _commit_ms(path)
     return found
 
 
@@ -168,23 +167,6 @@ async def _owned(path: Path) -> None:
 async def _run(path: Path) -> None:
     async with open_runtime(path, processes=[saga.Order], gateways=large.gateways()):
         pass
-
-
-async def _commit_ms(path: Path) -> float:
-    """Writing where the indexes are large; without the sync, whose time says nothing about the journal."""
-    journal = await open_sqlite(path, clock_us=lambda: large.AT_US, synchronous="NORMAL")
-    try:
-        heads = await journal.heads()
-        commits: list[Commit] = list(large.more(heads, 256, _TIMES))
-        times = []
-        for commit in commits:
-            began = time.perf_counter()
-            await journal.commit(commit)
-            times.append(1000 * (time.perf_counter() - began))
-        await journal.close_clean()
-    finally:
-        await journal.close()
-    return min(times)
 
 
 def text(found: Sequence[Figures]) -> str:
