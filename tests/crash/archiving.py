@@ -25,7 +25,8 @@ import trio
 from procession import open_runtime
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
-from procession.journal.archiver import FILE_FLOWS_MAX, Archived, Archiver
+from procession.journal.archived import Archived
+from procession.journal.archiver import FILE_FLOWS_MAX, Archiver
 from procession.journal.rows import FlowQuery, JournalCounts
 from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
