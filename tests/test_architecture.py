@@ -39,11 +39,14 @@ LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
 PART_OF = {
+    "aggregate_handle": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
     "injecting": "facade",
     "knob": "settings",
     "publishing": "facade",
+    "send_errors": "errors",
+    "sending": "facade",
 }
 """Modules that belong to a part of another name."""
 

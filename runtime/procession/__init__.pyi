@@ -1,5 +1,6 @@
 # The front door, as type checkers read it; `__init__.py` opens it lazily.
 
+from procession.aggregate_handle import AggregateHandle as AggregateHandle
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
@@ -10,6 +11,7 @@ from procession.injectors.cloud_events import CloudEvents as CloudEvents
 from procession.injectors.cloud_events import Document as Document
 from procession.injectors.cron import Cron as Cron
 from procession.injectors.json_lines import JsonLines as JsonLines
+from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -38,6 +40,7 @@ from procession.primitives.event import (
 from procession.primitives.event import (
     CommandGivenUp as CommandGivenUp,
 )
+from procession.primitives.event import CommandRefused as CommandRefused
 from procession.primitives.event import (
     Event as Event,
 )
@@ -46,6 +49,8 @@ from procession.primitives.event import (
 )
 from procession.primitives.gateway import Attempt as Attempt
 from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.handlers import applies as applies
+from procession.primitives.handlers import decides as decides
 from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
@@ -60,17 +65,23 @@ from procession.primitives.lifts import lifts as lifts
 from procession.primitives.outside import Outside as Outside
 from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
+from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
 from procession.reading.why import Why as Why
 from procession.reading.why_not import WhyNot as WhyNot
+from procession.send_errors import SendRefused as SendRefused
+from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings
 
 __all__ = [
+    "Aggregate",
+    "AggregateHandle",
     "Attempt",
     "CancelRequested",
     "CloudEvents",
     "Command",
     "CommandGivenUp",
+    "CommandRefused",
     "Cron",
     "Document",
     "Effects",
@@ -91,16 +102,21 @@ __all__ = [
     "ProcessManager",
     "ProcessionError",
     "Recorded",
+    "Refusal",
     "Refused",
+    "Reply",
     "Runtime",
+    "SendRefused",
     "Settings",
     "Why",
     "WhyNot",
     "Wiring",
     "after",
     "allows",
+    "applies",
     "at",
     "cancel",
+    "decides",
     "end",
     "ends",
     "folds",

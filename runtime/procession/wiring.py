@@ -99,12 +99,15 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
         tuple(injector for wiring in wirings for injector in wiring.injectors),
         combine_resources(wiring.resources for wiring in wirings),
+        tuple(aggregate for wiring in wirings for aggregate in wiring.aggregates),
     )
 
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
-    return build_registry(wiring.processes, wiring.gateways, wiring.events_named, wiring.lifts, wiring.invariants)
+    return build_registry(
+        wiring.processes, wiring.gateways, wiring.events_named, wiring.lifts, wiring.invariants, wiring.aggregates
+    )
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +143,7 @@ async def open_wired(
         invariants=wiring.invariants,
         injectors=wiring.injectors if injecting else (),
         resources=resources,
+        aggregates=wiring.aggregates,
         settings=settings,
         since=since,
     ) as runtime:
