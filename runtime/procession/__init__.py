@@ -8,7 +8,9 @@ The layers, each importing only from those above it in this list:
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
     reading                             what happened, why, and what would happen
+    injectors                           ready-made ways in: a followed file, a schedule, CloudEvents
     facade                              Runtime
+    embed                               Runtime for asyncio and for threads
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
 """
@@ -20,8 +22,11 @@ _HOMES = {
     "AggregateHandle": "procession.aggregate_handle",
     "Attempt": "procession.primitives.gateway",
     "CancelRequested": "procession.primitives.event",
+    "CloudEvents": "procession.injectors.cloud_events",
     "Command": "procession.primitives.command",
     "CommandGivenUp": "procession.primitives.event",
+    "Cron": "procession.injectors.cron",
+    "Document": "procession.injectors.cloud_events",
     "CommandRefused": "procession.primitives.event",
     "Effects": "procession.primitives.effects",
     "Envelope": "procession.primitives.envelope",
@@ -31,10 +36,13 @@ _HOMES = {
     "FlowSummary": "procession.flow_handle",
     "Gateway": "procession.primitives.gateway",
     "History": "procession.primitives.history",
+    "Injector": "procession.primitives.injector",
+    "Intake": "procession.primitives.injector",
     "Invariant": "procession.primitives.invariant",
+    "JsonLines": "procession.injectors.json_lines",
     "Lift": "procession.primitives.lifts",
-    "Outside": "procession.publishing",
-    "Position": "procession.publishing",
+    "Outside": "procession.primitives.outside",
+    "Position": "procession.primitives.outside",
     "ProcessManager": "procession.primitives.process",
     "ProcessionError": "procession.errors",
     "Recorded": "procession.primitives.envelope",
@@ -44,8 +52,8 @@ _HOMES = {
     "Runtime": "procession.facade",
     "SendRefused": "procession.send_errors",
     "Settings": "procession.settings",
-    "Why": "procession.reading.causes",
-    "WhyNot": "procession.reading.waits",
+    "Why": "procession.reading.why",
+    "WhyNot": "procession.reading.why_not",
     "Wiring": "procession.primitives.wiring",
     "after": "procession.primitives.effects",
     "allows": "procession.primitives.allowance",
@@ -90,9 +98,12 @@ __all__ = [
     "AggregateHandle",
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
     "CommandRefused",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -101,7 +112,10 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

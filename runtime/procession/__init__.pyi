@@ -7,6 +7,10 @@ from procession.facade import Runtime as Runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.hosting import open_runtime as open_runtime
+from procession.injectors.cloud_events import CloudEvents as CloudEvents
+from procession.injectors.cloud_events import Document as Document
+from procession.injectors.cron import Cron as Cron
+from procession.injectors.json_lines import JsonLines as JsonLines
 from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
@@ -52,17 +56,19 @@ from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
 from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
+from procession.primitives.injector import Injector as Injector
+from procession.primitives.injector import Intake as Intake
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
+from procession.primitives.outside import Outside as Outside
+from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
-from procession.publishing import Outside as Outside
-from procession.publishing import Position as Position
-from procession.reading.causes import Why as Why
-from procession.reading.waits import WhyNot as WhyNot
+from procession.reading.why import Why as Why
+from procession.reading.why_not import WhyNot as WhyNot
 from procession.send_errors import SendRefused as SendRefused
 from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings
@@ -72,9 +78,12 @@ __all__ = [
     "AggregateHandle",
     "Attempt",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
     "CommandRefused",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Event",
@@ -83,7 +92,10 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import overload
 
+import attrs
 import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
-from procession.engine.envelopes import recorded_of
+from procession.engine.envelopes import all_recorded, recorded_of
+from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
-from procession.journal.archiver import Archived, Archiver
+from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import SqliteJournal
-from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.publishing import Outside, Position, encode_all
+from procession.publishing import encode_all
 from procession.sending import Reply, send
+from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
 
 
 class Runtime:
-    """An open runtime. Made by `open_runtime`; used within the same trio run."""
+    """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._archiving = False
+        self.beside: list[Callable[[], ActorInfo]] = []
+        """What runs beside the engine, for the tree."""
 
     @property
     def journal(self) -> JournalReader:
@@ -181,7 +185,7 @@ class Runtime:
         """Durable events after a position, in order, at most `limit`."""
         refuse_in_turn("events")
         rows = await self.journal.events(after, limit, types)
-        return [recorded_of(self._engine.registry, row) for row in rows]
+        return all_recorded(self._engine.registry, rows)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Durable events after a position, in order, as they come; ends when the runtime closes.
@@ -215,7 +219,25 @@ class Runtime:
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
-        return self._engine.tree()
+        tree = self._engine.tree()
+        return attrs.evolve(tree, children=(*tree.children, *(info() for info in self.beside)))
+
+    @property
+    def held(self) -> str:
+        """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
+        return self._engine.held
+
+    def gateways(self) -> list[GatewayState]:
+        """Where each gateway stands."""
+        return [host.state() for host in self._engine.lasting.gateways]
+
+    def reload_gateways(self, settings: GatewaysSettings) -> list[str]:
+        """Drive the gateways by other limits from now on; running calls keep theirs. Names what changed.
+
+        Raises:
+            SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
+        """
+        return self._engine.lasting.gateways.reload(settings)
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
@@ -267,6 +289,11 @@ class Runtime:
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.journal.archiver import Archiver  # noqa: PLC0415
+        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
+        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
+
         refuse_in_turn("archive")
         journal = self._engine.lasting.journal
         if not isinstance(journal, SqliteJournal):

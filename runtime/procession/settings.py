@@ -9,9 +9,7 @@ number out of its bounds with the range. Settings that are made in code are chec
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -191,6 +189,8 @@ class GatewaysSettings(GatewaySettings):
         known = sorted(names)
         for name in self.by_name:
             if name not in known:
+                from difflib import get_close_matches  # noqa: PLC0415 - only for a refusal
+
                 near = get_close_matches(name, known, n=1)
                 cure = f"did you mean gateways.{near[0]}?" if near else f"gateways are {', '.join(known) or 'none'}"
                 raise SettingsError(f"gateways.{name}", "is the name of no gateway", cure)
@@ -235,6 +235,14 @@ class ShutdownSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ResourcesSettings:
+    """What gateways and injectors are given."""
+
+    open_s: float = float_knob(30, 0.001, 3_600, "One resource may take this long to open.")
+    close_s: float = float_knob(5, 0.001, 3_600, "One resource may take this long to close.")
+
+
+@attrs.frozen(kw_only=True)
 class PuritySettings:
     """How turns are watched."""
 
@@ -244,6 +252,16 @@ class PuritySettings:
     )
     shadow_replay_ratio: float = float_knob(0, 0, 1, "This share of turns runs again in a second process.")
     shadow_queue_max: int = int_knob(1_000, 1, 1_000_000, "Turns that wait for it; the rest is left out and counted.")
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    """What `procession run` writes to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = knob_field(
+        "INFO",
+        Knob(str, "What is less than this is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -266,6 +284,8 @@ class Settings:
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()
+    log: LogSettings = LogSettings()
+    resources: ResourcesSettings = ResourcesSettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
@@ -306,6 +326,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        import tomllib  # noqa: PLC0415 - only where there is a file
+
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(str(path), f"can't be read: {error.strerror}", "name a file that can be read") from error
@@ -329,6 +351,8 @@ def _find(keys: tuple[str, ...], variable: str = "") -> Knob:
     at = (keys[0], keys[2]) if keys[0] == "gateways" and len(keys) == 3 else keys  # noqa: PLR2004 - [gateways.NAME] key
     if at in _KNOBS:
         return _KNOBS[at]
+    from difflib import get_close_matches  # noqa: PLC0415 - as above
+
     known = {".".join(path): path for path in (_KNOBS if variable or len(at) > 1 else [*_TABLES, *_KNOBS])}
     here = [path[-1] for path in _KNOBS if path[:-1] == at[:-1]] or sorted(table for (table,) in _TABLES)
     cure = f"known here are {', '.join(here)}"

@@ -203,7 +203,7 @@ class AggregateInbox:
             logger.error("command %s can't be decided: %s", command.row.id.hex(), error)  # noqa: TRY400 - no fault of ours
 
     def _asked(self, command: OpenCommand) -> Asked:
-        message = command_of(self._registry, command.effects, command.row.idx)
+        message = command_of(self._registry, from_json(command.effects)[command.row.idx])
         process = self._registry.processes.get(command.process)
         if process is None:
             raise WiringError(

@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 import attrs
 
 from procession.errors import DefinitionError
-from procession.laws import declarations, faults
+from procession.laws import declarations, faults, purity
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
 from procession.laws.purity_scan import scan_aggregate, scan_process
@@ -17,7 +17,7 @@ from procession.primitives.command import Command
 from procession.primitives.decisions import AggregateDefinition, compile_aggregate, refusals_of
 from procession.primitives.definition import Definition, Folding, commands_named, compile_definition, events_named
 from procession.primitives.event import GENERIC, Event
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
 from procession.primitives.registry import refuse_older, site_of
 from procession.primitives.stored import stored_of
@@ -58,11 +58,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     events = _events(
         definitions,
         taken,
-        [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
+        [*wiring.events_named, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
     )
     commands = _commands(definitions, taken)
     commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
-    checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
+    checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
@@ -72,7 +72,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked.suspects += declarations.check_names(events)
     for part in parts:
         checked.suspects += declarations.check_handlers(part.definition)
-        checked.suspects += declarations.check_purity(part.scans)
+        checked.suspects += purity.check_purity(part.scans)
         checked.suspects += [*faults.endless(part), *faults.unreachable(part), *faults.never_armed(part)]
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
@@ -82,11 +82,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     foldings: list[Folding] = [*definitions, *aggregates]
     checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(
-        "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
+        "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events, chains)
+        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events_named, chains)
         checked.suspects += faults.without_receiver(parts, taken, aggregates)
     return checked
 
@@ -94,7 +94,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
 def _lifts(wiring: Wiring, definitions: Sequence[Folding], checked: Checked) -> Chains:
     checked.things += [lift.function for lift in wiring.lifts]
     for lift in wiring.lifts:
-        checked.suspects += declarations.check_lift(lift)
+        checked.suspects += purity.check_lift(lift)
     try:
         chains = Chains(wiring.lifts)
         for definition in definitions:
@@ -117,7 +117,7 @@ def check_tests(module: ModuleType) -> Checked:
 
 def check_test(function: FunctionType) -> Iterator[Suspect]:
     """Law 10: what one test, and what it calls of the user's own, looks at."""
-    return declarations.suspects_of(scan_test(function))
+    return purity.suspects_of(scan_test(function))
 
 
 def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
@@ -134,12 +134,12 @@ def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
         yield faults.Part(definition, scans)
 
 
-def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple[CommandMethod, ...]]]:
-    for gateway in wiring.gateways:
+def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[type[Gateway], tuple[CommandMethod, ...]]]:
+    for gateway in map(gateway_class, wiring.gateways):
         try:
-            yield gateway, command_methods(type(gateway))
+            yield gateway, command_methods(gateway)
         except DefinitionError as error:
-            checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
+            checked.suspects.append(Suspect(finding_of(error), (gateway,), certain=True))
 
 
 def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinition]:
@@ -152,7 +152,7 @@ def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinitio
             checked.suspects.append(Suspect(finding_of(error), (aggregate,), certain=True))
             continue
         scans = tuple(scan_aggregate(definition))
-        checked.suspects += declarations.check_purity(scans)
+        checked.suspects += purity.check_purity(scans)
         entered = {function: None for scan in scans for function in scan.entered.values()}
         checked.things += [function for function in entered if function not in checked.things]
         yield definition

@@ -31,6 +31,10 @@ class Attempt:
     """The attempt is cancelled after this long."""
 
 
+_NO_KNOBS = ("ordered", "host")
+"""What a class alone can say of itself: no setting overrides it."""
+
+
 @attrs.frozen
 class GatewayPolicy:
     """How a gateway is driven; None takes the default of the settings, which may also override it by name."""
@@ -48,10 +52,12 @@ class GatewayPolicy:
     paused: bool | None = None
     ordered: bool = False
     """A flow's commands to this gateway wait for each other, in the order yielded."""
+    host: bool = False
+    """Its `async def` methods are awaited on the asyncio loop of the host, not on trio."""
 
     def declared(self) -> dict[str, bool | int | float]:
         """What the class says itself, by the names that the settings know."""
-        said = attrs.asdict(self, filter=lambda field, value: value is not None and field.name != "ordered")
+        said = attrs.asdict(self, filter=lambda field, value: value is not None and field.name not in _NO_KNOBS)
         return dict(said)
 
 
@@ -67,7 +73,8 @@ class Gateway:
 
     The return annotation is the contract: one event, a union, a tuple of events or None, checked at run time.
     A plain `def` runs in a worker thread; cancelled, it is abandoned and its outcome is unknown. An exception is
-    retried by the policy; `Refused` is not.
+    retried by the policy; `Refused` is not. With `host=True` an `async def` is awaited on the asyncio loop of the
+    program that opened the runtime by `procession.embed.open_async`.
 
     Raises:
         DefinitionError: the class can't work; says file, line, class, method and cure.
@@ -97,6 +104,11 @@ class GatewayOptions:
     name: str
     policy: GatewayPolicy
     site: str
+
+
+def gateway_class(gateway: Gateway | type[Gateway]) -> type[Gateway]:
+    """The class of what a wiring names: an instance, or a class whose fields are filled from the resources."""
+    return gateway if isinstance(gateway, type) else type(gateway)
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -21,7 +21,7 @@ from procession.primitives.definition import (
 )
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fingerprint import fingerprint
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
@@ -36,7 +36,7 @@ _NEAR_MAX = 3
 class Receiver:
     """Where a command goes."""
 
-    gateway: Gateway
+    gateway: type[Gateway]
     name: str
     method: CommandMethod
 
@@ -62,7 +62,8 @@ class Registry:
     events: dict[tuple[str, int], type[Event]] = attrs.field(factory=dict)
     commands: dict[str, type[Command]] = attrs.field(factory=dict)
     processes: dict[str, Definition] = attrs.field(factory=dict)
-    gateways: dict[str, Gateway] = attrs.field(factory=dict)
+    gateways: dict[str, Gateway | type[Gateway]] = attrs.field(factory=dict)
+    """Where one is given as a class, that class, until its instance takes its place."""
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
     aggregates: dict[str, AggregateDefinition] = attrs.field(factory=dict)
     deciders: dict[type[Command], Decider] = attrs.field(factory=dict)
@@ -77,6 +78,7 @@ class Registry:
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
     _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    _readers: dict[tuple[str, int], Callable[[str | bytes], Event]] = attrs.field(factory=dict)
 
     @functools.cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -105,7 +107,8 @@ class Registry:
         Raises:
             LiftFailed: a lift raised, or made an event that does not fit its type.
         """
-        return self.chains.lifted(event, self.codec.check)
+        chains = self.chains
+        return chains.lifted(event, self.codec.check) if type(event) in chains.olds else event
 
     def read(self, name: str, version: int, payload: str | bytes) -> Event:
         """A stored event as handlers see it: decoded by its own type, then lifted. The one place that reads events.
@@ -114,7 +117,15 @@ class Registry:
             UnknownType: its class is not registered.
             InvalidPayload: it does not fit its class any more, or can't be lifted.
         """
-        return self.lifted(self.codec.decode(self.event_class(name, version), payload))
+        reader = self._readers.get((name, version)) or self._reader(name, version)
+        return reader(payload)
+
+    def _reader(self, name: str, version: int) -> Callable[[str | bytes], Event]:
+        cls = self.event_class(name, version)
+        decode = self.codec.reader(cls)
+        reader = (lambda payload: self.lifted(decode(payload))) if cls in self.chains else decode
+        self._readers[name, version] = reader
+        return reader
 
     def older_names(self, name: str) -> tuple[str, ...]:
         """The other stored names of what is lifted to the event of this name: how its timers were called then."""
@@ -192,7 +203,7 @@ class Registry:
 
 def build_registry(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
@@ -216,7 +227,7 @@ def build_registry(
 
 def gather(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     aggregates: Sequence[type[Aggregate]] = (),
@@ -258,15 +269,16 @@ def _add_invariant(registry: Registry, rule: Invariant) -> None:
     registry.invariants[name] = (*known, rule)
 
 
-def _add_gateway(registry: Registry, gateway: Gateway) -> None:
-    name = type(gateway).__gateway__.name
+def _add_gateway(registry: Registry, gateway: Gateway | type[Gateway]) -> None:
+    cls = gateway_class(gateway)
+    name = cls.__gateway__.name
     if name in registry.gateways:
-        raise two_classes("gateway", name, type(registry.gateways[name]), type(gateway))
+        raise two_classes("gateway", name, gateway_class(registry.gateways[name]), cls)
     registry.gateways[name] = gateway
-    for method in command_methods(type(gateway)):
+    for method in command_methods(cls):
         registry.add_command(method.command)
-        _refuse_second(registry, method.command, f"{method.site}: {type(gateway).__name__}.{method.name}")
-        registry.receivers[method.command] = Receiver(gateway, name, method)
+        _refuse_second(registry, method.command, f"{method.site}: {cls.__name__}.{method.name}")
+        registry.receivers[method.command] = Receiver(cls, name, method)
         for event in method.contract.events:
             registry.add_event(event)
 
