@@ -314,7 +314,7 @@ def _refuse_second(registry: Registry, command: type[Command], second: str) -> N
     first = ""
     if command in registry.receivers:
         other = registry.receivers[command]
-        first = f"{type(other.gateway).__name__}.{other.method.name} ({other.method.site})"
+        first = f"{other.gateway.__name__}.{other.method.name} ({other.method.site})"
     elif command in registry.deciders:
         known = registry.deciders[command]
         first = f"{known.definition.cls.__name__}.{known.decision.name} ({known.decision.handler.site})"
