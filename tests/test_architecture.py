@@ -40,6 +40,8 @@ LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
 PART_OF = {
+    "aggregate_handle": "facade",
+    "asking": "facade",
     "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
@@ -47,6 +49,8 @@ PART_OF = {
     "knob": "settings",
     "projection_errors": "errors",
     "publishing": "facade",
+    "send_errors": "errors",
+    "sending": "facade",
 }
 """Modules that belong to a part of another name."""
 

@@ -1,5 +1,6 @@
 # The front door, as type checkers read it; `__init__.py` opens it lazily.
 
+from procession.aggregate_handle import AggregateHandle as AggregateHandle
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
@@ -12,6 +13,7 @@ from procession.injectors.cloud_events import CloudEvents as CloudEvents
 from procession.injectors.cloud_events import Document as Document
 from procession.injectors.cron import Cron as Cron
 from procession.injectors.json_lines import JsonLines as JsonLines
+from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -40,6 +42,7 @@ from procession.primitives.event import (
 from procession.primitives.event import (
     CommandGivenUp as CommandGivenUp,
 )
+from procession.primitives.event import CommandRefused as CommandRefused
 from procession.primitives.event import (
     Event as Event,
 )
@@ -48,6 +51,8 @@ from procession.primitives.event import (
 )
 from procession.primitives.gateway import Attempt as Attempt
 from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.handlers import applies as applies
+from procession.primitives.handlers import decides as decides
 from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
@@ -67,20 +72,26 @@ from procession.primitives.projector import Rows as Rows
 from procession.primitives.projector import Store as Store
 from procession.primitives.projector import projects as projects
 from procession.primitives.projector import projects_columns as projects_columns
+from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
 from procession.projections.view import ProjectionInfo as ProjectionInfo
 from procession.projections.view import Reading as Reading
 from procession.reading.why import Why as Why
 from procession.reading.why_not import WhyNot as WhyNot
+from procession.send_errors import SendRefused as SendRefused
+from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings
 
 __all__ = [
+    "Aggregate",
+    "AggregateHandle",
     "Attempt",
     "CancelRequested",
     "CloudEvents",
     "Command",
     "CommandFacade",
     "CommandGivenUp",
+    "CommandRefused",
     "Cron",
     "Document",
     "Effects",
@@ -105,9 +116,12 @@ __all__ = [
     "QueryFacade",
     "Reading",
     "Recorded",
+    "Refusal",
     "Refused",
+    "Reply",
     "Rows",
     "Runtime",
+    "SendRefused",
     "Settings",
     "Store",
     "Why",
@@ -115,8 +129,10 @@ __all__ = [
     "Wiring",
     "after",
     "allows",
+    "applies",
     "at",
     "cancel",
+    "decides",
     "end",
     "ends",
     "folds",

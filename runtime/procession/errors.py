@@ -15,7 +15,8 @@ ProcessionError
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
 │   ├── Overloaded           the intake is full and the caller asked not to wait
-│   └── NotAccepted          the commit failed; it is known that nothing was written
+│   ├── NotAccepted          the commit failed; it is known that nothing was written
+│   └── SendRefused          a command was not decided: send_errors.py
 ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
 ├── JournalError             the durable record can't be used
 │   ├── JournalOwned         another process owns it
@@ -158,7 +159,7 @@ class InvalidKey(PublishRefused):
     process: str
     found: str
 
-    _says = "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
+    _says = "the key of {0.type!r} for {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
 
 
 @attrs.define

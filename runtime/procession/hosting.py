@@ -14,6 +14,7 @@ from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.injector import Injector, events_brought, refuse_namesakes
@@ -31,7 +32,7 @@ from procession.settings import ResourcesSettings, Settings
 async def open_runtime(
     journal: str | Path | Journal,
     *,
-    processes: Sequence[type[ProcessManager]],
+    processes: Sequence[type[ProcessManager]] = (),
     gateways: Sequence[Gateway | type[Gateway]] = (),
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
@@ -40,6 +41,7 @@ async def open_runtime(
     projections: str | Path | None = None,
     injectors: Sequence[Injector | type[Injector]] = (),
     resources: Mapping[str, object] | None = None,
+    aggregates: Sequence[type[Aggregate]] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -52,8 +54,8 @@ async def open_runtime(
     Args:
         journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
         processes: the process managers.
-        gateways: one each; together they take every command that the processes send. An instance, or a class whose
-            fields are filled by name from the resources.
+        gateways: one each; with the aggregates they take every command that the processes send. An instance, or a class
+            whose fields are filled by name from the resources.
         events: further event types that may be published.
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
@@ -65,6 +67,7 @@ async def open_runtime(
         resources: what classes are given, by name: plain values, and factories of context managers, which may take
             other resources by their parameters' names. They are opened before anything runs, each after what it needs,
             and closed in the reverse order after the last commit.
+        aggregates: what decides commands, from flows and from `send`.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -81,7 +84,9 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, projectors)
+    registry = build_registry(
+        processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
+    )
     refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
@@ -122,10 +127,12 @@ def _resources_of(
 
 def _refuse_breaches(registry: Registry) -> None:
     # Code is read where a runtime opens, not where classes are only named.
-    from procession.laws.purity import refuse_impure, refuse_impure_lift  # noqa: PLC0415
+    from procession.laws.purity import refuse_impure, refuse_impure_aggregate, refuse_impure_lift  # noqa: PLC0415
 
     for definition in registry.processes.values():
         refuse_impure(definition)
+    for aggregate in registry.aggregates.values():
+        refuse_impure_aggregate(aggregate)
     for lift in registry.chains:
         refuse_impure_lift(lift)
     if registry.projections:

@@ -99,6 +99,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
         tuple(injector for wiring in wirings for injector in wiring.injectors),
         combine_resources(wiring.resources for wiring in wirings),
+        tuple(aggregate for wiring in wirings for aggregate in wiring.aggregates),
         projectors=tuple(projector for wiring in wirings for projector in wiring.projectors),
     )
 
@@ -106,7 +107,13 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
     return build_registry(
-        wiring.processes, wiring.gateways, wiring.events_named, wiring.lifts, wiring.invariants, wiring.projectors
+        wiring.processes,
+        wiring.gateways,
+        wiring.events_named,
+        wiring.lifts,
+        wiring.invariants,
+        wiring.aggregates,
+        wiring.projectors,
     )
 
 
@@ -144,6 +151,7 @@ async def open_wired(
         projectors=wiring.projectors,
         injectors=wiring.injectors if injecting else (),
         resources=resources,
+        aggregates=wiring.aggregates,
         settings=settings,
         since=since,
     ) as runtime:

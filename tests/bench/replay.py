@@ -133,7 +133,7 @@ async def _rehydrated_per_s(reader: SqliteReader, flows: int) -> float:
         snapshot_every=settings.flows.snapshot_every_steps,
         guard=UNGUARDED,
     )
-    flow_of = [Flow(definition, f"{number:08}", Mailbox(1)) for number in range(flows)]
+    flow_of = [Flow(definition=definition, key=f"{number:08}", mailbox=Mailbox(1)) for number in range(flows)]
     began = time.perf_counter()
     for at in range(0, flows, TOGETHER_MAX):
         await rehydrator.load_many(flow_of[at : at + TOGETHER_MAX])

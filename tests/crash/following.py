@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import signal
 import time
 from collections import Counter
@@ -25,7 +26,8 @@ from procession import JsonLines
 from procession.settings import Settings
 from tests.injectors.door import DoorOpened, open_doors, opened, until_ended
 
-_KILL_AFTER_S_MAX = 0.8
+_KILL_AFTER_S_MAX = 0.4
+_OPEN_SHARE = 0.8
 _LONGEST_REST_S = 0.004
 _BETWEEN_ROTATIONS_S = 0.05
 """Longer than the clock of the file system ticks: two files are told apart by their last change."""
@@ -78,10 +80,13 @@ class Writer:
         self._rotated_at = time.monotonic()
 
 
-async def _live(folder: Path) -> None:
+async def _live(folder: Path, told: int) -> None:
     async with open_doors(
         folder, JsonLines(folder / "doors.jsonl", event=DoorOpened, poll_s=0.01), settings=Settings()
-    ):
+    ) as runtime:
+        async with contextlib.aclosing(runtime.follow((await runtime.journal.heads()).position)) as accepted:
+            await anext(accepted)
+        os.write(told, b"!")
         await trio.sleep_forever()
 
 
@@ -95,12 +100,18 @@ def run_with_kills(folder: Path, kills: int, seed: int) -> Report:
     chance, report = random.Random(seed), Report()
     writer = Writer(folder / "doors.jsonl", chance, report)
     for _ in range(kills):
+        hears, told = os.pipe()
         child = os.fork()
         if child == 0:
             with contextlib.suppress(BaseException):
-                trio.run(_live, folder)
+                trio.run(_live, folder, told)
             os._exit(1)
+        if chance.random() < _OPEN_SHARE:  # else it may be killed before it accepts anything
+            while not select.select([hears], [], [], 0)[0]:
+                writer.write_until(time.monotonic() + _LONGEST_REST_S)
         writer.write_until(time.monotonic() + chance.random() * _KILL_AFTER_S_MAX)
+        os.close(hears)
+        os.close(told)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         report.left.append(len(list(folder.glob("*.position"))) and sum(trio.run(_count, folder).values()))

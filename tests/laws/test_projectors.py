@@ -94,7 +94,7 @@ def test_the_testing_kit_refuses_as_a_runtime_does(breach: PlantedProjector) -> 
 
 def folded(projector: type[Projector], guard: Guard) -> list[tuple[object, ...]]:
     """The rows that a projector makes of the planted history, whatever the static layer says."""
-    registry = gather((), (), (Placed, Paid), (), [projector])
+    registry = gather((), (), (Placed, Paid), projectors=[projector])
     (projection,) = registry.projections.values()
     folder, generation = Folder(projection, registry, guard), made(in_memory(), projection, bytes(16), 100)
     rows = []

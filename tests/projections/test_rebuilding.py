@@ -427,5 +427,5 @@ def test_two_projectors_with_one_store_are_refused() -> None:
         saved = Purses.saved
 
     with pytest.raises(DefinitionError, match=r"has the store 'Purses', as Purses .* does") as refused:
-        build_registry([], [], [], [], [], [Purses, Other])
+        build_registry([], [], projectors=[Purses, Other])
     assert refused.value.code == "LAW09"

@@ -20,7 +20,7 @@ from tests.projections.purses import BALANCES, TABLE, CoinSaved, Purses, coins, 
 
 @pytest.fixture
 def opened() -> Iterator[Generation]:
-    (projection,) = gather((), (), (), (), [Purses]).projections.values()
+    (projection,) = gather((), (), projectors=[Purses]).projections.values()
     generation = made(in_memory(), projection, bytes(16), rows_max=3)
     generation.store.begin()
     yield generation

@@ -7,21 +7,26 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import attrs
 
 from procession.daemon.exit_codes import UsageRefused
 from procession.errors import DefinitionError, WiringError
 from procession.laws.inner_state import is_test
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.injector import Injector
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Projector
+from procession.primitives.state import State
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_file, wiring_of
+
+StateT = TypeVar("StateT", bound=State)
 
 
 @attrs.frozen
@@ -31,7 +36,7 @@ class FlowModule:
     module: ModuleType
     wiring: Wiring
     whole: bool
-    """It wires its flows; else these are only the processes and projectors that it defines."""
+    """It wires its flows; else these are only the classes that it defines, and nobody knows their gateways."""
     tests: int
 
 
@@ -52,13 +57,16 @@ def load_flow_module(name: str, settings: Settings, kind: Kind) -> FlowModule:
     if wirings:
         wiring = _checked(_wired(module, settings, kind), f"{module.__name__}.wire_{kind}")
         return FlowModule(module, wiring, whole=True, tests=tests)
-    processes, projectors = tuple(_processes(module)), tuple(_projectors(module))
-    if not processes and not projectors and not tests:
+    processes, aggregates = tuple(_classes(module, ProcessManager)), tuple(_classes(module, Aggregate))
+    projectors = tuple(_projectors(module))
+    if not processes and not aggregates and not projectors and not tests:
         raise UsageRefused(
-            f"module {name} has no wiring, no process, no projector and no test",
+            f"module {name} has no wiring, no process, no aggregate, no projector and no test",
             "define wire_production(settings) -> Wiring in it, or name a module that does",
         )
-    return FlowModule(module, Wiring(processes, (), projectors=projectors), whole=False, tests=tests)
+    return FlowModule(
+        module, Wiring(processes, (), aggregates=aggregates, projectors=projectors), whole=False, tests=tests
+    )
 
 
 def _imported(name: str) -> ModuleType:
@@ -113,13 +121,15 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
-    projectors: Sequence[object] = wiring.projectors
-    for projector in projectors:
-        if not (isinstance(projector, type) and issubclass(projector, Projector) and projector is not Projector):
-            raise UsageRefused(
-                f"{where} names {_shown(projector)} as a projector, which is none",
-                "name classes that derive from Projector",
-            )
+    classes: tuple[tuple[str, Sequence[object], type], ...] = (
+        ("aggregate", wiring.aggregates, Aggregate),
+        ("projector", wiring.projectors, Projector),
+    )
+    for kind, things, cls in classes:
+        for thing in things:
+            if not _derives(thing, cls):
+                found = f"{where} names {_shown(thing)} as {_an(kind)}, which is none"
+                raise UsageRefused(found, f"name classes that derive from {cls.__name__}")
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
         ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
@@ -127,15 +137,17 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
     )
     for kind, things, cls, cure in kinds:
         for thing in things:
-            classes = cls in (Gateway, Injector)
-            given = isinstance(thing, type) and issubclass(thing, cls) and thing is not cls
-            if not (isinstance(thing, cls) or (classes and given)):
+            if not (isinstance(thing, cls) or (cls in (Gateway, Injector) and _derives(thing, cls))):
                 raise UsageRefused(f"{where} names {_shown(thing)} as {_an(kind)}, which is none", cure)
     events: Sequence[object] = wiring.events
     for event in events:
         if not (isinstance(event, type) and issubclass(event, Event) and "__procession__" in vars(event)):
             raise UsageRefused(f"{where} names {_shown(event)} as an event, which is none", "name event classes")
     return wiring
+
+
+def _derives(thing: object, cls: type) -> bool:
+    return isinstance(thing, type) and issubclass(thing, cls) and thing is not cls
 
 
 def _an(kind: str) -> str:
@@ -146,10 +158,10 @@ def _shown(thing: object) -> str:
     return thing.__qualname__ if isinstance(thing, type) else f"{thing!r:.60}"
 
 
-def _processes(module: ModuleType) -> Iterator[type[ProcessManager]]:
+def _classes(module: ModuleType, kind: type[StateT]) -> Iterator[type[StateT]]:
     for thing in vars(module).values():
         # By its type: an object that stands for another one may not be asked which class it has.
-        if issubclass(type(thing), type) and issubclass(thing, ProcessManager) and thing.__module__ == module.__name__:
+        if issubclass(type(thing), type) and issubclass(thing, kind) and thing.__module__ == module.__name__:
             yield thing
 
 

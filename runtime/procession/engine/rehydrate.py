@@ -8,6 +8,7 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.guard import Guard
+from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
@@ -15,6 +16,7 @@ from procession.journal.rows import ShortFlow, SnapshotRow, StepOutcome
 from procession.primitives.definition import Reaction
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
+from procession.primitives.state import State
 from procession.telemetry import Counters
 
 
@@ -42,8 +44,8 @@ class Rehydrator:
         self._guard = guard
         self._folding: dict[tuple[str, str, int], Reaction | None] = {}
 
-    async def load(self, flow: Flow) -> None:
-        """Read and fold a flow that is resident and not folded. One that has ended is not folded: nothing asks.
+    async def load(self, flow: Stream) -> None:
+        """Read and fold a flow or aggregate that is resident and not folded. One that has ended is not: nothing asks.
 
         Raises:
             TurnFailed: a fold raised.
@@ -109,7 +111,7 @@ class Rehydrator:
         """Fold a flow where it is short and nobody did meanwhile."""
         if flow.known or flow.state is not None or (short is not None and short.steps is None):
             return False
-        state = flow.definition.cls()
+        state: State = flow.definition.cls()
         if short is not None:
             version = 0
             try:
@@ -124,12 +126,11 @@ class Rehydrator:
             assert short.row.outcome is not None or version == short.row.version, f"{flow.name}: folded to {version}"
             flow.take_row(short.row)
             self._counters.flows_loaded += short.row.outcome is None
+        assert isinstance(state, ProcessManager), "a flow is folded to its process"
         flow.known, flow.state = True, state
         return True
 
-    def _fold(
-        self, flow: Flow, state: ProcessManager, outcome: StepOutcome, kind: str, version: int, payload: str
-    ) -> ProcessManager:
+    def _fold(self, flow: Stream, state: State, outcome: StepOutcome, kind: str, version: int, payload: str) -> State:
         """The state after a step. An event that no fold takes is not even decoded."""
         if outcome != "handled":
             return state
@@ -138,7 +139,7 @@ class Rehydrator:
             return state
         return refold(reaction, state, self._registry.read(kind, version, payload), self._guard)
 
-    def _reaction_that_folds(self, flow: Flow, kind: str, version: int) -> Reaction | None:
+    def _reaction_that_folds(self, flow: Stream, kind: str, version: int) -> Reaction | None:
         name = (flow.process, kind, version)
         if name not in self._folding:
             seen = self._registry.chains.newest(self._registry.event_class(kind, version))
@@ -146,7 +147,7 @@ class Rehydrator:
             self._folding[name] = None if reaction is None or reaction.fold is None else reaction
         return self._folding[name]
 
-    def _restore(self, flow: Flow, snapshot: SnapshotRow) -> ProcessManager | None:
+    def _restore(self, flow: Stream, snapshot: SnapshotRow) -> State | None:
         try:
             return self._registry.codec.state_from_json(flow.definition.cls, snapshot.state)
         except ProcessionError:

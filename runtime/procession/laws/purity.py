@@ -7,8 +7,9 @@ from weakref import WeakKeyDictionary
 
 from procession.errors import DefinitionError
 from procession.laws.finding import Finding
-from procession.laws.purity_scan import Scan, scan_function, scan_process
+from procession.laws.purity_scan import Scan, scan_aggregate, scan_function, scan_process
 from procession.laws.suppression import Suspect
+from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition
 from procession.primitives.lifts import AnyLift
 
@@ -38,6 +39,15 @@ def refuse_impure(definition: Definition) -> None:
         DefinitionError: with the code of the law, the place, and the cure.
     """
     refuse_certain(definition.cls, lambda: check_purity(scan_process(definition)))
+
+
+def refuse_impure_aggregate(definition: AggregateDefinition) -> None:
+    """The same for an aggregate.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
+    refuse_certain(definition.cls, lambda: check_purity(scan_aggregate(definition)))
 
 
 def refuse_impure_lift(lift: AnyLift) -> None:

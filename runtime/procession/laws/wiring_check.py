@@ -12,16 +12,17 @@ from procession.laws import declarations, faults, purity
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
 from procession.laws.projector_scan import check_projection
-from procession.laws.purity_scan import scan_process
+from procession.laws.purity_scan import scan_aggregate, scan_process
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.decisions import AggregateDefinition, compile_aggregate, refusals_of
+from procession.primitives.definition import Definition, Folding, commands_named, compile_definition, events_named
+from procession.primitives.event import GENERIC, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
 from procession.primitives.projection import Projection, compile_projection
 from procession.primitives.projector import events_of
-from procession.primitives.registry import refuse_older
+from procession.primitives.registry import refuse_older, site_of
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 
@@ -54,17 +55,21 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked = Checked()
     parts = list(_parts(wiring, checked))
     gateways = list(_gateways(wiring, checked))
+    aggregates = list(_aggregates(wiring, checked))
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
     lifted = (cls for lift in wiring.lifts for cls in (lift.old, lift.new))
     projected = (cls for projector in wiring.projectors for cls in events_of(projector))
-    events = _events(definitions, taken, [*wiring.events_named, *lifted, *projected])
+    events = _events(definitions, taken, [*wiring.events_named, *lifted, *_decided(aggregates), *projected])
     commands = _commands(definitions, taken)
+    commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
     checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
         checked.suspects += declarations.check_stored(command)
+    for refusal in dict.fromkeys(refusal for aggregate in aggregates for refusal in refusals_of(aggregate)):
+        checked.suspects += declarations.check_stored(refusal)
     checked.suspects += declarations.check_names(events)
     for part in parts:
         checked.suspects += declarations.check_handlers(part.definition)
@@ -73,25 +78,26 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
         checked.suspects += declarations.check_rule(rule)
-    chains = _lifts(wiring, definitions, checked)
+    chains = _lifts(wiring, [*definitions, *aggregates], checked)
     projections = list(_projections(wiring, chains, checked))
     for projection in projections:
         checked.suspects += check_projection(projection)
     checked.suspects += faults.shared_stores(projections)
-    checked.suspects += faults.doubled(gateways)
-    checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
+    checked.suspects += faults.doubled(gateways, aggregates)
+    foldings: list[Folding] = [*definitions, *aggregates]
+    checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(
         "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
     checked.suspects += faults.same_name("projector", [(p.name, p.cls, p.cls.__projector__.site) for p in projections])
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events_named, chains, projections)
-        checked.suspects += faults.without_gateway(parts, taken)
+        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events_named, chains, projections)
+        checked.suspects += faults.without_receiver(parts, taken, aggregates)
     return checked
 
 
-def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) -> Chains:
+def _lifts(wiring: Wiring, definitions: Sequence[Folding], checked: Checked) -> Chains:
     checked.things += [lift.function for lift in wiring.lifts]
     for lift in wiring.lifts:
         checked.suspects += purity.check_lift(lift)
@@ -151,6 +157,28 @@ def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[type[Gateway],
             checked.suspects.append(Suspect(finding_of(error), (gateway,), certain=True))
 
 
+def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinition]:
+    """The aggregates that can be compiled; their purity is checked on the way."""
+    for aggregate in wiring.aggregates:
+        checked.things += [aggregate, *(handler.method for handler in aggregate.__handlers__)]
+        try:
+            definition = compile_aggregate(aggregate)
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (aggregate,), certain=True))
+            continue
+        scans = tuple(scan_aggregate(definition))
+        checked.suspects += purity.check_purity(scans)
+        entered = {function: None for scan in scans for function in scan.entered.values()}
+        checked.things += [function for function in entered if function not in checked.things]
+        yield definition
+
+
+def _decided(aggregates: Iterable[AggregateDefinition]) -> Iterator[type[Event]]:
+    for aggregate in aggregates:
+        yield from (event for decision in aggregate.decisions.values() for event in decision.verdicts.events)
+        yield from (trigger for trigger in aggregate.reactions if isinstance(trigger, type))
+
+
 def _events(
     definitions: Sequence[Definition], taken: Iterable[CommandMethod], registered: Iterable[type[Event]]
 ) -> list[type[Event]]:
@@ -160,8 +188,7 @@ def _events(
         found |= dict.fromkeys(sorted(events_named(definition.cls), key=lambda cls: stored_of(cls).name))
     found |= dict.fromkeys(event for method in taken for event in method.contract.events)
     found |= dict.fromkeys(registered)
-    found.pop(CommandGivenUp, None)
-    return list(found)
+    return [event for event in found if event not in GENERIC]
 
 
 def _commands(definitions: Iterable[Definition], taken: Iterable[CommandMethod]) -> list[type[Command]]:

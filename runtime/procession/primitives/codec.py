@@ -12,9 +12,11 @@ import orjson
 
 from procession.errors import DefinitionError, InvalidPayload
 from procession.primitives.command import Command
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import GENERIC, CommandDecided, CommandGivenUp, CommandRefused, Event
 from procession.primitives.fields import resolved_fields
 from procession.primitives.json_types import annotated, plain_types, shown
+from procession.primitives.news import news_data, read_news
+from procession.primitives.refusal import Refusal
 from procession.primitives.stored import stored_of
 
 T = TypeVar("T")
@@ -37,12 +39,13 @@ class Codec:
         self._checks: dict[type, tuple[tuple[str, frozenset[type] | None, Any], ...]] = {}
         self._commands: dict[str, type[Command]] = {}
         self._hooks: dict[type, Callable[[Any, Any], Any]] = {}
+        self._refusals: dict[tuple[str, int], type[Refusal]] = {}
 
-    def register(self, cls: type[Event | Command]) -> None:
+    def register(self, cls: type[Event | Command | Refusal]) -> None:
         """Build the hooks of a class. Its annotations must be resolvable."""
         if cls in self._checks:
             return
-        if cls is CommandGivenUp:  # generic: written by hand below, its command by the command's own hooks
+        if cls in GENERIC:  # written in news.py, their commands and refusals by hooks of their own
             self._checks[cls] = ()
             return
         try:
@@ -60,6 +63,8 @@ class Codec:
         self._hooks[cls] = self._converters.hook(cls)
         if issubclass(cls, Command):
             self._commands[stored_of(cls).name] = cls
+        elif issubclass(cls, Refusal):
+            self._refusals[stored_of(cls).name, stored_of(cls).version] = cls
 
     def encode(self, message: Event | Command) -> bytes:
         """JSON of a message, after a check that its values fit its annotations, so that it decodes again.
@@ -67,15 +72,17 @@ class Codec:
         Raises:
             InvalidPayload: a value does not fit its field, or can't be written as JSON.
         """
-        if isinstance(message, CommandGivenUp):
-            return orjson.dumps(self._given_up_data(message))
+        if isinstance(message, CommandGivenUp | CommandRefused | CommandDecided):
+            if isinstance(message, CommandRefused):
+                self.check(message.refusal)
+            return orjson.dumps(news_data(message, self._unstructure))
         self.check(message)
         try:
             return orjson.dumps(self._unstructure(message))
         except (TypeError, ValueError) as error:
             raise InvalidPayload(stored_of(type(message)).name, str(error)) from error
 
-    def check(self, message: Event | Command) -> None:
+    def check(self, message: Event | Command | Refusal) -> None:
         """That the values of a registered message fit its annotations.
 
         Raises:
@@ -127,8 +134,9 @@ class Codec:
             InvalidPayload: with the path to each bad field.
         """
         try:
-            if cls is CommandGivenUp:
-                return typing.cast("T", self._given_up(data))
+            if cls in GENERIC:
+                found = read_news(cls, data, self._commands, self._refusals, self.structure)  # type: ignore[arg-type]
+                return typing.cast("T", found)
             if not isinstance(data, dict):
                 raise InvalidPayload(stored_of(cls).name, f"expected an object, found {type(data).__name__}")
             return typing.cast("T", self._hooks[cls](data, cls))
@@ -140,8 +148,15 @@ class Codec:
         return hashlib.blake2b(type_name.encode() + b"\0" + payload, digest_size=16).digest()
 
     def state_to_json(self, state: object) -> str:
-        """A flow's state as JSON, for snapshots."""
-        return orjson.dumps(self._unstructure(state)).decode()
+        """A state as JSON, for snapshots.
+
+        Raises:
+            InvalidPayload: it holds what JSON can't, an int of more than 64 bits for example.
+        """
+        try:
+            return orjson.dumps(self._unstructure(state)).decode()
+        except (TypeError, ValueError) as error:
+            raise InvalidPayload(type(state).__name__, str(error)) from error
 
     def state_from_json(self, cls: type[T], text: str) -> T:
         """The state that a snapshot holds.
@@ -162,30 +177,7 @@ class Codec:
             return False
 
     def _is_read(self, cls: object) -> bool:
-        return isinstance(cls, type) and cls in self._checks and cls is not CommandGivenUp
-
-    def _given_up_data(self, event: CommandGivenUp[Command]) -> dict[str, object]:
-        stored = stored_of(type(event.command))
-        return {
-            "command_type": stored.name,
-            "command": self._unstructure(event.command),
-            "command_id": event.command_id,
-            "reason": event.reason,
-            "attempts": event.attempts,
-            "found": event.found,
-        }
-
-    def _given_up(self, data: object) -> CommandGivenUp[Command]:
-        if not isinstance(data, dict) or data.get("command_type") not in self._commands:
-            found = data.get("command_type") if isinstance(data, dict) else data
-            raise InvalidPayload(stored_of(CommandGivenUp).name, f"the command type {found!r} is not registered")
-        return CommandGivenUp(
-            command=self.structure(self._commands[data["command_type"]], data["command"]),
-            command_id=data["command_id"],
-            reason=data["reason"],
-            attempts=data["attempts"],
-            found=data["found"],
-        )
+        return isinstance(cls, type) and cls in self._checks and cls not in GENERIC
 
 
 def to_json(value: object) -> bytes:

@@ -8,18 +8,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from procession.errors import DefinitionError, UnknownType, WiringError
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
+from procession.primitives.decisions import AggregateDefinition, Decision, compile_aggregate
+from procession.primitives.definition import (
+    Definition,
+    Folding,
+    commands_named,
+    compile_definition,
+    events_named,
+)
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
-from procession.primitives.projection import Projection, compile_projection, shared_store
+from procession.primitives.projection import Projection, compile_projections
 from procession.primitives.projector import Projector
-from procession.primitives.stored import check_fields, stored_of
+from procession.primitives.refusal import Refusal
+from procession.primitives.state import State
+from procession.primitives.stored import check_fields, stored_of, two_classes
 
 _NEAR_MAX = 3
 
@@ -33,6 +43,19 @@ class Receiver:
     method: CommandMethod
 
 
+@attrs.frozen
+class Decider:
+    """The aggregate that a command goes to."""
+
+    definition: AggregateDefinition
+    decision: Decision
+
+    @property
+    def name(self) -> str:
+        """The aggregate's stored name."""
+        return self.definition.name
+
+
 @attrs.define(eq=False)
 class Registry:
     """All classes of one runtime. Registries belong to a runtime, not to the process."""
@@ -44,6 +67,9 @@ class Registry:
     gateways: dict[str, Gateway | type[Gateway]] = attrs.field(factory=dict)
     """Where one is given as a class, that class, until its instance takes its place."""
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
+    aggregates: dict[str, AggregateDefinition] = attrs.field(factory=dict)
+    deciders: dict[type[Command], Decider] = attrs.field(factory=dict)
+    refusals: dict[tuple[str, int], type[Refusal]] = attrs.field(factory=dict)
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
     """Which processes an event type concerns, by key; a type that is lifted stands under what it is lifted to."""
     chains: Chains = attrs.field(factory=Chains)
@@ -60,8 +86,13 @@ class Registry:
 
     @functools.cached_property
     def fingerprints(self) -> Mapping[str, str]:
-        """Of each process, by its stored name: a snapshot with another one is thrown away."""
-        return {name: fingerprint(definition, self.chains) for name, definition in self.processes.items()}
+        """Of each process and aggregate, by its stored name: a snapshot with another one is thrown away."""
+        folded: dict[str, Folding] = {**self.processes, **self.aggregates}
+        return {name: fingerprint(definition, self.chains) for name, definition in folded.items()}
+
+    def takes(self, command: type[Command]) -> bool:
+        """Whether a command has its receiver here."""
+        return command in self.receivers or command in self.deciders
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
         """The class of a stored name; without a version the newest.
@@ -136,7 +167,7 @@ class Registry:
         if known is cls:
             return
         if known is not None:
-            raise _two_classes("event", stored.name, known, cls)
+            raise two_classes("event", stored.name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
         self.events[stored.name, stored.version] = cls
@@ -151,10 +182,22 @@ class Registry:
         if known is cls:
             return
         if known is not None:
-            raise _two_classes("command", stored.name, known, cls)
+            raise two_classes("command", stored.name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
         self.commands[stored.name] = cls
+
+    def add_refusal(self, cls: type[Refusal]) -> None:
+        """Register a refusal class."""
+        stored = stored_of(cls)
+        known = self.refusals.get((stored.name, stored.version))
+        if known is cls:
+            return
+        if known is not None:
+            raise two_classes("refusal", stored.name, known, cls)
+        _resolvable(cls)
+        self.codec.register(cls)
+        self.refusals[stored.name, stored.version] = cls
 
     def _near(self, name: str) -> tuple[str, ...]:
         tail = name.rsplit(".", maxsplit=1)[-1].lower()
@@ -168,6 +211,7 @@ def build_registry(
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
     projectors: Iterable[type[Projector]] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
@@ -177,7 +221,7 @@ def build_registry(
         WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes,
             an invariant of another process.
     """
-    registry = gather(processes, gateways, events, lifts, projectors)
+    registry = gather(processes, gateways, events, lifts, aggregates, projectors)
     registry.check_lifts()
     for process in processes:
         _check_receivers(registry, process)
@@ -191,6 +235,7 @@ def gather(
     gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
     projectors: Iterable[type[Projector]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
@@ -199,14 +244,16 @@ def gather(
         registry.add_event(own)
     for gateway in gateways:
         _add_gateway(registry, gateway)
+    for aggregate in aggregates:
+        _add_aggregate(registry, aggregate)
     concerned: dict[type[Event], list[Definition]] = {}
     for process in processes:
         for event in _add_process(registry, process):
             concerned.setdefault(event, []).append(registry.processes[process.__process__.name])
-    for event in events:
+    registry.projections = compile_projections(projectors, registry.chains)
+    projected = (event for projection in registry.projections.values() for event in projection.events)
+    for event in (*events, *projected):
         registry.add_event(event)
-    for projector in projectors:
-        _add_projection(registry, projector)
     registry.add_lifts()
     registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
     return registry
@@ -234,33 +281,55 @@ def _add_gateway(registry: Registry, gateway: Gateway | type[Gateway]) -> None:
     cls = gateway_class(gateway)
     name = cls.__gateway__.name
     if name in registry.gateways:
-        raise _two_classes("gateway", name, gateway_class(registry.gateways[name]), cls)
+        raise two_classes("gateway", name, gateway_class(registry.gateways[name]), cls)
     registry.gateways[name] = gateway
     for method in command_methods(cls):
         registry.add_command(method.command)
-        other = registry.receivers.get(method.command)
-        if other is not None:
-            raise WiringError(
-                f"{method.site}: {cls.__name__}.{method.name} takes {method.command.__name__},"
-                f" as {other.gateway.__name__}.{other.method.name} ({other.method.site}) does",
-                "a command has one receiver: remove one of them",
-            )
+        _refuse_second(registry, method.command, f"{method.site}: {cls.__name__}.{method.name}")
         registry.receivers[method.command] = Receiver(cls, name, method)
         for event in method.contract.events:
             registry.add_event(event)
 
 
-def _add_projection(registry: Registry, projector: type[Projector]) -> None:
-    projection = compile_projection(projector, registry.chains)
-    known = registry.projections.get(projection.name)
-    if known is not None:
-        raise _two_classes("projector", projection.name, known.cls, projector)
-    for other in registry.projections.values():
-        if other.store.casefold() == projection.store.casefold():  # one file, where the file system knows no case
-            raise shared_store(other.cls, projector)
-    registry.projections[projection.name] = projection
-    for event in projection.events:
-        registry.add_event(event)
+def _add_aggregate(registry: Registry, aggregate: type[Aggregate]) -> None:
+    definition = compile_aggregate(aggregate)
+    name = definition.name
+    if name in registry.aggregates:
+        raise two_classes("aggregate", name, registry.aggregates[name].cls, aggregate)
+    if name in registry.gateways:
+        raise two_classes("gateway or aggregate", name, type(registry.gateways[name]), aggregate)
+    refuse_older(definition, registry.chains)
+    registry.aggregates[name] = definition
+    for command, decision in definition.decisions.items():
+        registry.add_command(command)
+        _refuse_second(registry, command, f"{decision.handler.site}: {aggregate.__name__}.{decision.name}")
+        registry.deciders[command] = Decider(definition, decision)
+        for event in decision.verdicts.events:
+            registry.add_event(event)
+        for refusal in decision.verdicts.refusals:
+            registry.add_refusal(refusal)
+    for trigger in definition.reactions:
+        assert isinstance(trigger, type), "an aggregate applies events only"
+        registry.add_event(trigger)
+
+
+def _refuse_second(registry: Registry, command: type[Command], second: str) -> None:
+    """A command has one receiver.
+
+    Raises:
+        WiringError: it has one already.
+    """
+    first = ""
+    if command in registry.receivers:
+        other = registry.receivers[command]
+        first = f"{other.gateway.__name__}.{other.method.name} ({other.method.site})"
+    elif command in registry.deciders:
+        known = registry.deciders[command]
+        first = f"{known.definition.cls.__name__}.{known.decision.name} ({known.decision.handler.site})"
+    if first:
+        raise WiringError(
+            f"{second} takes {command.__name__}, as {first} does", "a command has one receiver: remove one of them"
+        )
 
 
 def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type[Event]]:
@@ -268,7 +337,9 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     definition = compile_definition(process)
     known = registry.processes.get(definition.name)
     if known is not None:
-        raise _two_classes("process", definition.name, known.cls, process)
+        raise two_classes("process", definition.name, known.cls, process)
+    if definition.name in registry.aggregates:
+        raise two_classes("process or aggregate", definition.name, registry.aggregates[definition.name].cls, process)
     refuse_older(definition, registry.chains)
     registry.processes[definition.name] = definition
     for trigger in definition.reactions:
@@ -283,7 +354,7 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     return sorted(definition.concerned, key=lambda cls: stored_of(cls).name)
 
 
-def refuse_older(definition: Definition, chains: Chains) -> None:
+def refuse_older(definition: Folding, chains: Chains) -> None:
     """Handlers see the newest type only, so none may wait for an older one.
 
     Raises:
@@ -295,19 +366,27 @@ def refuse_older(definition: Definition, chains: Chains) -> None:
             continue
         handler, newest = reaction.on or reaction.start or reaction.fold, chains.newest(lift.old).__name__
         raise DefinitionError(
-            definition.cls.__process__.site if handler is None else handler.site,
+            site_of(definition.cls) if handler is None else handler.site,
             definition.cls.__name__ + ("" if handler is None else f".{handler.name}"),
             f"is concerned by {lift.old.__name__}, which {lift.name} ({lift.site}) lifts to {newest}",
             f"handle {newest}: handlers never see the older type",
         )
 
 
+def site_of(cls: type[State]) -> str:
+    """File and line of a process manager or an aggregate."""
+    if issubclass(cls, ProcessManager):
+        return cls.__process__.site
+    assert issubclass(cls, Aggregate), "a state is a process manager's or an aggregate's"
+    return cls.__aggregate__.site
+
+
 def _check_receivers(registry: Registry, process: type[ProcessManager]) -> None:
     for command, handler in commands_named(process).items():
-        if command not in registry.receivers:
+        if not registry.takes(command):
             raise WiringError(
                 f"{handler.site}: {process.__name__}.{handler.name} sends {command.__name__}, which no gateway takes",
-                "give the runtime the gateway whose method takes it",
+                "give the runtime the gateway whose method takes it, or the aggregate that decides it",
             )
 
 
@@ -319,11 +398,3 @@ def _resolvable(cls: type) -> None:
         raise DefinitionError(
             site, cls.__name__, f"has a field of type {error.name!r}, which is not defined", "define it or mend it"
         ) from error
-
-
-def _two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
-    return WiringError(
-        f"two {kind} classes have the stored name {name!r}: {first.__module__}.{first.__qualname__}"
-        f" and {second.__module__}.{second.__qualname__}",
-        "give one of them a name, or a version, of its own",
-    )

@@ -6,11 +6,11 @@ from typing import Literal
 
 import attrs
 
-from procession.errors import DefinitionError
+from procession.errors import DefinitionError, WiringError
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.site import class_site
 
-Kind = Literal["event", "failure", "command"]
+Kind = Literal["event", "failure", "command", "refusal"]
 _NAME_BYTES_MAX = 200
 
 
@@ -52,7 +52,7 @@ def freeze(cls: type, site: str) -> None:
 
 
 def stored_of(cls: type) -> Stored:
-    """The stored name of an event or command class."""
+    """The stored name of an event, command or refusal class."""
     found = cls.__dict__.get("__procession__")
     if not isinstance(found, Stored):
         raise DefinitionError(class_site(), cls.__name__, "has no stored name", 'define it with name="..."')
@@ -75,7 +75,7 @@ def check_fields(cls: type, site: str, *, later: bool = True) -> None:
     for name, annotation in fields.items():
         problem = mutable_part(annotation)
         if problem is not None:
-            code = "" if stored_of(cls).kind == "command" else "LAW01"
+            code = "" if stored_of(cls).kind in ("command", "refusal") else "LAW01"
             raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], code)
 
 
@@ -100,3 +100,12 @@ def _check_name(cls: type, stored: Stored) -> None:
         raise DefinitionError(
             stored.site, cls.__name__, f"has version {stored.version}", "versions start at 1", "LAW08"
         )
+
+
+def two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
+    """The error for two classes with one stored name."""
+    return WiringError(
+        f"two {kind} classes have the stored name {name!r}: {first.__module__}.{first.__qualname__}"
+        f" and {second.__module__}.{second.__qualname__}",
+        "give one of them a name, or a version, of its own",
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.injector import Injector, events_brought
@@ -35,6 +36,8 @@ class Wiring:
     """What brings outside facts in; instances or classes, as gateways."""
     resources: Mapping[str, object] = attrs.field(factory=dict)
     """What the fields of classes are filled with, by name: plain values, and factories of context managers."""
+    aggregates: tuple[type[Aggregate], ...] = ()
+    """What decides commands that no gateway takes."""
     projectors: tuple[type[Projector], ...] = ()
     """What folds events into projections, which are asked by `Runtime.query`."""
 

@@ -83,7 +83,7 @@ def project(
         ProjectionFailed: a handler raised, or was not pure.
         AssertionError: one by one, other rows come out than all at once.
     """
-    registry = gather((), (), [type(event) for event in events], lifts, [projector])
+    registry = gather((), (), [type(event) for event in events], lifts, projectors=[projector])
     projection = registry.projections[projector.__projector__.name]
     refuse_impure_projection(projection)
     folder = Folder(projection, registry, strict_guard())

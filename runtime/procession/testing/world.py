@@ -32,6 +32,7 @@ from procession.facade import Runtime
 from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import from_json
 from procession.primitives.command import Command
 from procession.primitives.event import Event
@@ -41,6 +42,7 @@ from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
+from procession.sending import Reply
 from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
 from procession.testing.rest import come_to_rest
@@ -74,10 +76,11 @@ class World:
     """A runtime on a journal that outlives its crashes. Use it as `async with`, or `run` a test in it.
 
     Args:
-        wiring: processes, gateways, events, invariants and lifts, as a flow module wires them; or name them one by one.
+        wiring: all that belongs together, as a flow module wires it; or name processes, gateways and so on one by one.
         processes: the process managers.
         gateways: a class is played by the world: what no script says is answered with the first answer that its
             contract allows. An instance is called, but for what is scripted; a plain `def` runs in no thread.
+        aggregates: they decide as in production.
         events: further event types that may be published.
         invariants: what must hold of every flow; watched as in production, alerts are `events(InvariantBroken)`.
         settings: default: the defaults.
@@ -92,6 +95,7 @@ class World:
         *,
         processes: Sequence[type[ProcessManager]] = (),
         gateways: Sequence[Gateway | type[Gateway]] = (),
+        aggregates: Sequence[type[Aggregate]] = (),
         events: Sequence[type[Event]] = (),
         invariants: Sequence[Invariant] = (),
         settings: Settings | None = None,
@@ -105,6 +109,7 @@ class World:
             (*wired.events_named, *events),
             wired.lifts,
             (*wired.invariants, *invariants),
+            (*wired.aggregates, *aggregates),
             wired.projectors,
         )
         self._outcomes = Outcomes(classes, given_up=False)
@@ -168,6 +173,10 @@ class World:
         named = [one if isinstance(one, Outside) else Outside(one, id, source) for one in events]
         return await self.runtime.publish(named)
 
+    async def send(self, command: Command, *, id: str | None = None, source: str | None = None) -> Reply:
+        """Have an aggregate decide a command; answers and raises as the runtime does."""
+        return await self.runtime.send(command, id=id, source=source)
+
     def script(self, command: type[CommandT], entries: Iterable[Entry], *, key: str | int | None = None) -> None:
         """From now on, have the attempts of these commands end like this, one entry for each, in order.
 
@@ -219,7 +228,7 @@ class World:
 
     def commands(self, *types: type[CommandT]) -> tuple[CommandT, ...]:
         """What flows asked for, durable, in order; of these types, or all."""
-        found: list[Any] = self._commands_in("open", "answered", "given_up", "cancelled")
+        found: list[Any] = self._commands_in("open", "answered", "refused", "given_up", "cancelled")
         return tuple(command for command in found if not types or isinstance(command, types))
 
     def attempts(self, *types: type[Command]) -> tuple[Called, ...]:
@@ -265,8 +274,9 @@ class World:
                 scripted, played = script.next(command)
                 if scripted:
                     return await perform(played)
-        receiver = self._outcomes.gateway(type(command)).__gateway__.name
-        real: Any = self._real.get(receiver)
+        receiver = self._outcomes.receiver(type(command))
+        assert issubclass(receiver, Gateway), "aggregates are not played"
+        real: Any = self._real.get(receiver.__gateway__.name)
         if real is None:
             return self._outcomes.of(command, self._registry.processes[attempt.process], attempt.key)[0].value
         method = self._outcomes.method(type(command))
