@@ -61,8 +61,7 @@ async def open_runtime(
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         projectors: what folds events into projections, which `Runtime.query` asks.
-        projections: the folder in which their stores lie; default: `projectors.folder` of the settings, or a folder
-            beside the journal. The stores of a journal in memory are in memory too, unless a folder is named.
+        projections: the folder of their stores; default: as the settings say, or beside the journal, or in memory.
         injectors: what brings outside facts in; instances or classes, as gateways.
         resources: what classes are given, by name: plain values, and factories of context managers, which may take
             other resources by their parameters' names. They are opened before anything runs, each after what it needs,
@@ -84,17 +83,15 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(
-        processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
-    )
+    named = (*events, *events_brought(injectors))
+    registry = build_registry(processes, gateways, named, lifts, invariants, aggregates, projectors)
     refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
         async with _resources_of(plan, settings.resources) as ready:
-            registry.gateways |= {
-                name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
-            }
+            classes = [(name, one) for name, one in registry.gateways.items() if isinstance(one, type)]
+            registry.gateways |= {name: plan.made(one, ready) for name, one in classes}
             brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
             refuse_namesakes(brought)
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)

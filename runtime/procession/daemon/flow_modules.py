@@ -121,15 +121,8 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
-    classes: tuple[tuple[str, Sequence[object], type], ...] = (
-        ("aggregate", wiring.aggregates, Aggregate),
-        ("projector", wiring.projectors, Projector),
-    )
-    for kind, things, cls in classes:
-        for thing in things:
-            if not _derives(thing, cls):
-                found = f"{where} names {_shown(thing)} as {_an(kind)}, which is none"
-                raise UsageRefused(found, f"name classes that derive from {cls.__name__}")
+    _check_classes("aggregate", wiring.aggregates, Aggregate, where)
+    _check_classes("projector", wiring.projectors, Projector, where)
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
         ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
@@ -144,6 +137,13 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
         if not (isinstance(event, type) and issubclass(event, Event) and "__procession__" in vars(event)):
             raise UsageRefused(f"{where} names {_shown(event)} as an event, which is none", "name event classes")
     return wiring
+
+
+def _check_classes(kind: str, things: Sequence[object], cls: type, where: str) -> None:
+    for thing in things:
+        if not _derives(thing, cls):
+            found = f"{where} names {_shown(thing)} as {_an(kind)}, which is none"
+            raise UsageRefused(found, f"name classes that derive from {cls.__name__}")
 
 
 def _derives(thing: object, cls: type) -> bool:
