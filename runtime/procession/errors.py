@@ -28,6 +28,7 @@ ProcessionError
 │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
 │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
 │   └── Fenced               another owner took the journal over
+├── ProjectionError          a projection can't be folded, rebuilt or asked; see projection_errors.py
 ├── RuntimeClosed            the runtime is closing or closed
 ├── RuntimeFailed            infrastructure failed more often than its supervisor allows
 ├── FlowQuarantined          a flow that was waited for is set aside

@@ -211,6 +211,22 @@ class InvariantsSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ProjectorsSettings:
+    """How projections are folded and asked."""
+
+    folder: str | None = knob_field(
+        None, Knob(str, "Where their stores lie; if left out, in a folder beside the journal, made where needed.", None)
+    )
+    batch_rows_max: int = int_knob(5_000, 1, 100_000, "Events that are read and folded at once.")
+    batch_ms: int = int_knob(50, 1, 10_000, "A commit holds what is folded in about so long.")
+    rows_max: int = int_knob(10_000, 1, 1_000_000, "Rows that one query, or one statement of a handler, may return.")
+    queries_max: int = int_knob(4, 1, 64, "Queries that are answered at one time, each in a thread of its own.")
+    look_interval_s: float = float_knob(
+        2, 0.05, 3_600, "So often it is looked whether `procession projections rebuild` has finished a store beside it."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class SupervisionSettings:
     """How often what fails is started again."""
 
@@ -281,6 +297,7 @@ class Settings:
     timers: TimersSettings = TimersSettings()
     gateways: GatewaysSettings = GatewaysSettings()
     invariants: InvariantsSettings = InvariantsSettings()
+    projectors: ProjectorsSettings = ProjectorsSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()
