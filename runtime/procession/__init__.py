@@ -17,6 +17,7 @@ import importlib
 
 _HOMES = {
     "Attempt": "procession.primitives.gateway",
+    "AttemptFailed": "procession.primitives.gateway",
     "CancelRequested": "procession.primitives.event",
     "Command": "procession.primitives.command",
     "CommandGivenUp": "procession.primitives.event",
@@ -36,6 +37,7 @@ _HOMES = {
     "ProcessionError": "procession.errors",
     "Recorded": "procession.primitives.envelope",
     "Refused": "procession.errors",
+    "RetryLater": "procession.primitives.gateway",
     "Runtime": "procession.facade",
     "Settings": "procession.settings",
     "Why": "procession.reading.causes",
@@ -79,6 +81,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Attempt",
+    "AttemptFailed",
     "CancelRequested",
     "Command",
     "CommandGivenUp",
@@ -98,6 +101,7 @@ __all__ = [
     "ProcessionError",
     "Recorded",
     "Refused",
+    "RetryLater",
     "Runtime",
     "Settings",
     "Why",

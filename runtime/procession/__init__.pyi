@@ -41,7 +41,9 @@ from procession.primitives.event import (
     FailureEvent as FailureEvent,
 )
 from procession.primitives.gateway import Attempt as Attempt
+from procession.primitives.gateway import AttemptFailed as AttemptFailed
 from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.gateway import RetryLater as RetryLater
 from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
@@ -61,6 +63,7 @@ from procession.settings import Settings as Settings
 
 __all__ = [
     "Attempt",
+    "AttemptFailed",
     "CancelRequested",
     "Command",
     "CommandGivenUp",
@@ -80,6 +83,7 @@ __all__ = [
     "ProcessionError",
     "Recorded",
     "Refused",
+    "RetryLater",
     "Runtime",
     "Settings",
     "Why",

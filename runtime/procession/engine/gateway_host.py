@@ -17,7 +17,7 @@ from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
-from procession.primitives.gateway import Attempt, Gateway
+from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
 from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry import Counters
 
@@ -159,7 +159,9 @@ class GatewayHost:
     async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
-        attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
+        attempt = Attempt(
+            handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s, handle.trace
+        )
         arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
         result: Result[object] | None = None
         doomed = False
@@ -238,6 +240,9 @@ class GatewayHost:
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
             self._failed(handle, shown(result.error), refused=True)
+        elif isinstance(result.error, AttemptFailed):
+            after_s = result.error.after_s if isinstance(result.error, RetryLater) else 0
+            self._failed(handle, shown(result.error), refused=False, after_s=after_s)
         else:
             self._failed(handle, describe(result.error), refused=False)
 
@@ -259,7 +264,7 @@ class GatewayHost:
             if handle.state != "stuck":
                 self.window.rest(handle, handle.row.due_us, self.clock.now_us())
 
-    def _failed(self, handle: Handle, found: str, *, refused: bool) -> None:
+    def _failed(self, handle: Handle, found: str, *, refused: bool, after_s: float = 0) -> None:
         self.counters.attempts_failed += 1
         self.last_error = found[:_FOUND_CHARS_MAX]
         self._note(handle, handle.attempts, self.last_error)
@@ -270,17 +275,20 @@ class GatewayHost:
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
             return
-        due_us = now_us + self._backoff_us(handle.attempts)
+        due_us = now_us + self._wait_us(handle.attempts, after_s)
         self.answers.retry_later(handle, due_us)
         if handle.state == "stuck":
             handle.row = handle.row._replace(due_us=due_us)
         elif handle.ended == "open":
             self.window.rest(handle, due_us, now_us)
 
-    def _backoff_us(self, attempts: int) -> int:
-        drive = self.drive
+    def _wait_us(self, attempts: int, after_s: float) -> int:
+        """The back-off, or what the gateway asked for where that is longer; spread, that not all come back at once."""
+        drive, spread = self.drive, self.spread()
         whole = min(drive.backoff_max_s, drive.backoff_initial_s * drive.backoff_factor ** min(attempts - 1, 60))
-        return int(whole * (1 + drive.jitter * (2 * self.spread() - 1)) * 1_000_000)
+        backoff_s = whole * (1 + drive.jitter * (2 * spread - 1))
+        asked_s = min(after_s, drive.retry_later_max_s) + (whole * drive.jitter * spread if after_s else 0)
+        return int(max(backoff_s, asked_s) * 1_000_000)
 
     def _note(self, handle: Handle, number: int, found: str) -> None:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
