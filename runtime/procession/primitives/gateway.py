@@ -36,7 +36,7 @@ class Attempt:
 
 @attrs.define
 class AttemptFailed(ProcessionError):  # noqa: N818 - named for what happened, as in errors.py
-    """Raised by a gateway: no clear answer came; whether the work was done is not known. The policy says what follows."""
+    """Raised by a gateway: no clear answer came; whether the work was done is not known. The policy says what next."""
 
     found: str
     """One line for people, in the log of attempts and in `CommandGivenUp`: no secrets."""
