@@ -22,8 +22,8 @@ from procession.errors import SettingsError
 from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
-NOT_SETTINGS = frozenset({"PROCESSION_CI", "PROCESSION_CONFIG"})
-"""Variables with the prefix that other parts read: the tests, and the command line."""
+NOT_SETTINGS = frozenset({"PROCESSION_ATTEMPT", "PROCESSION_CI", "PROCESSION_COMMAND_ID", "PROCESSION_CONFIG"})
+"""Variables with the prefix that other parts read: the tests, the command line, and programs that a gateway runs."""
 
 
 def _check_backoff(group: str, initial_s: float, longest_s: float) -> None:
