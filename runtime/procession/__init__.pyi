@@ -5,6 +5,12 @@ from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
+from procession.gateways.http import HttpGateway as HttpGateway
+from procession.gateways.http import HttpPolicy as HttpPolicy
+from procession.gateways.http import HttpResponse as HttpResponse
+from procession.gateways.subprocess import ProgramOutput as ProgramOutput
+from procession.gateways.subprocess import ProgramPolicy as ProgramPolicy
+from procession.gateways.subprocess import SubprocessGateway as SubprocessGateway
 from procession.hosting import open_runtime as open_runtime
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
@@ -75,17 +81,23 @@ __all__ = [
     "FlowSummary",
     "Gateway",
     "History",
+    "HttpGateway",
+    "HttpPolicy",
+    "HttpResponse",
     "Invariant",
     "Lift",
     "Outside",
     "Position",
     "ProcessManager",
     "ProcessionError",
+    "ProgramOutput",
+    "ProgramPolicy",
     "Recorded",
     "Refused",
     "RetryLater",
     "Runtime",
     "Settings",
+    "SubprocessGateway",
     "Why",
     "WhyNot",
     "Wiring",
