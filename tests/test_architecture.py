@@ -38,7 +38,15 @@ LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
-PART_OF = {"flow_handle": "facade", "hosting": "facade", "knob": "settings", "publishing": "facade"}
+PART_OF = {
+    "aggregate_handle": "facade",
+    "flow_handle": "facade",
+    "hosting": "facade",
+    "knob": "settings",
+    "publishing": "facade",
+    "send_errors": "errors",
+    "sending": "facade",
+}
 """Modules that belong to a part of another name."""
 
 PURE = ("procession.primitives", "procession.laws")

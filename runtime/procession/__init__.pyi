@@ -1,5 +1,6 @@
 # The front door, as type checkers read it; `__init__.py` opens it lazily.
 
+from procession.aggregate_handle import AggregateHandle as AggregateHandle
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
@@ -12,6 +13,7 @@ from procession.gateways.subprocess import ProgramOutput as ProgramOutput
 from procession.gateways.subprocess import ProgramPolicy as ProgramPolicy
 from procession.gateways.subprocess import SubprocessGateway as SubprocessGateway
 from procession.hosting import open_runtime as open_runtime
+from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
 from procession.primitives.effects import (
@@ -40,6 +42,7 @@ from procession.primitives.event import (
 from procession.primitives.event import (
     CommandGivenUp as CommandGivenUp,
 )
+from procession.primitives.event import CommandRefused as CommandRefused
 from procession.primitives.event import (
     Event as Event,
 )
@@ -50,6 +53,8 @@ from procession.primitives.gateway import Attempt as Attempt
 from procession.primitives.gateway import AttemptFailed as AttemptFailed
 from procession.primitives.gateway import Gateway as Gateway
 from procession.primitives.gateway import RetryLater as RetryLater
+from procession.primitives.handlers import applies as applies
+from procession.primitives.handlers import decides as decides
 from procession.primitives.handlers import ends as ends
 from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
@@ -60,19 +65,25 @@ from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
 from procession.primitives.process import ProcessManager as ProcessManager
+from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
 from procession.reading.causes import Why as Why
 from procession.reading.waits import WhyNot as WhyNot
+from procession.send_errors import SendRefused as SendRefused
+from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings
 
 __all__ = [
+    "Aggregate",
+    "AggregateHandle",
     "Attempt",
     "AttemptFailed",
     "CancelRequested",
     "Command",
     "CommandGivenUp",
+    "CommandRefused",
     "Effects",
     "Envelope",
     "Event",
@@ -93,9 +104,12 @@ __all__ = [
     "ProgramOutput",
     "ProgramPolicy",
     "Recorded",
+    "Refusal",
     "Refused",
+    "Reply",
     "RetryLater",
     "Runtime",
+    "SendRefused",
     "Settings",
     "SubprocessGateway",
     "Why",
@@ -103,8 +117,10 @@ __all__ = [
     "Wiring",
     "after",
     "allows",
+    "applies",
     "at",
     "cancel",
+    "decides",
     "end",
     "ends",
     "folds",

@@ -10,6 +10,7 @@ from typing import overload
 import trio
 
 from procession.actors.supervisor import ActorInfo
+from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
 from procession.engine.intake import Submission
@@ -22,10 +23,13 @@ from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
+from procession.primitives.aggregate import Aggregate
+from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
 from procession.primitives.process import ProcessManager
 from procession.publishing import Outside, Position, encode_all
+from procession.sending import Reply, send
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
@@ -91,6 +95,53 @@ class Runtime:
         positions = [Position(accepted.position, duplicate=accepted.duplicate) for accepted in submission.accepted]
         return positions[0] if one else positions
 
+    async def send(
+        self,
+        command: Command,
+        *,
+        id: str | None = None,
+        source: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """Have an aggregate decide a command; answers with its events or its refusal, once they are durable.
+
+        Give ids: a command with the same source and id is decided once, however often it is sent, and is answered as
+        it was then. Without an id each call is a new command.
+
+        Args:
+            command: one that an aggregate of this runtime decides.
+            id: unique within `source`.
+            source: who asks; `local` where only an id is given.
+            wait: wait for room in the intake; else `Overloaded` is raised.
+            timeout_s: how long to wait for the answer.
+
+        Raises:
+            SendRefused: no aggregate decides it, its code raised, or the aggregate is set aside; nothing was written.
+            PublishRefused: as `publish` raises it; nothing was written.
+            OutcomeUnknown: the commit failed and can't be looked up yet; send again under the same id.
+            TimeoutError: no answer in time; whether it was decided tells sending it again under the same id.
+            RuntimeClosed: the runtime is closing or closed.
+
+        Cancellation: before the commit nothing is written; after it began, the outcome is found by sending again.
+        """
+        refuse_in_turn("send")
+        with trio.move_on_after(float("inf") if timeout_s is None else timeout_s):
+            return await send(self._engine, command, id, source, wait=wait)
+        msg = f"{type(command).__name__} was not answered within {timeout_s:g} s; send it again under the same id"
+        raise TimeoutError(msg)
+
+    def aggregate(self, aggregate: type[Aggregate] | str, key: str | int) -> AggregateHandle:
+        """An aggregate by its class and key; nothing need have been decided for it yet.
+
+        Raises:
+            NotFound: there is no such aggregate.
+        """
+        name = aggregate if isinstance(aggregate, str) else aggregate.__aggregate__.name
+        if name not in self._engine.registry.aggregates:
+            raise NotFound("aggregate", name)
+        return AggregateHandle(self._engine, name, str(key))
+
     def flow(self, process: type[ProcessManager] | str, key: str | int) -> FlowHandle:
         """A flow by its process and key; it need not have started yet.
 
@@ -115,7 +166,13 @@ class Runtime:
         refuse_in_turn("flows")
         name = process if process is None or isinstance(process, str) else process.__process__.name
         states = (status,) if isinstance(status, str) else status
-        query = FlowQuery(process=name, status=states, outcome=outcome, key_prefix=key_prefix)
+        query = FlowQuery(
+            process=name,
+            but_not=tuple(self._engine.registry.aggregates),
+            status=states,
+            outcome=outcome,
+            key_prefix=key_prefix,
+        )
         return [summary_of(row) for row in await self.journal.flows(query, 0, limit)]
 
     async def events(self, after: int = 0, *, types: Sequence[str] = (), limit: int = 1000) -> list[Recorded]:

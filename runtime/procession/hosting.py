@@ -14,7 +14,8 @@ from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure, refuse_impure_lift
+from procession.laws.declarations import refuse_impure, refuse_impure_aggregate, refuse_impure_lift
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
@@ -28,11 +29,12 @@ from procession.settings import Settings
 async def open_runtime(
     journal: str | Path | Journal,
     *,
-    processes: Sequence[type[ProcessManager]],
+    processes: Sequence[type[ProcessManager]] = (),
     gateways: Sequence[Gateway] = (),
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
@@ -45,11 +47,12 @@ async def open_runtime(
     Args:
         journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
         processes: the process managers.
-        gateways: one instance each; together they take every command that the processes send.
+        gateways: one instance each; with the aggregates they take every command that the processes send.
         events: further event types that may be published.
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
+        aggregates: what decides commands, from flows and from `send`.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
@@ -64,9 +67,11 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts, invariants)
+    registry = build_registry(processes, gateways, events, lifts, invariants, aggregates)
     for definition in registry.processes.values():
         refuse_impure(definition)
+    for aggregate in registry.aggregates.values():
+        refuse_impure_aggregate(aggregate)
     for lift in registry.chains:
         refuse_impure_lift(lift)
     opening: Opening | None = None

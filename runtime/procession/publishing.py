@@ -77,15 +77,20 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside) -> Inc
     source, digest = outside.source, None
     if outside.id is not None:
         source = source or DEFAULT_SOURCE
-        _check_id(stored.name, "id", outside.id)
+        check_id(stored.name, "id", outside.id)
         digest = registry.codec.digest(stored.name, payload)
     if source is not None:
-        _check_id(stored.name, "source", source)
+        check_id(stored.name, "source", source)
     targets = targets_of(registry, event, limits.keys_per_event_max)
     return Incoming(event, payload.decode(), source, outside.id, digest, targets, outside.trace)
 
 
-def _check_id(event: str, what: str, text: str) -> None:
+def check_id(event: str, what: str, text: str) -> None:
+    """Refuse what is no CloudEvents id or source.
+
+    Raises:
+        InvalidPayload: says what of it does not fit.
+    """
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

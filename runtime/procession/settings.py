@@ -101,6 +101,20 @@ class ProcessesSettings:
 
 
 @attrs.frozen(kw_only=True)
+class AggregatesSettings:
+    """The aggregates in memory."""
+
+    cached_max: int = int_knob(3_072, 1, 1_000_000, "Aggregates whose state is kept in memory after their work.")
+    commands_loaded_max: int = int_knob(
+        2_000, 1, 1_000_000, "Commands of flows in memory; the rest is read from the journal."
+    )
+    events_per_decision_max: int = int_knob(1_000, 1, 100_000, "Events that one decision may return.")
+    snapshot_every_events: int = int_knob(
+        200, 1, 1_000_000, "A snapshot is taken each time an aggregate has so many more events."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class TimersSettings:
     """Deadlines."""
 
@@ -248,6 +262,7 @@ class Settings:
     commit: CommitSettings = CommitSettings()
     flows: FlowsSettings = FlowsSettings()
     processes: ProcessesSettings = ProcessesSettings()
+    aggregates: AggregatesSettings = AggregatesSettings()
     timers: TimersSettings = TimersSettings()
     gateways: GatewaysSettings = GatewaysSettings()
     invariants: InvariantsSettings = InvariantsSettings()

@@ -97,7 +97,9 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
-    return build_registry(wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants)
+    return build_registry(
+        wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants, wiring.aggregates
+    )
 
 
 @contextlib.asynccontextmanager

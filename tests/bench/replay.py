@@ -126,7 +126,7 @@ async def _rehydrated_per_s(reader: SqliteReader, flows: int) -> float:
     rehydrator = Rehydrator(
         registry, reader, counters, marks, slice_steps=settings.flows.load_slice_steps, guard=UNGUARDED
     )
-    flow_of = [Flow(definition, f"{number:08}", Mailbox(1)) for number in range(flows)]
+    flow_of = [Flow(definition=definition, key=f"{number:08}", mailbox=Mailbox(1)) for number in range(flows)]
     began = time.perf_counter()
     for at in range(0, flows, settings.flows.awake_max):
         async with trio.open_nursery() as nursery:

@@ -483,7 +483,7 @@ REFUSED = {
     an_unknown_policy_of_a_handler: ("Order.placed says missing='drop'", "use one of record, start, wait"),
     an_empty_outcome: ("Order.placed has the outcome ''", "use a printable one"),
     a_method_marked_twice: ("Order.placed is marked twice", "a method of its own"),
-    a_mark_on_a_static_method: ("@start marks <staticmethod", "mark a def of the class"),
+    a_mark_on_a_static_method: ("@starts marks <staticmethod", "mark a def of the class"),
     two_reactions_to_one_event: ("Order.settled handles Paid, as paid does", "put both into one"),
     two_keys_of_one_event: ("Order.paid names another key", "one event has one key"),
     no_way_to_start: ("Order has no way to start", "@starts"),

@@ -184,7 +184,10 @@ class _Printed:
             output.line(f"          command {effect['command']} {data}")
             return
         row = command.row
-        state = output.styled(row.state.replace("_", " "), {"given_up": "red", "answered": "green"}.get(row.state, ""))
+        state = output.styled(
+            row.state.replace("_", " "),
+            {"given_up": "red", "refused": "yellow", "answered": "green"}.get(row.state, ""),
+        )
         tries = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
         output.line(f"          command {row.type} → {row.gateway}: {state}, {tries}, id {effect['id']}")
         output.line(f"            {data}")

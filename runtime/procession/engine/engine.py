@@ -15,7 +15,6 @@ from procession.engine.careful import run_alone, write_kept
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.delivery import Gateways
-from procession.engine.flow import Flow
 from procession.engine.guard import make_guard
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
@@ -26,6 +25,8 @@ from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
 from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
+from procession.engine.starting import part_names, start_parts
+from procession.engine.stream import Stream
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
 from procession.errors import (
@@ -71,9 +72,7 @@ class Engine:
         self._grace_s = settings.shutdown.grace_s
         self._ended = trio.Event()
         self._actor = Supervised("runtime")
-        watching = ("invariants",) if registry.invariants else ()
-        names = ("journal writer", "intake", "timers", "recovery", *watching)
-        self._parts = Parts(names, settings.supervision, self._random.random, self.counters)
+        self._parts = Parts(part_names(registry), settings.supervision, self._random.random, self.counters)
         ids = Ids(clock, journal.id, entropy)
         answers = Answers(
             registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
@@ -274,7 +273,7 @@ class Engine:
         logger.error("a commit was rejected: %s", error)
         if self._rejections > _REJECTIONS_MAX or (alone and culprit is None):
             raise error
-        if isinstance(culprit, Flow):
+        if isinstance(culprit, Stream):
             self.lasting.guilty[culprit.process, culprit.key] = error.found
         self._drop(error, refuse=culprit if isinstance(culprit, Submission) else None)
         self._careful = f"a commit was rejected: {error.found}"
@@ -320,7 +319,10 @@ class Engine:
                     await life.timers.load()
                     await life.timers.fire_due()
                     self.lasting.gateways.resume()
-                    self._start_parts(life, nursery)
+                    start_parts(self._parts, self.lasting, life, nursery)
+                    nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
+                    if life.solo.active:
+                        nursery.start_soon(self._leave_solo, life)
                     self.life = life
                     self.watch.find = life.table.find
                     if not self._ready:
@@ -336,28 +338,6 @@ class Engine:
                     life.host.detach()
             life.ledger.close()
         self._unsettled.end()
-
-    def _start_parts(self, life: Life, nursery: trio.Nursery) -> None:
-        for name in self.registry.gateways:
-            nursery.start_soon(self._drive, name, life)
-        nursery.start_soon(self._parts.run, "timers", life.timers.run)
-        nursery.start_soon(self._parts.run, "intake", life.intake.run)
-        nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
-        if self.registry.invariants:
-            nursery.start_soon(self._judge, life)
-        if life.solo.active:
-            nursery.start_soon(self._leave_solo, life)
-
-    async def _drive(self, name: str, life: Life) -> None:
-        """A gateway's loop is restarted alone: its window is read again from the journal."""
-        gateways = self.lasting.gateways
-        await self._parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger))
-
-    async def _judge(self, life: Life) -> None:
-        invariants = self.lasting.invariants
-        await self._parts.dispensable(
-            "invariants", lambda: invariants.run(life.ledger, life.router, life.solo), invariants.stop
-        )
 
     async def _recover(self, life: Life) -> None:
         await take_up(self._journal, self.registry, life.table, life.host)

@@ -8,8 +8,8 @@ import attrs
 
 from procession.actors.mailbox import Mailbox
 from procession.engine.acts import Act
-from procession.engine.turn import Life
-from procession.journal.rows import EventRow, FlowRow, FlowStatus
+from procession.engine.stream import Stream
+from procession.journal.rows import EventRow, FlowRow
 from procession.primitives.definition import Definition
 from procession.primitives.event import Event
 from procession.primitives.process import ProcessManager
@@ -33,38 +33,23 @@ class Delivery:
     """A step or an unhandled row answers it."""
 
 
-@attrs.define(eq=False)
-class Flow:
-    """The one place in memory where a flow's truth is, from the moment that something arrives for it.
+@attrs.define(eq=False, kw_only=True)
+class Flow(Stream):
+    """A stream with a mailbox: from the moment that something arrives for it, the one place where its truth is.
 
     It is resident while it has work, while a step of it is not durable, and after that as long as the cache has
     room; so whoever finds it here need not look into the journal, and whoever does not finds all of it there.
     """
 
     definition: Definition
-    key: str
     mailbox: Mailbox[Delivery]
-    id: int = 0
-    """Row id; 0 before the flow has a row."""
-    version: int = 0
-    status: FlowStatus = "unstarted"
-    known: bool = False
-    """What the journal has of it was read."""
     absent: bool = False
     """The journal has no row of it."""
     state: ProcessManager | None = None
-    """None while it is not folded."""
-    outcome: str | None = None
-    reason: str | None = None
-    started_us: int = 0
     running: bool = False
     """It is being drained, or will be in a moment."""
     queued: bool = False
     """It waits for a place among the awake."""
-    pins: int = 0
-    """Somebody reads about it: it must not leave."""
-    written_in: int = 0
-    """The last batch that holds something of it: a step, or an event on its way to it."""
     waiting: dict[int, Delivery] = attrs.field(factory=dict)
     """Events that came before the start, by position."""
     acts: deque[Act] = attrs.field(factory=deque)
@@ -75,45 +60,9 @@ class Flow:
     timers_stored: bool = False
     """It may have timers in the journal."""
 
-    @property
-    def process(self) -> str:
-        """The stored name of its process."""
-        return self.definition.name
-
-    @property
-    def name(self) -> str:
-        """How people call it: `order/421`."""
-        return f"{self.definition.name}/{self.key}"
-
-    @property
-    def life(self) -> Life:
-        """Where it is in its life, apart from quarantine."""
-        if self.outcome is not None:
-            return "ended"
-        return "unstarted" if self.started_us == 0 else "active"
-
-    def is_set_aside(self) -> bool:
-        """Whether it is in quarantine now."""
-        return self.status == "quarantined"
-
-    def row(self, now_us: int) -> FlowRow:
-        """Its row as it stands."""
-        return FlowRow(
-            self.id,
-            self.definition.name,
-            self.key,
-            self.version,
-            self.status,
-            self.outcome,
-            self.reason,
-            self.started_us,
-            now_us,
-        )
-
     def take_row(self, row: FlowRow) -> None:
         """Take over what the journal has of it."""
-        self.id, self.version, self.status = row.id, row.version, row.status
-        self.outcome, self.reason, self.started_us = row.outcome, row.reason, row.started_us
+        Stream.take_row(self, row)
         self.timers_stored = row.outcome is None
 
     def has_work(self) -> bool:

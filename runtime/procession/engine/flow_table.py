@@ -48,7 +48,7 @@ class FlowTable:
         name = (definition.name, key)
         flow = self._flows.get(name)
         if flow is None:
-            flow = self._flows[name] = Flow(definition, key, Mailbox(self._mailbox_max))
+            flow = self._flows[name] = Flow(definition=definition, key=key, mailbox=Mailbox(self._mailbox_max))
         else:
             self._resting.pop(name, None)
         return flow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import attrs
 import trio
 
+from procession.engine.decisions import AggregateStream, Decided, FromOutside
 from procession.engine.flow import Flow
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
@@ -15,7 +16,9 @@ from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router, Target
 from procession.engine.solo import Solo
 from procession.errors import IdReused, Overloaded, ProcessionError, RuntimeClosed
+from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.event import Event
+from procession.send_errors import AggregateSetAside, DecisionFailed
 from procession.telemetry import Counters
 
 
@@ -44,12 +47,15 @@ class Incoming:
 class Submission:
     """Events that are accepted together or not at all."""
 
-    incoming: tuple[Incoming, ...]
+    incoming: tuple[Incoming | FromOutside, ...]
+    """Events; or one command, alone."""
     done: trio.Event = attrs.field(factory=trio.Event)
     error: ProcessionError | None = None
     accepted: list[Accepted] = attrs.field(factory=list)
     ids: list[bytes] = attrs.field(factory=list)
     """Ids of those that are new."""
+    decided: Decided | None = None
+    """How its command was decided; None where it is a duplicate."""
     unknown: Exception | None = None
     """The commit failed with this; the outcome is not known yet."""
 
@@ -73,6 +79,22 @@ class _Recent(NamedTuple):
     batch: int
 
 
+class Aggregates(Protocol):
+    """What the intake needs of the aggregates."""
+
+    async def hold(self, definition: AggregateDefinition, key: str) -> AggregateStream:
+        """An aggregate, loaded; raises AggregateSetAside."""
+        ...
+
+    def let_go(self, stream: AggregateStream) -> None:
+        """It may leave memory."""
+        ...
+
+    def decide(self, sent: FromOutside) -> Decided:
+        """Decide a command of an aggregate that is held; raises DecisionFailed."""
+        ...
+
+
 class Intake:
     """Admits submissions in order, a lookup for many at once, then routes them in one stretch."""
 
@@ -83,6 +105,7 @@ class Intake:
         table: FlowTable,
         ids: Ids,
         counters: Counters,
+        aggregates: Aggregates,
         *,
         solo: Solo,
         events_max: int,
@@ -93,6 +116,7 @@ class Intake:
         self._table = table
         self._ids = ids
         self._counters = counters
+        self._aggregates = aggregates
         self._solo = solo
         self._events_max = events_max
         self._rows_max = rows_max
@@ -172,7 +196,9 @@ class Intake:
             flows = self._flows(batch)
             for flow in flows:
                 flow.pins += 1
+            held: list[AggregateStream] = []
             try:
+                await self._hold(batch, held)
                 found = await self._look_up(batch, flows)
                 if self._solo.active:
                     for submission in batch:
@@ -185,6 +211,8 @@ class Intake:
                 for flow in flows:
                     flow.pins -= 1
                     self._table.rest(flow)
+                for stream in held:
+                    self._aggregates.let_go(stream)
             self._admitting = []
             self._room.set()
             self._room = trio.Event()
@@ -201,12 +229,22 @@ class Intake:
         self._waiting -= size
         return taken
 
+    async def _hold(self, batch: list[Submission], held: list[AggregateStream]) -> None:
+        """The aggregates that commands are for; mostly their senders have loaded them."""
+        for submission in batch:
+            for sent in submission.incoming:
+                if isinstance(sent, FromOutside) and not submission.done.is_set():
+                    try:
+                        held.append(await self._aggregates.hold(sent.definition, sent.key))
+                    except AggregateSetAside as error:
+                        submission.refuse(error)
+
     def _flows(self, batch: list[Submission]) -> list[Flow]:
         """The flows concerned that nobody has read about, made resident so that what is read stays true."""
         found: dict[int, Flow] = {}
         for submission in batch:
             for incoming in submission.incoming:
-                for definition, key in incoming.targets:
+                for definition, key in incoming.targets if isinstance(incoming, Incoming) else ():
                     flow = self._table.flow(definition, key)
                     found[id(flow)] = flow
         return list(found.values())
@@ -240,35 +278,36 @@ class Intake:
     def _admit(self, submission: Submission, found: dict[tuple[str, str], tuple[int, bytes]]) -> None:
         """All of it or none, in one stretch without a checkpoint."""
         if submission.done.is_set():
-            return  # refused while its ids were looked up: the intake closed, or its sender left
+            return  # while its aggregate was loaded, or its ids looked up: the intake closed, or its sender left
         fresh: dict[tuple[str, str], bytes] = {}
         for incoming in submission.incoming:
             if incoming.source is None or incoming.source_id is None or incoming.digest is None:
                 continue
-            name = (incoming.source, incoming.source_id)
-            known = self._known(name, found)
-            digest = fresh.get(name) if known is None else known[1]
+            named = (incoming.source, incoming.source_id)
+            known = self._known(named, found)
+            digest = fresh.get(named) if known is None else known[1]
             if digest is not None and digest != incoming.digest:
                 self._counters.events_refused += len(submission.incoming)
                 position = known[0] if known is not None else self._ledger.next_position()
                 submission.refuse(IdReused(incoming.source, incoming.source_id, position))
                 return
-            fresh[name] = incoming.digest
+            fresh[named] = incoming.digest
         for incoming in submission.incoming:
-            self._accept(submission, incoming, found)
+            name: tuple[str, str] | None = None
+            if incoming.source is not None and incoming.source_id is not None:
+                name = (incoming.source, incoming.source_id)
+                known = self._known(name, found)
+                if known is not None:
+                    self._counters.events_duplicate += 1
+                    submission.accepted.append(Accepted(known[0], duplicate=True))
+                    continue
+            if isinstance(incoming, Incoming):
+                self._accept(submission, incoming, name)
+            elif not self._decide(submission, incoming, name):
+                return
         self._ledger.when_durable(submission)
 
-    def _accept(
-        self, submission: Submission, incoming: Incoming, found: dict[tuple[str, str], tuple[int, bytes]]
-    ) -> None:
-        name = None
-        if incoming.source is not None and incoming.source_id is not None:
-            name = (incoming.source, incoming.source_id)
-            known = self._known(name, found)
-            if known is not None:
-                self._counters.events_duplicate += 1
-                submission.accepted.append(Accepted(known[0], duplicate=True))
-                return
+    def _accept(self, submission: Submission, incoming: Incoming, name: tuple[str, str] | None) -> None:
         event_id = self._ids.fresh()
         origin = Origin(event_id, incoming.source, incoming.source_id, incoming.digest, trace=incoming.trace)
         row = self._router.accept(incoming.event, incoming.payload, origin, incoming.targets)
@@ -277,6 +316,20 @@ class Intake:
         self._counters.events_accepted += 1
         submission.ids.append(event_id)
         submission.accepted.append(Accepted(row.position, duplicate=False))
+
+    def _decide(self, submission: Submission, sent: FromOutside, name: tuple[str, str] | None) -> bool:
+        """Decide a command, which is written down with what came of it; False where it can't be decided."""
+        try:
+            decided = self._aggregates.decide(sent)
+        except DecisionFailed as error:
+            submission.refuse(error)
+            return False
+        if name is not None:
+            self._recent[name] = _Recent(decided.position, sent.digest or b"", self._ledger.filling.number)
+        submission.decided = decided
+        submission.ids.append(decided.id)
+        submission.accepted.append(Accepted(decided.position, duplicate=False))
+        return True
 
     def _known(
         self, name: tuple[str, str], found: dict[tuple[str, str], tuple[int, bytes]]

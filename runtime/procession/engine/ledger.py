@@ -11,6 +11,7 @@ import trio
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
 from procession.engine.histories import DurableTurn
+from procession.engine.stream import Stream
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     Commit,
@@ -45,8 +46,8 @@ class Batch:
     commit: Commit = attrs.field(factory=Commit)
     deliveries: list[Delivery] = attrs.field(factory=list)
     """Of events in this batch; those not settled when it is sealed get a delivery row."""
-    touched: dict[int, Flow] = attrs.field(factory=dict)
-    """Flows whose row changes, by id."""
+    touched: dict[int, Stream] = attrs.field(factory=dict)
+    """Flows and aggregates whose row changes, by id."""
     released: list[Released] = attrs.field(factory=list)
     """What may go on when it is durable, in order: receipts, commands, acts."""
     ended: list[Flow] = attrs.field(factory=list)
@@ -121,14 +122,14 @@ class Ledger:
         self.filling.deliveries.append(delivery)
         delivery.flow.written_in = self.filling.number
 
-    def step(self, step: StepRow, flow: Flow, delivery: Delivery | None) -> None:
+    def step(self, step: StepRow, flow: Stream, delivery: Delivery | None) -> None:
         """Put a turn's step, and the flow as it now stands, into the batch."""
         self.filling.commit.steps.append(step)
         self.touch(flow)
         if delivery is not None:
             self.settle(delivery)
 
-    def touch(self, flow: Flow) -> None:
+    def touch(self, flow: Stream) -> None:
         """The flow's row changes with this batch. A flow without a row gets one."""
         assert flow.known, f"{flow.name} can't change before it was read"
         if flow.id == 0:
@@ -258,8 +259,8 @@ class Ledger:
                 )
                 delivery.stored = True
         now_us = self._clock.now_us()
-        for flow_id, flow in batch.touched.items():
-            commit.flows[flow_id] = flow.row(now_us)
+        for flow_id, touched in batch.touched.items():
+            commit.flows[flow_id] = touched.row(now_us)
         self.committing = batch
         self.filling = Batch(batch.number + 1)
         self.filling.position = batch.position

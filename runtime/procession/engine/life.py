@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 
+from procession.engine.aggregate_host import AggregateHost
+from procession.engine.aggregate_inbox import AggregateInbox
 from procession.engine.answers import Answers, Desk
 from procession.engine.clock import Clock
+from procession.engine.decisions import Decisions
 from procession.engine.delivery import Gateways
 from procession.engine.flow_host import FlowHost
 from procession.engine.flow_table import FlowTable
@@ -19,12 +22,13 @@ from procession.engine.ledger import Ledger
 from procession.engine.operator import Operator
 from procession.engine.outbox import Outbox
 from procession.engine.quarantine import Quarantine
+from procession.engine.receivers import Receivers
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.router import Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
-from procession.engine.turns import Turns
+from procession.engine.turns import SentCommand, Turns
 from procession.engine.watch import Watch
 from procession.journal.journal import Journal
 from procession.journal.rows import Heads
@@ -67,6 +71,7 @@ class Life:
     turns: Turns
     host: FlowHost
     intake: Intake
+    aggregates: AggregateHost
     solo: Solo
 
     @property
@@ -76,7 +81,8 @@ class Life:
 
     def idle(self) -> bool:
         """No turn runs, nothing waits for a commit."""
-        return self.table.awake == 0 and self.ledger.idle() and self.intake.idle() and not self.host.recovering
+        resting = self.table.awake == 0 and self.ledger.idle() and self.intake.idle() and not self.host.recovering
+        return resting and self.aggregates.idle()
 
 
 def assemble(lasting: Lasting, heads: Heads) -> Life:
@@ -89,6 +95,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
     quarantine = Quarantine(ledger, router, ids, counters, pause=table.paused.add, limits=settings.processes)
     timers = Timers(registry, ledger, router, table, ids, clock, counters, solo=solo, limits=settings.timers)
+    inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max)
     turns = Turns(
         registry,
         ledger,
@@ -96,7 +103,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         Outbox(registry, ids, clock, settings.intake.payload_bytes_max),
         quarantine,
         counters,
-        send=lambda sent: lasting.gateways.send(ledger, sent),
+        send=_sender(lasting, ledger, inbox, solo),
         arm=timers.arm,
         disarm=timers.disarm,
         fingerprints=known,
@@ -105,7 +112,30 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         shadow=lasting.shadow,
     )
     rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
-    operator = Operator(ledger, router, turns, rehydrator, lasting.gateways, ids, registry.codec, counters)
+    decisions = Decisions(
+        registry,
+        ledger,
+        router,
+        table,
+        ids,
+        counters,
+        known,
+        lasting.guard,
+        limits=settings.aggregates,
+        payload_bytes_max=settings.intake.payload_bytes_max,
+    )
+    aggregates = AggregateHost(
+        ledger,
+        decisions,
+        rehydrator,
+        inbox,
+        counters,
+        solo=solo,
+        cached_max=settings.aggregates.cached_max,
+        slice_ms=flows.turn_slice_ms,
+    )
+    commands = Receivers(lasting.gateways, inbox, decisions, registry)
+    operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(
         ledger,
@@ -113,11 +143,42 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         table,
         ids,
         counters,
+        aggregates,
         solo=solo,
         events_max=settings.intake.events_max,
         rows_max=settings.commit.rows_max,
     )
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
-    ledger.run_ready = host.run_ready
+    ledger.run_ready = _run_ready(host, aggregates) if registry.aggregates else host.run_ready
     host.on_idle = lasting.watch.stir
-    return Life(ledger, table, router, quarantine, timers, turns, host, intake, solo)
+    return Life(ledger, table, router, quarantine, timers, turns, host, intake, aggregates, solo)
+
+
+def _sender(lasting: Lasting, ledger: Ledger, inbox: AggregateInbox, solo: Solo) -> Callable[[SentCommand], None]:
+    """Where the commands of turns go."""
+    deciders = lasting.registry.deciders
+
+    def to_gateway(sent: SentCommand) -> None:
+        lasting.gateways.send(ledger, sent)
+
+    def to_receiver(sent: SentCommand) -> None:
+        if type(sent.command) in deciders:
+            inbox.send(sent, alone=solo.active)
+        else:
+            to_gateway(sent)
+
+    return to_receiver if deciders else to_gateway
+
+
+def _run_ready(host: FlowHost, aggregates: AggregateHost) -> Callable[[], Awaitable[None]]:
+    """Turns, the decisions that they ask for, and the turns of what was decided share a commit.
+
+    No more rounds than that: a flow and an aggregate that answer each other for ever do not fill one for ever.
+    """
+
+    async def run() -> None:
+        await host.run_ready()
+        aggregates.run_ready()
+        await host.run_ready()
+
+    return run

@@ -14,12 +14,14 @@ from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, F
 from procession.laws.schema_difference import changed_cure, differences, first_differences, in_words
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
-from procession.primitives.event import CommandGivenUp
+from procession.primitives.event import GENERIC
 from procession.primitives.registry import Registry
 from procession.primitives.schema import first_shape_of, is_first_shape, schema_of, shape_of
 from procession.primitives.stored import stored_of
 
 Since = Literal["now"] | int
+AGGREGATE = "aggregate"
+"""Kind of the type row that says that a name is an aggregate's."""
 _PAGE = 1000
 _SHOWN_MAX = 5
 
@@ -46,10 +48,12 @@ async def check(journal: JournalReader, registry: Registry, since: Mapping[str, 
         UnknownInJournal: something open needs a type or process that is not registered.
         WiringError: a process is new to a journal that has events, and does not say since when.
     """
-    new_types = _new_types(registry, await journal.types())
+    known = await journal.types()
+    new_types = _new_types(registry, known)
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
+    new_types += _new_aggregates(registry, known, {process for process, _ in concerns})
     starts = _new_concerns(registry, concerns, since, heads.position)
     _check_archived(starts, heads)
     return Opening(tuple(new_types), starts, heads)
@@ -70,14 +74,18 @@ async def record(journal: Journal, registry: Registry, opening: Opening, now_us:
 
 
 def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
-    recorded = {(row.kind == "command", row.name, row.version): row for row in known}
+    recorded = {(family_of(row.kind), row.name, row.version): row for row in known}
     found: list[TypeRow] = []
-    classes: Iterable[type] = (*registry.events.values(), *registry.commands.values())
+    classes: Iterable[type] = (
+        *registry.events.values(),
+        *registry.commands.values(),
+        *registry.refusals.values(),
+    )
     for cls in classes:
-        if cls is CommandGivenUp:
+        if cls in GENERIC:
             continue
         stored = stored_of(cls)
-        old = recorded.get((stored.kind == "command", stored.name, stored.version))
+        old = recorded.get((family_of(stored.kind), stored.name, stored.version))
         if old is None:
             found.append(TypeRow(stored.name, stored.version, stored.kind, shape_of(cls)))
             continue
@@ -91,6 +99,19 @@ def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
     return found
 
 
+def _new_aggregates(registry: Registry, types: Iterable[TypeRow], processes: set[str]) -> list[TypeRow]:
+    """The names of aggregates, written down so that whoever reads the journal tells them from processes.
+
+    Raises:
+        WiringError: a name was that of a process, or of an aggregate, and is the other now.
+    """
+    known = {row.name for row in types if row.kind == AGGREGATE}
+    for name in sorted((registry.aggregates.keys() & processes) | (registry.processes.keys() & known)):
+        was, now = ("an aggregate", "a process") if name in known else ("a process", "an aggregate")
+        raise WiringError(f"{name!r} is {was} in the journal, and {now} here", f"give {now} a name of its own")
+    return [TypeRow(name, 1, AGGREGATE, "{}") for name in registry.aggregates if name not in known]
+
+
 def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
     kind = stored_of(cls).kind
     changes = () if old.kind == kind else (f"it was a kind of {old.kind} and is a kind of {kind}",)
@@ -100,9 +121,7 @@ def _changes(old: TypeRow, cls: type) -> tuple[str, ...]:
 
 
 async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
-    recorded = [
-        ("command" if row.kind == "command" else "event", row.name, row.version) for row in await journal.types()
-    ]
+    recorded = [(family_of(row.kind), row.name, row.version) for row in await journal.types()]
     recorded += [("flow", row.process, 0) for row in await journal.concerns()]
     if all(_is_known(registry, *used) for used in recorded):
         return  # all that it ever held is known, so what is in use is: finding that out reads every open flow
@@ -123,10 +142,19 @@ async def _check_in_use(journal: JournalReader, registry: Registry) -> None:
 def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
     if kind == "command":
         cls = registry.commands.get(name)
-        return cls in registry.receivers and stored_of(cls).version == version
+        return cls is not None and registry.takes(cls) and stored_of(cls).version == version
     if kind == "flow":
-        return name in registry.processes
+        return name in registry.processes or name in registry.aggregates
+    if kind == "refusal":
+        return True  # no open work needs one: what holds it was handled, or is read when its flow is repaired
+    if kind == AGGREGATE:
+        return name in registry.aggregates
     return (name, version) in registry.events
+
+
+def family_of(kind: str) -> str:
+    """Stored names are told apart by it: a failure is an event."""
+    return kind if kind in ("command", "refusal", AGGREGATE) else "event"
 
 
 def _new_concerns(

@@ -11,13 +11,13 @@ from procession.engine.clock import Clock
 from procession.engine.flow import Delivery
 from procession.engine.ids import Ids
 from procession.engine.turn import Turn, TurnFailed, shown
-from procession.errors import InvalidPayload, WiringError
+from procession.errors import InvalidKey, InvalidPayload, WiringError
 from procession.journal.rows import TimerRow
 from procession.primitives.codec import from_json, to_json
 from procession.primitives.command import Command
 from procession.primitives.effects import After, At, Cancel, End, Record
 from procession.primitives.event import Event
-from procession.primitives.registry import Receiver, Registry
+from procession.primitives.registry import Decider, Receiver, Registry
 from procession.primitives.stored import stored_of
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -32,7 +32,7 @@ class NewCommand(NamedTuple):
     at: int
     id: bytes
     command: Command
-    receiver: Receiver
+    receiver: Receiver | Decider
 
 
 class NewFact(NamedTuple):
@@ -94,17 +94,14 @@ class Outbox:
                     parts.append(self._fact(delivery, index, effect, facts))
                 elif isinstance(effect, End):
                     parts.append(b'{"end":%s}' % to_json(effect.outcome))
-            except (InvalidPayload, WiringError) as error:
+            except (InvalidPayload, InvalidKey, WiringError) as error:
                 raise TurnFailed(turn.name, str(error)) from error
             except (TypeError, ValueError) as error:  # a name of a timer that is no text, for example
                 raise TurnFailed(turn.name, f"what it asked for can't be written: {shown(error)}") from error
         return Orders((b"[%s]" % b",".join(parts)).decode(), tuple(commands), tuple(timers), tuple(facts))
 
     def _command(self, delivery: Delivery, index: int, command: Command, commands: list[NewCommand]) -> bytes:
-        receiver = self._registry.receivers.get(type(command))
-        if receiver is None:
-            found = f"{type(command).__name__} has no receiver"
-            raise WiringError(found, "give the runtime the gateway whose method takes it")
+        receiver = self._registry.receivers.get(type(command)) or self._decider(command)
         flow = delivery.flow
         command_id = self._ids.command(delivery.event.id, flow.process, flow.key, index)
         commands.append(NewCommand(index, command_id, command, receiver))
@@ -115,6 +112,15 @@ class Outbox:
             command_id.hex().encode(),
             self._bounded(stored.name, self._codec.encode(command)),
         )
+
+    def _decider(self, command: Command) -> Decider:
+        """The aggregate that decides a command; its key is found good here, where the flow can be told."""
+        decider = self._registry.deciders.get(type(command))
+        if decider is None:
+            found = f"{type(command).__name__} has no receiver"
+            raise WiringError(found, "give the runtime the gateway whose method takes it, or the aggregate")
+        decider.definition.key_of(command)
+        return decider
 
     def _timer(
         self, delivery: Delivery, index: int, effect: After | At, timers: list[tuple[str, TimerRow | None]]

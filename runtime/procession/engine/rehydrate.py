@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import trio
 
 from procession.engine.envelopes import message_of
-from procession.engine.flow import Flow
 from procession.engine.guard import Guard
+from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import SnapshotRow, Stepped
-from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
+from procession.primitives.state import State
 from procession.telemetry import Counters
 
 
@@ -38,8 +38,8 @@ class Rehydrator:
         self._slice_steps = slice_steps
         self._guard = guard
 
-    async def load(self, flow: Flow) -> None:
-        """Read and fold a flow that is resident and not folded. One that has ended is not folded: nothing asks.
+    async def load(self, flow: Stream) -> None:
+        """Read and fold a flow or aggregate that is resident and not folded. One that has ended is not: nothing asks.
 
         Raises:
             TurnFailed: a fold raised.
@@ -80,13 +80,13 @@ class Rehydrator:
         """Whether an error of `load` lies in the flow and its code, not in the disk."""
         return isinstance(error, TurnFailed | InvalidPayload | UnknownType | WiringError)
 
-    def _fold(self, flow: Flow, state: ProcessManager, stepped: Stepped) -> ProcessManager:
+    def _fold(self, flow: Stream, state: State, stepped: Stepped) -> State:
         if stepped.step.outcome != "handled":
             return state
         event = message_of(self._registry, stepped.event)
         return refold(flow.definition.reaction(event), state, event, self._guard)
 
-    def _restore(self, flow: Flow, snapshot: SnapshotRow) -> ProcessManager | None:
+    def _restore(self, flow: Stream, snapshot: SnapshotRow) -> State | None:
         try:
             return self._registry.codec.state_from_json(flow.definition.cls, snapshot.state)
         except ProcessionError:

@@ -8,16 +8,19 @@ from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
 from procession.engine.flow_table import FlowTable
 from procession.engine.ledger import Ledger
+from procession.engine.stream import Stream
 from procession.errors import InvalidKey, LiftFailed, TooLarge
 from procession.journal.rows import EventRow, UnhandledRow
 from procession.primitives.codec import to_json
-from procession.primitives.definition import Definition
+from procession.primitives.definition import Definition, Folding
 from procession.primitives.event import Event
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.telemetry import Counters
 
 Target = tuple[Definition, str]
+Named = tuple[Folding, str]
+"""What an event names in its keys: the flows that it concerns, and the aggregate in whose stream it stands."""
 
 
 @attrs.frozen(slots=True)
@@ -88,6 +91,24 @@ class Router:
             self._counters.events_unroutable += 1
         return row, delivery
 
+    def decided(self, event: Event, payload: str, origin: Origin, stream: Stream, asking: Flow | None) -> EventRow:
+        """Append an event of an aggregate: to its stream, to the flow that asked, and by key to all others.
+
+        The caller leaves the step of the stream, in the same stretch.
+        """
+        seen = self._seen(event)
+        others, refused = self._others(event, seen, None if asking is None else asking.definition)
+        asked: tuple[Target, ...] = () if asking is None else ((asking.definition, asking.key),)
+        row = self._append(event, payload, origin, ((stream.definition, stream.key), *asked, *others))
+        if asking is not None:
+            self._hand(Delivery(asking, row, seen))
+        for definition, key in others:
+            self._hand(Delivery(self._table.flow(definition, key), row, seen))
+        for process in refused:
+            self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, process, "", "unroutable"))
+            self._counters.events_unroutable += 1
+        return row
+
     def log(self, event: Event, payload: str, origin: Origin) -> EventRow:
         """Append an event that concerns no flow: an act on a gateway or a process."""
         return self._append(event, payload, origin, ())
@@ -106,7 +127,7 @@ class Router:
             return None
 
     def _others(
-        self, event: Event, seen: Event | None, asking: Definition
+        self, event: Event, seen: Event | None, asking: Definition | None
     ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         found: list[Target] = []
         refused: list[str] = []
@@ -125,7 +146,7 @@ class Router:
             del found[self._keys_max - 1 :]
         return tuple(found), tuple(refused)
 
-    def _append(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
+    def _append(self, event: Event, payload: str, origin: Origin, targets: tuple[Named, ...]) -> EventRow:
         stored = stored_of(type(event))
         row = EventRow(
             self._ledger.next_position(),
@@ -168,7 +189,7 @@ def targets_of(registry: Registry, event: Event, keys_max: int) -> tuple[Target,
     return tuple(found)
 
 
-def _keys_json(targets: tuple[Target, ...]) -> str:
+def _keys_json(targets: tuple[Named, ...]) -> str:
     if len(targets) == 1:
         definition, key = targets[0]
         return f"{{{to_json(definition.name).decode()}:[{to_json(key).decode()}]}}"

@@ -20,6 +20,7 @@ async def shut_down(life: Life, lasting: Lasting, grace_s: float) -> None:
     for submission in life.intake.close():
         submission.refuse(RuntimeClosed())
     gateways.hold()
+    life.aggregates.inbox.close()
     life.timers.close()
     with trio.move_on_after(grace_s):
         while not life.idle() or gateways.running() or not lasting.invariants.idle():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from threading import get_ident
-from typing import Literal
+from typing import Literal, TypeVar
 
 import attrs
 
@@ -14,9 +14,11 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
 from procession.primitives.envelope import Envelope
-from procession.primitives.event import CommandGivenUp, Event, FailureEvent
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event, FailureEvent
 from procession.primitives.process import ProcessManager
+from procession.primitives.state import State
 
+StateT = TypeVar("StateT", bound=State)
 Life = Literal["unstarted", "active", "ended"]
 Place = Literal["step", "wait", "quarantine", "late", "missing", "already_started", "ignored", "given_up"]
 FACTS_DEPTH_MAX = 100
@@ -58,7 +60,7 @@ class TurnFailed(Exception):  # noqa: N818 - it carries the user's error to the 
 def place(life: Life, reaction: Reaction | None, event: Event) -> Place:  # noqa: PLR0911 - a table, read downwards
     """What an event finds in a flow, before any of the user's code runs."""
     if reaction is None:
-        return "given_up" if isinstance(event, CommandGivenUp) and life == "active" else "ignored"
+        return "given_up" if isinstance(event, CommandGivenUp | CommandRefused) and life == "active" else "ignored"
     if life == "active":
         if reaction.on is None and reaction.start is not None:
             return "already_started"
@@ -103,14 +105,14 @@ def run_turn(
     finally:
         guard.leave(around)
     if guard.found is not None:
-        failed = _settled(guard, failed)
+        failed = settled(guard, failed)
     if failed is not None:
         raise failed
     assert turn is not None, "a turn that did not fail has a result"
     return turn
 
 
-def refold(reaction: Reaction | None, state: ProcessManager, event: Event, guard: Guard) -> ProcessManager:
+def refold(reaction: Reaction | None, state: StateT, event: Event, guard: Guard) -> StateT:
     """The state after an event of the past, guarded as its turn was; raises as `fold` does."""
     if reaction is None or reaction.fold is None:
         return state
@@ -123,13 +125,13 @@ def refold(reaction: Reaction | None, state: ProcessManager, event: Event, guard
     finally:
         guard.leave(around)
     if guard.found is not None:
-        failed = _settled(guard, failed)
+        failed = settled(guard, failed)
     if failed is not None:
         raise failed
     return folded
 
 
-def _settled(guard: Guard, failed: TurnFailed | None) -> TurnFailed | None:
+def settled(guard: Guard, failed: TurnFailed | None) -> TurnFailed | None:
     """How a turn ends that was not pure; what the handler made of the error that it got does not matter."""
     breach = guard.settle()
     if breach is None:
@@ -178,7 +180,7 @@ def _fold_and_react(
     return Turn(folded, tuple(effects), outcome, handler.name)
 
 
-def fold(reaction: Reaction | None, state: ProcessManager, event: Event, guard: Guard = UNGUARDED) -> ProcessManager:
+def fold(reaction: Reaction | None, state: StateT, event: Event, guard: Guard = UNGUARDED) -> StateT:
     """The state after an event: all that a replay runs.
 
     Raises:
@@ -196,6 +198,7 @@ def fold(reaction: Reaction | None, state: ProcessManager, event: Event, guard: 
         raise TurnFailed(reaction.fold.name, describe(error)) from error
     if type(folded) is not type(state):
         raise TurnFailed(reaction.fold.name, f"returned {shown(folded, repr):.60}, expected a {type(state).__name__}")
+    assert isinstance(folded, type(state)), "it has the class of the state"
     return folded
 
 

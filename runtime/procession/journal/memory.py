@@ -364,6 +364,7 @@ class MemoryJournal:
 def _matches(row: FlowRow, query: FlowQuery) -> bool:
     return (
         query.process in (None, row.process)
+        and row.process not in query.but_not
         and (row.status in query.status if query.status else row.status != "unstarted")
         and query.outcome in (None, row.outcome)
         and query.key in (None, row.key)

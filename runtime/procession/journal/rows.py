@@ -8,7 +8,8 @@ import attrs
 
 FlowStatus = Literal["unstarted", "active", "quarantined", "ended", "cancelled"]
 StepOutcome = Literal["handled", "skipped", "act"]
-CommandState = Literal["open", "answered", "given_up", "cancelled"]
+CommandState = Literal["open", "answered", "refused", "given_up", "cancelled"]
+"""`refused`: an aggregate said no; its flow was told."""
 DeliveryState = Literal["pending", "waiting", "quarantined"]
 UnhandledReason = Literal[
     "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer", "alert"
@@ -155,9 +156,9 @@ class TypeRow(NamedTuple):
     name: str
     version: int
     kind: str
-    """`event`, `failure` or `command`."""
+    """`event`, `failure`, `command`, `refusal`; or `aggregate`, whose name it is."""
     shape: str
-    """JSON of the fields, in order."""
+    """JSON of the fields, in order; of an aggregate, none."""
 
 
 class ConcernRow(NamedTuple):
@@ -303,9 +304,11 @@ class Contents:
 
 @attrs.frozen
 class FlowQuery:
-    """Which flows to list; None does not filter."""
+    """Which flows to list; None does not filter. Aggregates have rows as flows have, under names of their own."""
 
     process: str | None = None
+    but_not: tuple[str, ...] = ()
+    """Processes or aggregates that are left out."""
     status: tuple[FlowStatus, ...] = ()
     outcome: str | None = None
     key: str | None = None

@@ -46,6 +46,9 @@ def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, lim
         if value is not None:
             where.append(condition)
             parameters.append(value)
+    if query.but_not:
+        where.append(f"+process not in ({', '.join('?' * len(query.but_not))})")
+        parameters += query.but_not
     if query.status:
         where.append(f"status in ({', '.join('?' * len(query.status))})")
         parameters += query.status

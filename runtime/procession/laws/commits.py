@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from procession.journal.rows import CommandRow, Commit, TimerRow
-from procession.laws.histories import GIVEN_UP, effects_of
+from procession.laws.histories import DECIDED, GIVEN_UP, REFUSED, effects_of
 
 
 @attrs.define
@@ -147,7 +147,7 @@ def answers_complete_their_command(seen: _Seen) -> Iterator[str]:
         seq = None if event.caused_by is None else seqs.get(event.caused_by)
         if seq is None or event.position in late:
             continue
-        state = "given_up" if event.type == GIVEN_UP else "answered"
+        state = _ENDS.get(event.type, "answered")
         if ended.get(seq) != state:
             yield f"event {event.position} ({event.type}) answers command {seq}, which does not become {state} with it"
     told = {event.caused_by for event in commit.events if event.type == GIVEN_UP}
@@ -158,6 +158,19 @@ def answers_complete_their_command(seen: _Seen) -> Iterator[str]:
         if change.state == "given_up" and row is not None and row.id not in told:
             yield f"command {change.seq} is given up, and its flow does not hear of it in that commit"
         states[change.seq] = change.state
+
+
+def decisions_come_whole(seen: _Seen) -> Iterator[str]:
+    """A decision of a command from outside, and all events that it led to, are one commit."""
+    led_to = {event.position: event.caused_by for event in seen.commit.events}
+    for event in seen.commit.events:
+        if event.type == DECIDED:
+            for position in range(event.position + 1, event.position + 1 + json.loads(event.payload)["events"]):
+                if led_to.get(position) != event.id:
+                    yield f"event {event.position} decides on event {position}, which is not in its commit"
+
+
+_ENDS = {GIVEN_UP: "given_up", REFUSED: "refused"}
 
 
 def _after(
@@ -182,4 +195,5 @@ RULES: tuple[Rule, ...] = (
     commands_join_their_step,
     timers_move_with_their_step,
     answers_complete_their_command,
+    decisions_come_whole,
 )

@@ -10,11 +10,12 @@ from weakref import WeakKeyDictionary
 from procession.errors import DefinitionError
 from procession.laws.finding import Finding
 from procession.laws.inner_state import scan_rule_for_state
-from procession.laws.purity_scan import Scan, scan_function, scan_process, scan_rule
+from procession.laws.purity_scan import Scan, scan_aggregate, scan_function, scan_process, scan_rule
 from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
 from procession.laws.values import hints_of
 from procession.primitives.command import Command
+from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.handlers import Handler, trigger_name
@@ -130,6 +131,15 @@ def refuse_impure(definition: Definition) -> None:
         DefinitionError: with the code of the law, the place, and the cure.
     """
     _refuse(definition.cls, lambda: check_purity(scan_process(definition)))
+
+
+def refuse_impure_aggregate(definition: AggregateDefinition) -> None:
+    """The same for an aggregate.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
+    _refuse(definition.cls, lambda: check_purity(scan_aggregate(definition)))
 
 
 def refuse_impure_lift(lift: AnyLift) -> None:

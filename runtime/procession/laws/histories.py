@@ -17,6 +17,8 @@ import attrs
 from procession.journal.rows import CommandRow, Contents, EventRow, FlowRow, StepRow
 
 GIVEN_UP = "procession.command_given_up"
+REFUSED = "procession.command_refused"
+DECIDED = "procession.command_decided"
 _CANCEL = "procession.cancel_requested"
 
 
@@ -194,15 +196,44 @@ def each_command_ends_once(past: Past) -> Iterator[str]:
     late = {row.position for row in past.contents.unhandled if row.reason == "late_answer"}
     answers: Counter[bytes] = Counter()
     given_up: Counter[bytes] = Counter()
+    refused: Counter[bytes] = Counter()
+    told = {GIVEN_UP: given_up, REFUSED: refused}
     for event in past.contents.events:
         if event.caused_by is not None and event.caused_by in past.commands and event.position not in late:
-            (given_up if event.type == GIVEN_UP else answers)[event.caused_by] += 1
+            told.get(event.type, answers)[event.caused_by] += 1
     for command in past.contents.commands:
         called = f"the command {command.id.hex()} ({command.type}) of {past.name(command.flow)}"
         if answers[command.id] and command.state != "answered":
             yield f"{called} was answered, and its state is {command.state}"
         if command.state == "given_up" and not given_up[command.id]:
             yield f"{called} was given up, and its flow never heard of it"
+        if (command.state == "refused") != (refused[command.id] == 1):
+            yield f"{called} is {command.state}, and its flow was told {refused[command.id]} times that it was refused"
+
+
+def decisions_stand_beside_their_command(past: Past) -> Iterator[str]:
+    """What an aggregate decided follows the command, as many events as that says; and nothing else is in its stream."""
+    aggregates = {row.name for row in past.contents.types if row.kind == "aggregate"}
+    decided: dict[bytes, range] = {}
+    for event in past.contents.events:
+        if event.type == DECIDED:
+            said = json.loads(event.payload)
+            decided[event.id] = follow = range(event.position + 1, event.position + 1 + said["events"])
+            stream = f"{said['aggregate']}/{said['key']}"
+            for position in follow:
+                row = past.events.get(position)
+                if row is None or row.caused_by != event.id:
+                    yield f"the decision at event {event.position} of {stream} is not followed by its event {position}"
+    for flow, steps in past.steps.items():
+        if flow not in past.flows or past.flows[flow].process not in aggregates:
+            continue
+        for step in steps:
+            row = past.events.get(step.position)
+            cause = None if row is None else row.caused_by
+            command = None if cause is None else past.commands.get(cause)
+            asked = command is not None and (command.gateway, command.state) == (past.flows[flow].process, "answered")
+            if not asked and (cause is None or step.position not in decided.get(cause, ())):
+                yield f"{past.name(flow)} has event {step.position} at version {step.version}, which no command led to"
 
 
 def timers_are_what_steps_left(past: Past) -> Iterator[str]:
@@ -292,6 +323,7 @@ LAWS: tuple[Law, ...] = (
     each_flow_keeps_its_order,
     commands_are_what_steps_asked_for,
     each_command_ends_once,
+    decisions_stand_beside_their_command,
     timers_are_what_steps_left,
     each_deadline_fires_once,
     a_deadline_is_handled_only_while_it_stands,

@@ -19,6 +19,7 @@ from procession.laws.forbidden import Forbidden, Judge, judge
 from procession.laws.frame import Frame
 from procession.laws.instructions import read
 from procession.laws.values import NOTHING, Instance, Known, Made, Value, Values, either, hints_of, typed
+from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import Event, FailureEvent
@@ -26,6 +27,7 @@ from procession.primitives.handlers import Handler, KeySpec, Trigger
 from procession.primitives.history import History
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
+from procession.primitives.state import State
 
 _ENTERED_MAX = 5000
 """Functions that are followed from one handler; no handler of a sane size comes near."""
@@ -196,6 +198,29 @@ def scan_process(definition: Definition) -> Iterator[Scan]:
         yield from _scan_key(package, cls, f"{cls.__name__}.{handler.name}", handler.mark.key, handler.triggers)
 
 
+def scan_aggregate(definition: AggregateDefinition) -> Iterator[Scan]:
+    """Each fold and each decision of an aggregate, its keys, and the defaults of its state; one scan each."""
+    cls, options = definition.cls, definition.cls.__aggregate__
+    package = cls.__module__.partition(".")[0]
+    path, _, line = options.site.rpartition(":")
+    state = Scan(package, cls.__name__, cls)
+    state.look_at_defaults(cls, int(line), path)
+    yield state
+    for handler in cls.__handlers__:
+        if handler.mark.kind == "apply":
+            yield _scan_handler(package, cls, handler.resolve(cls, options.key))
+    decisions = list({id(decision): decision for decision in definition.decisions.values()}.values())
+    for decision in decisions:
+        yield _scan_method(package, cls, decision.handler, _instances(decision.commands), failure=False)
+    keys: list[tuple[str, KeySpec]] = [(cls.__name__, options.key)]
+    keys += [(f"{cls.__name__}.{decision.name}", decision.handler.mark.key) for decision in decisions]
+    for subject, key in keys:
+        if isinstance(key, FunctionType):
+            scan = Scan(package, subject, cls)
+            scan.follow(key, {_first(key): _instances(definition.decisions)})
+            yield scan
+
+
 def scan_rule(rule: Invariant) -> Scan:
     """An invariant: what judges a history must be as pure as what made it."""
     assert isinstance(rule.judge, FunctionType), "@invariant takes functions only"
@@ -220,13 +245,17 @@ def scan_function(function: Callable[..., object], subject: str, *arguments: typ
     return scan
 
 
-def _scan_handler(package: str, cls: type[ProcessManager], handler: Handler) -> Scan:
+def _scan_handler(package: str, cls: type[State], handler: Handler) -> Scan:
     failure = any(issubclass(_event_of(trigger), FailureEvent) for trigger in handler.triggers)
+    return _scan_method(package, cls, handler, _events(handler.triggers), failure=failure)
+
+
+def _scan_method(package: str, cls: type[State], handler: Handler, messages: Values, *, failure: bool) -> Scan:
     scan = Scan(package, f"{cls.__name__}.{handler.name}", cls, failure)
     method = handler.method
     assert isinstance(method, FunctionType), "marks take functions only"
     names = method.__code__.co_varnames[: method.__code__.co_argcount]
-    known: list[Values] = [(Instance(cls),), _events(handler.triggers), (Instance(Envelope),)]
+    known: list[Values] = [(Instance(cls),), messages, (Instance(Envelope),)]
     scan.follow(method, dict(zip(names, known, strict=False)))
     return scan
 
@@ -241,9 +270,13 @@ def _scan_key(
 
 
 def _events(triggers: Iterable[Trigger]) -> Values:
+    return _instances(_event_of(trigger) for trigger in triggers)
+
+
+def _instances(classes: Iterable[type]) -> Values:
     found: Values = NOTHING
-    for trigger in triggers:
-        found = either(found, (Instance(_event_of(trigger)),))
+    for cls in classes:
+        found = either(found, (Instance(cls),))
     return found
 
 

@@ -23,8 +23,10 @@ from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from procession.errors import DefinitionError, InvalidPayload
 from procession.primitives.command import Command
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import GENERIC, CommandDecided, CommandGivenUp, CommandRefused, Event
 from procession.primitives.fields import parts, resolved_fields
+from procession.primitives.news import news_data, read_news
+from procession.primitives.refusal import Refusal
 from procession.primitives.stored import stored_of
 
 T = TypeVar("T")
@@ -53,12 +55,13 @@ class Codec:
         self._detailed = _converter(detailed=True)
         self._checks: dict[type, tuple[tuple[str, frozenset[type] | None, Any], ...]] = {}
         self._commands: dict[str, type[Command]] = {}
+        self._refusals: dict[tuple[str, int], type[Refusal]] = {}
 
-    def register(self, cls: type[Event | Command]) -> None:
+    def register(self, cls: type[Event | Command | Refusal]) -> None:
         """Build the hooks of a class. Its annotations must be resolvable."""
         if cls in self._checks:
             return
-        if cls is CommandGivenUp:  # generic: written by hand below, its command by the command's own hooks
+        if cls in GENERIC:  # written in news.py, their commands and refusals by hooks of their own
             self._checks[cls] = ()
             return
         forbid = stored_of(cls).extra_fields == "refuse"
@@ -80,6 +83,8 @@ class Codec:
         )
         if issubclass(cls, Command):
             self._commands[stored_of(cls).name] = cls
+        elif issubclass(cls, Refusal):
+            self._refusals[stored_of(cls).name, stored_of(cls).version] = cls
 
     def encode(self, message: Event | Command) -> bytes:
         """JSON of a message, after a check that its values fit its annotations, so that it decodes again.
@@ -87,15 +92,17 @@ class Codec:
         Raises:
             InvalidPayload: a value does not fit its field, or can't be written as JSON.
         """
-        if isinstance(message, CommandGivenUp):
-            return orjson.dumps(self._given_up_data(message))
+        if isinstance(message, CommandGivenUp | CommandRefused | CommandDecided):
+            if isinstance(message, CommandRefused):
+                self.check(message.refusal)
+            return orjson.dumps(news_data(message, self._fast.unstructure))
         self.check(message)
         try:
             return orjson.dumps(self._fast.unstructure(message))
         except (TypeError, ValueError) as error:
             raise InvalidPayload(stored_of(type(message)).name, str(error)) from error
 
-    def check(self, message: Event | Command) -> None:
+    def check(self, message: Event | Command | Refusal) -> None:
         """That the values of a registered message fit its annotations.
 
         Raises:
@@ -134,8 +141,9 @@ class Codec:
             InvalidPayload: with the path to each bad field.
         """
         try:
-            if cls is CommandGivenUp:
-                return typing.cast("T", self._given_up(data))
+            if cls in GENERIC:
+                found = read_news(cls, data, self._commands, self._refusals, self.structure)  # type: ignore[arg-type]
+                return typing.cast("T", found)
             if not isinstance(data, dict):
                 raise InvalidPayload(stored_of(cls).name, f"expected an object, found {type(data).__name__}")
             return self._fast.structure(data, cls)
@@ -176,29 +184,6 @@ class Codec:
         except _FAILURES as error:
             return str(error)
         return "it can't be decoded"  # pragma: no cover - both converters refuse the same data
-
-    def _given_up_data(self, event: CommandGivenUp[Command]) -> dict[str, object]:
-        stored = stored_of(type(event.command))
-        return {
-            "command_type": stored.name,
-            "command": self._fast.unstructure(event.command),
-            "command_id": event.command_id,
-            "reason": event.reason,
-            "attempts": event.attempts,
-            "found": event.found,
-        }
-
-    def _given_up(self, data: object) -> CommandGivenUp[Command]:
-        if not isinstance(data, dict) or data.get("command_type") not in self._commands:
-            found = data.get("command_type") if isinstance(data, dict) else data
-            raise InvalidPayload(stored_of(CommandGivenUp).name, f"the command type {found!r} is not registered")
-        return CommandGivenUp(
-            command=self.structure(self._commands[data["command_type"]], data["command"]),
-            command_id=data["command_id"],
-            reason=data["reason"],
-            attempts=data["attempts"],
-            found=data["found"],
-        )
 
 
 def to_json(value: object) -> bytes:

@@ -12,8 +12,19 @@ import attrs
 from procession.errors import DefinitionError, InvalidKey
 from procession.primitives.command import Command
 from procession.primitives.event import OWN_EVENTS, CancelRequested, Event
-from procession.primitives.handlers import Handler, KeySpec, Late, Missing, Trigger, check_key, trigger_name, trigger_of
+from procession.primitives.handlers import (
+    Handler,
+    KeySpec,
+    Late,
+    MarkKind,
+    Missing,
+    Trigger,
+    check_key,
+    trigger_name,
+    trigger_of,
+)
 from procession.primitives.process import ProcessManager, check_state
+from procession.primitives.state import State
 
 KEY_BYTES_MAX = 512
 
@@ -36,21 +47,28 @@ class Reaction:
         return handler.name if handler is not None else "seen"
 
 
-@attrs.define(eq=False)
-class Definition:
+@attrs.define(eq=False, kw_only=True)
+class Folding:
+    """What is folded from steps of its own: a process manager, or an aggregate."""
+
+    cls: type[State]
+    name: str
+    reactions: dict[Trigger, Reaction]
+
+    def reaction(self, event: Event) -> Reaction | None:
+        """What an event meets here; None where there is nothing to say to it."""
+        return self.reactions.get(trigger_of(event))
+
+
+@attrs.define(eq=False, kw_only=True)
+class Definition(Folding):
     """One process of one runtime."""
 
     cls: type[ProcessManager]
-    name: str
     key: KeySpec
-    reactions: dict[Trigger, Reaction]
     concerned: frozenset[type[Event]]
     """Event types that are routed by key."""
     _keys: dict[type[Event], KeySpec]
-
-    def reaction(self, event: Event) -> Reaction | None:
-        """What an event meets here; None where the process has nothing to say to it."""
-        return self.reactions.get(trigger_of(event))
 
     def keys(self, event: Event) -> tuple[str, ...]:
         """The keys of the flows that an event concerns, in order, each once.
@@ -79,24 +97,38 @@ class Definition:
         return CancelRequested in self.reactions
 
     def _checked(self, event: Event, value: object) -> str:
-        if type(value) is int:
-            value = str(value)
-        if not isinstance(value, str):
-            found = f"is {type(value).__name__}"
-        elif not value:
-            found = "is empty"
-        elif "\x00" in value:
-            found = "holds a NUL character"
+        return checked_key(type(event).__procession__.name, self.name, value)  # type: ignore[attr-defined]  # set by seal
+
+
+def checked_key(message: str, name: str, value: object) -> str:
+    """A key as it is written down: exact text, an int as its decimals.
+
+    Args:
+        message: stored name of the event or command that it was computed from.
+        name: stored name of the process or aggregate that it is of.
+        value: what the field holds, or the function returned.
+
+    Raises:
+        InvalidKey: it is none.
+    """
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str):
+        found = f"is {type(value).__name__}"
+    elif not value:
+        found = "is empty"
+    elif "\x00" in value:
+        found = "holds a NUL character"
+    else:
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            found = "is no valid text"
         else:
-            try:
-                size = len(value.encode())
-            except UnicodeEncodeError:
-                found = "is no valid text"
-            else:
-                if size <= KEY_BYTES_MAX:
-                    return str.__str__(value)  # not what an enum of strings makes of it
-                found = f"has {size} bytes"
-        raise InvalidKey(type(event).__procession__.name, self.name, found)  # type: ignore[attr-defined]  # set by seal
+            if size <= KEY_BYTES_MAX:
+                return str.__str__(value)  # not what an enum of strings makes of it
+            found = f"has {size} bytes"
+    raise InvalidKey(message, name, found)
 
 
 def compile_definition(cls: type[ProcessManager]) -> Definition:
@@ -110,7 +142,7 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
     table: dict[Trigger, dict[Literal["start", "on", "fold"], Handler]] = {}
     for unresolved in cls.__handlers__:
         handler = unresolved.resolve(cls, options.key)
-        role: Literal["start", "on", "fold"] = "on" if handler.mark.kind == "end" else handler.mark.kind
+        role = _ROLES[handler.mark.kind]
         for trigger in handler.triggers:
             roles = table.setdefault(trigger, {})
             if role in roles:
@@ -132,7 +164,9 @@ def compile_definition(cls: type[ProcessManager]) -> Definition:
         for trigger, roles in table.items()
         if not isinstance(trigger, tuple) and trigger not in OWN_EVENTS
     }
-    return Definition(cls, options.name, options.key, reactions, frozenset(keys), keys)
+    return Definition(
+        cls=cls, name=options.name, key=options.key, reactions=reactions, concerned=frozenset(keys), keys=keys
+    )
 
 
 def commands_named(cls: type[ProcessManager]) -> dict[type[Command], Handler]:
@@ -188,6 +222,9 @@ def _names_in(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names_in(constant)
+
+
+_ROLES: dict[MarkKind, Literal["start", "on", "fold"]] = {"fold": "fold", "start": "start", "on": "on", "end": "on"}
 
 
 def _check_start(

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar, dataclass_transform
 import attrs
 
 from procession.primitives.command import Command
+from procession.primitives.refusal import Refusal
 from procession.primitives.site import class_site
 from procession.primitives.stored import Stored, freeze, seal
 
@@ -71,6 +72,33 @@ class CommandGivenUp(FailureEvent, Generic[CommandT], name="procession.command_g
     attempts: int
     found: str
     """The last error, in one line."""
+
+
+class CommandRefused(FailureEvent, Generic[CommandT], name="procession.command_refused"):
+    """An aggregate refused a command. Handle it by the command's type: `def no(self, event: CommandRefused[Reserve])`.
+
+    It stands in the history of the flow that asked, and not in the aggregate's stream. A flow without a handler for it
+    goes to quarantine.
+    """
+
+    command: CommandT
+    command_id: str
+    """As given for a command from outside, else the id of the flow's command."""
+    aggregate: str
+    key: str
+    refusal: Refusal
+
+
+class CommandDecided(Event, Generic[CommandT], name="procession.command_decided"):
+    """An aggregate decided a command from outside; its events follow at the next positions, in the same commit."""
+
+    command: CommandT
+    aggregate: str
+    key: str
+    decision: str
+    """Name of the method that decided."""
+    events: int
+    """How many events follow."""
 
 
 class CancelRequested(Event, name="procession.cancel_requested"):
@@ -181,6 +209,8 @@ ACTS: tuple[type[Event], ...] = (CancelRequested, FlowRetried, EventSkipped, Flo
 OWN_EVENTS: tuple[type[Event], ...] = (
     *ACTS,
     CommandGivenUp,
+    CommandRefused,
+    CommandDecided,
     FlowSetAside,
     GatewayPaused,
     GatewayResumed,
@@ -190,3 +220,5 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     JournalArchived,
 )
 """Every event type of the runtime's own."""
+GENERIC: tuple[type[Event], ...] = (CommandGivenUp, CommandRefused, CommandDecided)
+"""Those that hold a command of yours; the shape of that stands under its own name."""

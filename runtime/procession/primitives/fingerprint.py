@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
-from procession.primitives.definition import Definition
+from procession.primitives.definition import Folding
 from procession.primitives.fields import field_names
 from procession.primitives.handlers import trigger_name
 from procession.primitives.lifts import Chains
@@ -36,7 +36,7 @@ _CONSTANTS = (
 )
 
 
-def fingerprint(definition: Definition, chains: Chains = _NO_LIFTS) -> str:
+def fingerprint(definition: Folding, chains: Chains = _NO_LIFTS) -> str:
     """What folding a process depends on, hashed.
 
     Covers the state's fields, the events folded and those that are lifted to them, the code of all folds and lifts and

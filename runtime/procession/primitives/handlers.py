@@ -1,4 +1,4 @@
-"""Handlers: the marked methods of a process manager, and what their annotations and keys promise."""
+"""Handlers: the marked methods of a process manager or an aggregate, and what their annotations and keys promise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from procession.errors import DefinitionError
 from procession.primitives.command import Command
 from procession.primitives.effects import OUTCOME_CHARS_MAX
 from procession.primitives.envelope import Envelope
-from procession.primitives.event import CommandGivenUp, Event, FailureEvent
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event, FailureEvent
 from procession.primitives.fields import field_names
 from procession.primitives.site import class_site, defining_locals, function_site
 
@@ -23,14 +23,27 @@ KeySpec = str | Callable[[Any], str | int | Iterable[str | int]]
 Missing = Literal["record", "start", "wait", "ignore", "quarantine"]
 Late = Literal["record", "ignore", "quarantine"]
 Trigger = type[Event] | tuple[type[Event], type[Command]]
-"""What a handler is dispatched by: an event type, or (CommandGivenUp, the command's type)."""
+"""What a handler is dispatched by: an event type, or (CommandGivenUp or CommandRefused, the command's type)."""
+
+
+MarkKind = Literal["fold", "start", "on", "end", "apply", "decide"]
+OF_A_PROCESS: frozenset[MarkKind] = frozenset({"fold", "start", "on", "end"})
+OF_AN_AGGREGATE: frozenset[MarkKind] = frozenset({"apply", "decide"})
+_DECORATORS: dict[MarkKind, str] = {
+    "fold": "@folds",
+    "start": "@starts",
+    "on": "@on",
+    "end": "@ends",
+    "apply": "@applies",
+    "decide": "@decides",
+}
 
 
 @attrs.frozen
 class Mark:
     """What a decorator said of a method."""
 
-    kind: Literal["fold", "start", "on", "end"]
+    kind: MarkKind
     key: KeySpec = ""
     missing: Missing | None = None
     late: Late | None = None
@@ -94,6 +107,24 @@ def ends(
     return _marking(method, Mark("end", key, missing, late, outcome))
 
 
+def applies(method: MethodT) -> MethodT:
+    """Mark `(self, event) -> state` of an aggregate: pure, and all that a replay runs. Failure events can't (law 2)."""
+    return _mark(method, Mark("apply"))
+
+
+@overload
+def decides(method: MethodT) -> MethodT: ...
+@overload
+def decides(*, key: KeySpec = ...) -> Callable[[MethodT], MethodT]: ...
+def decides(method: MethodT | None = None, *, key: KeySpec = "") -> MethodT | Callable[[MethodT], MethodT]:
+    """Mark `(self, command) -> event`, a tuple of events, None, or a `Refusal`: pure. The annotation is the contract.
+
+    Args:
+        key: field name or function of the command, yielding the aggregate's key; default: the aggregate's.
+    """
+    return _marking(method, Mark("decide", key))
+
+
 def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT], MethodT]:
     if method is not None:
         return _mark(method, mark)
@@ -103,7 +134,10 @@ def _marking(method: MethodT | None, mark: Mark) -> MethodT | Callable[[MethodT]
 def _mark(method: MethodT, mark: Mark) -> MethodT:
     if not inspect.isfunction(method):
         raise DefinitionError(
-            class_site(), f"@{mark.kind}", f"marks {method!r:.60}, which is no plain method", "mark a def of the class"
+            class_site(),
+            _DECORATORS[mark.kind],
+            f"marks {method!r:.60}, which is no plain method",
+            "mark a def of the class",
         )
     if isinstance(getattr(method, "__procession_mark__", None), Mark):
         raise DefinitionError(
@@ -144,8 +178,10 @@ class Handler:
             ) from error
 
 
-def collect(cls: type, key: KeySpec, local_names: Mapping[str, object]) -> tuple[Handler, ...]:
-    """The marked methods of a class that is being defined, in order, its bases' first.
+def collect(
+    cls: type, key: KeySpec, local_names: Mapping[str, object], kinds: frozenset[MarkKind]
+) -> tuple[Handler, ...]:
+    """The marked methods of a class that is being defined, in order, its bases' first; their marks are of these kinds.
 
     Raises:
         DefinitionError: a method can't be a handler.
@@ -157,7 +193,7 @@ def collect(cls: type, key: KeySpec, local_names: Mapping[str, object]) -> tuple
                 methods[name] = value
             elif name in methods:
                 del methods[name]
-    return tuple(_handler(cls, method, key, local_names) for method in methods.values())
+    return tuple(_handler(cls, method, key, local_names, kinds) for method in methods.values())
 
 
 def local_names() -> Mapping[str, object]:
@@ -168,14 +204,14 @@ def local_names() -> Mapping[str, object]:
 def trigger_name(trigger: Trigger) -> str:
     """How errors and timelines show what a handler is dispatched by."""
     if isinstance(trigger, tuple):
-        return f"CommandGivenUp[{trigger[1].__name__}]"
+        return f"{trigger[0].__name__}[{trigger[1].__name__}]"
     return trigger.__name__
 
 
 def trigger_of(event: Event) -> Trigger:
     """What an event dispatches by."""
-    if isinstance(event, CommandGivenUp):
-        return (CommandGivenUp, type(event.command))
+    if isinstance(event, CommandGivenUp | CommandRefused):
+        return (type(event), type(event.command))
     return type(event)
 
 
@@ -191,20 +227,29 @@ def check_policies(missing: Missing | None, late: Late | None, site: str, subjec
             raise DefinitionError(site, subject, f"says {option}={found!r}", f"use one of {', '.join(words)}")
 
 
-def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: Mapping[str, object]) -> Handler:
+def _handler(
+    cls: type,
+    method: Callable[..., Any],
+    key: KeySpec,
+    local_names: Mapping[str, object],
+    kinds: frozenset[MarkKind],
+) -> Handler:
     mark: Mark = method.__procession_mark__  # type: ignore[attr-defined]  # only marked methods come here
     subject = f"{cls.__name__}.{method.__name__}"
+    if mark.kind not in kinds:
+        raise DefinitionError(
+            function_site(method),
+            subject,
+            f"is marked {_DECORATORS[mark.kind]}, which is not for this kind of class",
+            f"mark it {' or '.join(_DECORATORS[kind] for kind in _DECORATORS if kind in kinds)}",
+        )
     if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         raise DefinitionError(
             function_site(method), subject, "is async", "make it a plain def: work belongs into a gateway", "LAW04"
         )
-    if mark.kind == "fold" and inspect.isgeneratorfunction(method):
-        raise DefinitionError(
-            function_site(method),
-            subject,
-            "is a fold that yields",
-            "return the new state; effects belong to a reaction",
-        )
+    if mark.kind in _YIELDS_NOTHING and inspect.isgeneratorfunction(method):
+        found, cure = _YIELDS_NOTHING[mark.kind]
+        raise DefinitionError(function_site(method), subject, found, cure)
     check_policies(mark.missing, mark.late, function_site(method), subject)
     if not 0 < len(mark.outcome) <= OUTCOME_CHARS_MAX or not mark.outcome.isprintable():
         raise DefinitionError(
@@ -214,11 +259,20 @@ def _handler(cls: type, method: Callable[..., Any], key: KeySpec, local_names: M
             f"use a printable one of at most {OUTCOME_CHARS_MAX} characters",
         )
     try:
-        return _read(cls, method, mark, key, local_names)
+        if mark.kind != "decide":  # what a decision takes and returns is read in decisions.py
+            return _read(cls, method, mark, key, local_names)
     except NameError:
-        return Handler(
-            method, method.__name__, mark, function_site(method), (), wants_envelope=False, local_names=local_names
-        )
+        pass
+    return Handler(
+        method, method.__name__, mark, function_site(method), (), wants_envelope=False, local_names=local_names
+    )
+
+
+_YIELDS_NOTHING: dict[MarkKind, tuple[str, str]] = {
+    "fold": ("is a fold that yields", "return the new state; effects belong to a reaction"),
+    "apply": ("applies an event and yields", "return the new state"),
+    "decide": ("decides and yields", "return the event, a tuple of events, None, or a refusal"),
+}
 
 
 def _read(
@@ -233,7 +287,7 @@ def _read(
     )
     wants_envelope = False
     for parameter in parameters[1:]:
-        if hints.get(parameter.name) is not Envelope or mark.kind == "fold":
+        if hints.get(parameter.name) is not Envelope or mark.kind in ("fold", "apply"):
             raise DefinitionError(
                 site,
                 subject,
@@ -259,15 +313,15 @@ def _triggers(annotation: object, site: str, subject: str) -> Iterator[Trigger]:
         for member in typing.get_args(annotation):
             yield from _triggers(member, site, subject)
         return
-    if typing.get_origin(annotation) is CommandGivenUp:
+    news = typing.get_origin(annotation)
+    if news in (CommandGivenUp, CommandRefused):
         (command,) = typing.get_args(annotation)
         if isinstance(command, type) and issubclass(command, Command) and command is not Command:
-            yield (CommandGivenUp, command)
+            yield (news, command)
             return
-    elif annotation is CommandGivenUp:
-        raise DefinitionError(
-            site, subject, "handles CommandGivenUp of any command", "name the command: CommandGivenUp[ChargeCard]"
-        )
+    elif annotation in (CommandGivenUp, CommandRefused):
+        name = getattr(annotation, "__name__", "")
+        raise DefinitionError(site, subject, f"handles {name} of any command", f"name the command: {name}[ChargeCard]")
     elif isinstance(annotation, type) and issubclass(annotation, Event) and "__procession__" in vars(annotation):
         yield annotation
         return
@@ -279,7 +333,7 @@ def _triggers(annotation: object, site: str, subject: str) -> Iterator[Trigger]:
 
 def _check_trigger(trigger: Trigger, mark: Mark, key: KeySpec, site: str, subject: str) -> None:
     event = trigger[0] if isinstance(trigger, tuple) else trigger
-    if mark.kind == "fold" and issubclass(event, FailureEvent):
+    if mark.kind in ("fold", "apply") and issubclass(event, FailureEvent):
         raise DefinitionError(
             site,
             subject,
@@ -287,7 +341,8 @@ def _check_trigger(trigger: Trigger, mark: Mark, key: KeySpec, site: str, subjec
             "a failure never changes state: answer it in a reaction, or make it an ordinary event",
             "LAW02",
         )
-    check_key(event, mark.key or key, site, subject)
+    if mark.kind != "apply":  # an aggregate's own events stand in its stream, whatever key they carry
+        check_key(event, mark.key or key, site, subject)
 
 
 def check_key(event: object, field: KeySpec, site: str, subject: str) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import ClassVar, dataclass_transform
 
 import attrs
 
 from procession.errors import DefinitionError
 from procession.primitives.event import Event
 from procession.primitives.fields import mutable_part, resolved_fields
-from procession.primitives.handlers import Handler, KeySpec, Late, Missing, check_policies, collect, local_names
+from procession.primitives.handlers import (
+    OF_A_PROCESS,
+    Handler,
+    KeySpec,
+    Late,
+    Missing,
+    check_policies,
+    collect,
+    local_names,
+)
 from procession.primitives.site import class_site
+from procession.primitives.state import State
 from procession.primitives.stored import freeze
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
-class ProcessManager:
+class ProcessManager(State):
     """One class per kind of flow; one instance is the state of one flow, and the fields are that state.
 
         class Order(ProcessManager, name="order", key="order_id"):
@@ -58,15 +68,11 @@ class ProcessManager:
                 site, cls.__name__, "has no key", 'give it key="order_id": one actor for each key', "LAW06"
             )
         check_policies(missing, late, site, cls.__name__)
-        handlers = collect(cls, key, local_names())
+        handlers = collect(cls, key, local_names(), OF_A_PROCESS)
         freeze(cls, site)
         check_state(cls, site)
         cls.__process__ = ProcessOptions(name, key, concerns, missing, late, site)
         cls.__handlers__ = handlers
-
-    def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields are the user's; attrs refuses unknown ones
-        """This state with some fields replaced; the state itself stays as it was."""
-        return attrs.evolve(self, **changes)  # type: ignore[misc]  # __init_subclass__ makes it an attrs class
 
 
 @attrs.frozen

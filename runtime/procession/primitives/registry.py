@@ -8,15 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from procession.errors import DefinitionError, UnknownType, WiringError
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
+from procession.primitives.decisions import AggregateDefinition, Decision, compile_aggregate
+from procession.primitives.definition import (
+    Definition,
+    Folding,
+    commands_named,
+    compile_definition,
+    events_named,
+)
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
+from procession.primitives.refusal import Refusal
+from procession.primitives.state import State
 from procession.primitives.stored import check_fields, stored_of
 
 _NEAR_MAX = 3
@@ -31,6 +41,19 @@ class Receiver:
     method: CommandMethod
 
 
+@attrs.frozen
+class Decider:
+    """The aggregate that a command goes to."""
+
+    definition: AggregateDefinition
+    decision: Decision
+
+    @property
+    def name(self) -> str:
+        """The aggregate's stored name."""
+        return self.definition.name
+
+
 @attrs.define(eq=False)
 class Registry:
     """All classes of one runtime. Registries belong to a runtime, not to the process."""
@@ -41,6 +64,9 @@ class Registry:
     processes: dict[str, Definition] = attrs.field(factory=dict)
     gateways: dict[str, Gateway] = attrs.field(factory=dict)
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
+    aggregates: dict[str, AggregateDefinition] = attrs.field(factory=dict)
+    deciders: dict[type[Command], Decider] = attrs.field(factory=dict)
+    refusals: dict[tuple[str, int], type[Refusal]] = attrs.field(factory=dict)
     concerned: dict[type[Event], tuple[Definition, ...]] = attrs.field(factory=dict)
     """Which processes an event type concerns, by key; a type that is lifted stands under what it is lifted to."""
     chains: Chains = attrs.field(factory=Chains)
@@ -54,8 +80,13 @@ class Registry:
 
     @functools.cached_property
     def fingerprints(self) -> Mapping[str, str]:
-        """Of each process, by its stored name: a snapshot with another one is thrown away."""
-        return {name: fingerprint(definition, self.chains) for name, definition in self.processes.items()}
+        """Of each process and aggregate, by its stored name: a snapshot with another one is thrown away."""
+        folded: dict[str, Folding] = {**self.processes, **self.aggregates}
+        return {name: fingerprint(definition, self.chains) for name, definition in folded.items()}
+
+    def takes(self, command: type[Command]) -> bool:
+        """Whether a command has its receiver here."""
+        return command in self.receivers or command in self.deciders
 
     def event_class(self, name: str, version: int | None = None) -> type[Event]:
         """The class of a stored name; without a version the newest.
@@ -121,7 +152,7 @@ class Registry:
         if known is cls:
             return
         if known is not None:
-            raise _two_classes("event", stored.name, known, cls)
+            raise two_classes("event", stored.name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
         self.events[stored.name, stored.version] = cls
@@ -136,10 +167,22 @@ class Registry:
         if known is cls:
             return
         if known is not None:
-            raise _two_classes("command", stored.name, known, cls)
+            raise two_classes("command", stored.name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
         self.commands[stored.name] = cls
+
+    def add_refusal(self, cls: type[Refusal]) -> None:
+        """Register a refusal class."""
+        stored = stored_of(cls)
+        known = self.refusals.get((stored.name, stored.version))
+        if known is cls:
+            return
+        if known is not None:
+            raise two_classes("refusal", stored.name, known, cls)
+        _resolvable(cls)
+        self.codec.register(cls)
+        self.refusals[stored.name, stored.version] = cls
 
     def _near(self, name: str) -> tuple[str, ...]:
         tail = name.rsplit(".", maxsplit=1)[-1].lower()
@@ -153,6 +196,7 @@ def build_registry(
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
 ) -> Registry:
     """Register everything that a runtime is given, and refuse what can't work together.
 
@@ -161,7 +205,7 @@ def build_registry(
         WiringError: a command with no receiver or two, two classes with one stored name, a lift to what nobody takes,
             an invariant of another process.
     """
-    registry = gather(processes, gateways, events, lifts)
+    registry = gather(processes, gateways, events, lifts, aggregates)
     registry.check_lifts()
     for process in processes:
         _check_receivers(registry, process)
@@ -175,6 +219,7 @@ def gather(
     gateways: Sequence[Gateway],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
     registry = Registry(chains=Chains(lifts))
@@ -182,6 +227,8 @@ def gather(
         registry.add_event(own)
     for gateway in gateways:
         _add_gateway(registry, gateway)
+    for aggregate in aggregates:
+        _add_aggregate(registry, aggregate)
     concerned: dict[type[Event], list[Definition]] = {}
     for process in processes:
         for event in _add_process(registry, process):
@@ -214,20 +261,55 @@ def _add_invariant(registry: Registry, rule: Invariant) -> None:
 def _add_gateway(registry: Registry, gateway: Gateway) -> None:
     name = type(gateway).__gateway__.name
     if name in registry.gateways:
-        raise _two_classes("gateway", name, type(registry.gateways[name]), type(gateway))
+        raise two_classes("gateway", name, type(registry.gateways[name]), type(gateway))
     registry.gateways[name] = gateway
     for method in command_methods(type(gateway)):
         registry.add_command(method.command)
-        other = registry.receivers.get(method.command)
-        if other is not None:
-            raise WiringError(
-                f"{method.site}: {type(gateway).__name__}.{method.name} takes {method.command.__name__},"
-                f" as {type(other.gateway).__name__}.{other.method.name} ({other.method.site}) does",
-                "a command has one receiver: remove one of them",
-            )
+        _refuse_second(registry, method.command, f"{method.site}: {type(gateway).__name__}.{method.name}")
         registry.receivers[method.command] = Receiver(gateway, name, method)
         for event in method.contract.events:
             registry.add_event(event)
+
+
+def _add_aggregate(registry: Registry, aggregate: type[Aggregate]) -> None:
+    definition = compile_aggregate(aggregate)
+    name = definition.name
+    if name in registry.aggregates:
+        raise two_classes("aggregate", name, registry.aggregates[name].cls, aggregate)
+    if name in registry.gateways:
+        raise two_classes("gateway or aggregate", name, type(registry.gateways[name]), aggregate)
+    refuse_older(definition, registry.chains)
+    registry.aggregates[name] = definition
+    for command, decision in definition.decisions.items():
+        registry.add_command(command)
+        _refuse_second(registry, command, f"{decision.handler.site}: {aggregate.__name__}.{decision.name}")
+        registry.deciders[command] = Decider(definition, decision)
+        for event in decision.verdicts.events:
+            registry.add_event(event)
+        for refusal in decision.verdicts.refusals:
+            registry.add_refusal(refusal)
+    for trigger in definition.reactions:
+        assert isinstance(trigger, type), "an aggregate applies events only"
+        registry.add_event(trigger)
+
+
+def _refuse_second(registry: Registry, command: type[Command], second: str) -> None:
+    """A command has one receiver.
+
+    Raises:
+        WiringError: it has one already.
+    """
+    first = ""
+    if command in registry.receivers:
+        other = registry.receivers[command]
+        first = f"{type(other.gateway).__name__}.{other.method.name} ({other.method.site})"
+    elif command in registry.deciders:
+        known = registry.deciders[command]
+        first = f"{known.definition.cls.__name__}.{known.decision.name} ({known.decision.handler.site})"
+    if first:
+        raise WiringError(
+            f"{second} takes {command.__name__}, as {first} does", "a command has one receiver: remove one of them"
+        )
 
 
 def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type[Event]]:
@@ -235,7 +317,9 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     definition = compile_definition(process)
     known = registry.processes.get(definition.name)
     if known is not None:
-        raise _two_classes("process", definition.name, known.cls, process)
+        raise two_classes("process", definition.name, known.cls, process)
+    if definition.name in registry.aggregates:
+        raise two_classes("process or aggregate", definition.name, registry.aggregates[definition.name].cls, process)
     refuse_older(definition, registry.chains)
     registry.processes[definition.name] = definition
     for trigger in definition.reactions:
@@ -250,7 +334,7 @@ def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type
     return sorted(definition.concerned, key=lambda cls: stored_of(cls).name)
 
 
-def refuse_older(definition: Definition, chains: Chains) -> None:
+def refuse_older(definition: Folding, chains: Chains) -> None:
     """Handlers see the newest type only, so none may wait for an older one.
 
     Raises:
@@ -262,19 +346,27 @@ def refuse_older(definition: Definition, chains: Chains) -> None:
             continue
         handler, newest = reaction.on or reaction.start or reaction.fold, chains.newest(lift.old).__name__
         raise DefinitionError(
-            definition.cls.__process__.site if handler is None else handler.site,
+            site_of(definition.cls) if handler is None else handler.site,
             definition.cls.__name__ + ("" if handler is None else f".{handler.name}"),
             f"is concerned by {lift.old.__name__}, which {lift.name} ({lift.site}) lifts to {newest}",
             f"handle {newest}: handlers never see the older type",
         )
 
 
+def site_of(cls: type[State]) -> str:
+    """File and line of a process manager or an aggregate."""
+    if issubclass(cls, ProcessManager):
+        return cls.__process__.site
+    assert issubclass(cls, Aggregate), "a state is a process manager's or an aggregate's"
+    return cls.__aggregate__.site
+
+
 def _check_receivers(registry: Registry, process: type[ProcessManager]) -> None:
     for command, handler in commands_named(process).items():
-        if command not in registry.receivers:
+        if not registry.takes(command):
             raise WiringError(
                 f"{handler.site}: {process.__name__}.{handler.name} sends {command.__name__}, which no gateway takes",
-                "give the runtime the gateway whose method takes it",
+                "give the runtime the gateway whose method takes it, or the aggregate that decides it",
             )
 
 
@@ -288,7 +380,7 @@ def _resolvable(cls: type) -> None:
         ) from error
 
 
-def _two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
+def two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
     return WiringError(
         f"two {kind} classes have the stored name {name!r}: {first.__module__}.{first.__qualname__}"
         f" and {second.__module__}.{second.__qualname__}",

@@ -10,7 +10,7 @@ from procession.errors import DefinitionError
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.site import class_site
 
-Kind = Literal["event", "failure", "command"]
+Kind = Literal["event", "failure", "command", "refusal"]
 _NAME_BYTES_MAX = 200
 
 
@@ -52,7 +52,7 @@ def freeze(cls: type, site: str) -> None:
 
 
 def stored_of(cls: type) -> Stored:
-    """The stored name of an event or command class."""
+    """The stored name of an event, command or refusal class."""
     found = cls.__dict__.get("__procession__")
     if not isinstance(found, Stored):
         raise DefinitionError(class_site(), cls.__name__, "has no stored name", 'define it with name="..."')
@@ -75,7 +75,7 @@ def check_fields(cls: type, site: str, *, later: bool = True) -> None:
     for name, annotation in fields.items():
         problem = mutable_part(annotation)
         if problem is not None:
-            code = "" if stored_of(cls).kind == "command" else "LAW01"
+            code = "" if stored_of(cls).kind in ("command", "refusal") else "LAW01"
             raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], code)
 
 

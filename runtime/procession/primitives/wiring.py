@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
@@ -26,3 +27,5 @@ class Wiring:
     """What must hold of every flow: explored, simulated, and watched live."""
     lifts: tuple[AnyLift, ...] = ()
     """From event types of old, which the journal holds or older producers still send, to those that handlers take."""
+    aggregates: tuple[type[Aggregate], ...] = ()
+    """What decides commands that no gateway takes."""

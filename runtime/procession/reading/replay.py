@@ -117,7 +117,7 @@ class Replay:
         self._code = code
         self._definition = definition
         self._row = row
-        self._flow = Flow(definition, row.key, Mailbox(1))
+        self._flow = Flow(definition=definition, key=row.key, mailbox=Mailbox(1))
         self._state: ProcessManager = definition.cls()
         self._life: Life = "unstarted"
         self._last: tuple[Stepped, str | None] | None = None

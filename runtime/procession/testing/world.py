@@ -217,7 +217,7 @@ class World:
 
     def commands(self, *types: type[CommandT]) -> tuple[CommandT, ...]:
         """What flows asked for, durable, in order; of these types, or all."""
-        found: list[Any] = self._commands_in("open", "answered", "given_up", "cancelled")
+        found: list[Any] = self._commands_in("open", "answered", "refused", "given_up", "cancelled")
         return tuple(command for command in found if not types or isinstance(command, types))
 
     def attempts(self, *types: type[Command]) -> tuple[Called, ...]:

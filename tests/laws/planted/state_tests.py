@@ -25,7 +25,7 @@ def test_calls_a_fold() -> None:
 
 def test_folds_by_the_engine() -> None:
     reaction = compile_definition(FailureAnswered).reactions[Paid]
-    assert fold(reaction, given, Paid("o1", 5)) is not None  # type: ignore[arg-type]  # never run
+    assert fold(reaction, given, Paid("o1", 5)) is not None  # type: ignore[type-var]  # never run
 
 
 def test_reaches_into_the_kit() -> None:

@@ -1,0 +1,252 @@
+"""The aggregates' host: each key is one actor, loaded when something comes for it; decisions run one after another."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+import attrs
+import trio
+
+from procession.engine.aggregate_inbox import AggregateInbox
+from procession.engine.decisions import AggregateStream, Asked, Decided, Decisions, FromOutside
+from procession.engine.ledger import Ledger
+from procession.engine.rehydrate import Rehydrator
+from procession.engine.solo import Solo
+from procession.engine.turn import TurnFailed
+from procession.errors import ProcessionError
+from procession.primitives.decisions import AggregateDefinition
+from procession.send_errors import AggregateSetAside, DecisionFailed
+from procession.telemetry import Counters
+
+logger = logging.getLogger("procession.aggregates")
+_REASON_CHARS_MAX = 500
+_MEND = "mend the aggregate's class and start again"
+
+
+@attrs.define(eq=False)
+class _Actor:
+    """One aggregate, and the commands that wait until it is loaded, in order."""
+
+    stream: AggregateStream
+    waiting: deque[Asked] = attrs.field(factory=deque)
+    loading: trio.Event | None = None
+    draining: bool = False
+    """A task loads it, and decides what waits."""
+
+
+class AggregateHost:
+    """Decides what flows ask for, and hands streams to the intake for what comes from outside.
+
+    Decisions are synchronous, so one loop runs all of them; only one whose aggregate is not in memory waits, and
+    those that follow it for the same key. Nothing here outlives a failed commit.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        decisions: Decisions,
+        rehydrator: Rehydrator,
+        inbox: AggregateInbox,
+        counters: Counters,
+        *,
+        solo: Solo,
+        cached_max: int,
+        slice_ms: int,
+    ) -> None:
+        self._ledger = ledger
+        self._decisions = decisions
+        self._rehydrator = rehydrator
+        self._inbox = inbox
+        self._counters = counters
+        self._solo = solo
+        self._cached_max = cached_max
+        self._slice_s = slice_ms / 1000
+        self._actors: dict[tuple[str, str], _Actor] = {}
+        self._resting: OrderedDict[tuple[str, str], _Actor] = OrderedDict()
+        self._nursery: trio.Nursery | None = None
+        self._loads = 0
+
+    def __iter__(self) -> Iterator[AggregateStream]:
+        return iter([actor.stream for actor in self._actors.values()])
+
+    @property
+    def inbox(self) -> AggregateInbox:
+        """The commands of flows that wait to be decided."""
+        return self._inbox
+
+    def idle(self) -> bool:
+        """Nothing waits to be decided, here or in the journal."""
+        return self._loads == 0 and self._inbox.idle()
+
+    def find(self, name: str, key: str) -> AggregateStream | None:
+        """An aggregate that is in memory, or None."""
+        actor = self._actors.get((name, key))
+        return None if actor is None else actor.stream
+
+    async def hold(self, definition: AggregateDefinition, key: str) -> AggregateStream:
+        """An aggregate, loaded; it stays in memory until `let_go`.
+
+        Raises:
+            AggregateSetAside: its past can't be folded.
+        """
+        actor = self._actor(definition, key)
+        stream = actor.stream
+        stream.pins += 1
+        try:
+            await self._load(actor)
+        except BaseException:
+            self.let_go(stream)
+            raise
+        if stream.state is None:
+            self.let_go(stream)
+            raise AggregateSetAside(f"{stream.name} is set aside: {stream.reason}", _MEND)
+        return stream
+
+    def let_go(self, stream: AggregateStream) -> None:
+        """It may leave memory."""
+        stream.pins -= 1
+        self._rest(stream)
+
+    def decide(self, sent: FromOutside) -> Decided:
+        """Decide a command from outside; its aggregate is held.
+
+        Raises:
+            DecisionFailed: the user's code raised; nothing was written.
+        """
+        actor = self._actors[sent.definition.name, sent.key]
+        try:
+            return self._decisions.from_outside(actor.stream, sent)
+        except TurnFailed as error:
+            found = f"{actor.stream.name} can't decide {type(sent.command).__name__}: {error}"
+            raise DecisionFailed(found, "mend it, then send again: nothing was written") from error
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Decide what flows ask for, for ever; read on where there is more in the journal."""
+        self._nursery = nursery
+        while True:
+            await self._inbox.wait_stirred()
+            await self._inbox.read_on()
+            if self._solo.active:
+                await self._run_alone()
+            else:
+                self.run_ready()
+            await trio.lowlevel.checkpoint()
+
+    def run_ready(self) -> None:
+        """Decide what waits now, for a slice of time; what comes of it stands in the batch that is being filled."""
+        if self._solo.active or self._nursery is None or self._nursery.cancel_scope.cancel_called:
+            return
+        until = trio.current_time() + self._slice_s
+        for _ in range(len(self._inbox)):
+            asked = self._inbox.take()
+            if asked is None:
+                return
+            self._admit(asked)
+            if trio.current_time() > until:
+                return
+
+    def _admit(self, asked: Asked) -> None:
+        actor = self._actor(*self._inbox.place_of(asked))
+        if actor.stream.state is not None and not actor.waiting:
+            self._decide(actor, asked)
+            return
+        actor.waiting.append(asked)
+        if not actor.draining:
+            assert self._nursery is not None, "commands are taken after run began"
+            actor.draining = True
+            self._nursery.start_soon(self._load_and_decide, actor)
+
+    def _decide(self, actor: _Actor, asked: Asked) -> None:
+        if not asked.done:
+            if actor.stream.state is None:
+                self._decisions.give_up(asked, f"{actor.stream.name} is set aside: {actor.stream.reason}")
+            else:
+                self._decisions.from_flow(actor.stream, asked)
+        self._inbox.decided(asked)
+        self._rest(actor.stream)
+
+    async def _load_and_decide(self, actor: _Actor) -> None:
+        """Load an aggregate, then decide what came for it meanwhile, in order."""
+        self._loads += 1
+        try:
+            await self._load(actor)
+            while actor.waiting:
+                self._decide(actor, actor.waiting.popleft())
+        finally:
+            self._loads -= 1
+            actor.draining = False
+
+    async def _run_alone(self) -> None:
+        """One command in its commit, with nothing beside it."""
+        asked = self._inbox.take()
+        if asked is None:
+            return
+        actor = self._actor(*self._inbox.place_of(asked))
+        await self._load(actor)
+        async with self._solo.alone(actor.stream):
+            rejected = self._solo.guilty.pop((actor.stream.process, actor.stream.key), None)
+            if asked.done:
+                self._inbox.decided(asked)
+            elif rejected is not None:
+                self._decisions.give_up(asked, f"what was decided can't be written: {rejected}")
+                self._inbox.decided(asked)
+            elif await self._inbox.mark(asked):
+                self._decide(actor, asked)
+            else:
+                self._decisions.give_up(asked, "the process died again and again while this command was decided alone")
+                self._inbox.decided(asked)
+
+    async def _load(self, actor: _Actor) -> None:
+        """Fold it from its steps. One whose past can't be folded is set aside, and has no state then."""
+        while actor.loading is not None:
+            await actor.loading.wait()
+        stream = actor.stream
+        if stream.state is not None or stream.reason is not None:
+            return
+        actor.loading = trio.Event()
+        stream.pins += 1
+        try:
+            await self._rehydrator.load(stream)
+            if stream.is_set_aside():  # it was, with an older class; this one can fold it
+                stream.status, stream.reason = "active", None
+                self._ledger.touch(stream)
+        except (TurnFailed, ProcessionError) as error:
+            if not self._rehydrator.is_fault_of_flow(error):
+                raise
+            self._set_aside(stream, f"its past can't be folded: {error}")
+        finally:
+            stream.pins -= 1
+            actor.loading.set()
+            actor.loading = None
+            self._rest(stream)
+
+    def _set_aside(self, stream: AggregateStream, reason: str) -> None:
+        stream.status, stream.reason = "quarantined", reason[:_REASON_CHARS_MAX]
+        self._ledger.touch(stream)
+        self._counters.aggregates_set_aside += 1
+        logger.warning("aggregate %s is set aside: %s", stream.name, reason)
+
+    def _actor(self, definition: AggregateDefinition, key: str) -> _Actor:
+        name = (definition.name, key)
+        actor = self._actors.get(name)
+        if actor is None:
+            actor = self._actors[name] = _Actor(AggregateStream(definition=definition, key=key))
+        self._resting.pop(name, None)
+        return actor
+
+    def _rest(self, stream: AggregateStream) -> None:
+        """Without work it stays in the cache; what rested longest leaves where there is no room, if it is durable."""
+        name = (stream.process, stream.key)
+        actor = self._actors.get(name)
+        if actor is None or stream.pins or actor.waiting or actor.loading is not None:
+            return
+        self._resting[name] = actor
+        self._resting.move_to_end(name)
+        while len(self._resting) > self._cached_max:
+            oldest = next(iter(self._resting))
+            if self._resting[oldest].stream.written_in > self._ledger.durable_number:
+                return  # what rests after it is not durable either, or soon will be
+            del self._resting[oldest], self._actors[oldest]
+            self._counters.aggregates_evicted += 1
