@@ -33,7 +33,8 @@ LAYERS["engine"] = _UP_TO_ENGINE
 LAYERS["reading"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_TO_ENGINE, "engine"})
 LAYERS["facade"] = LAYERS["reading"] | {"reading"}
 LAYERS["embed"] = LAYERS["facade"] | {"facade"}
-LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "injectors", "embed"}
+LAYERS["human"] = LAYERS["facade"] | {"facade"}
+LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "human", "injectors", "embed"}
 LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
