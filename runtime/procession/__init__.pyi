@@ -13,6 +13,12 @@ from procession.gateways.subprocess import ProgramOutput as ProgramOutput
 from procession.gateways.subprocess import ProgramPolicy as ProgramPolicy
 from procession.gateways.subprocess import SubprocessGateway as SubprocessGateway
 from procession.hosting import open_runtime as open_runtime
+from procession.human.desk import Tasks as Tasks
+from procession.human.gateway import HumanTasks as HumanTasks
+from procession.human.gateway import asks as asks
+from procession.human.listing import TaskView as TaskView
+from procession.human.question import Question as Question
+from procession.human.task import Escalation as Escalation
 from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
@@ -86,6 +92,7 @@ __all__ = [
     "CommandRefused",
     "Effects",
     "Envelope",
+    "Escalation",
     "Event",
     "FailureEvent",
     "FlowHandle",
@@ -95,6 +102,7 @@ __all__ = [
     "HttpGateway",
     "HttpPolicy",
     "HttpResponse",
+    "HumanTasks",
     "Invariant",
     "Lift",
     "Outside",
@@ -103,6 +111,7 @@ __all__ = [
     "ProcessionError",
     "ProgramOutput",
     "ProgramPolicy",
+    "Question",
     "Recorded",
     "Refusal",
     "Refused",
@@ -112,12 +121,15 @@ __all__ = [
     "SendRefused",
     "Settings",
     "SubprocessGateway",
+    "TaskView",
+    "Tasks",
     "Why",
     "WhyNot",
     "Wiring",
     "after",
     "allows",
     "applies",
+    "asks",
     "at",
     "cancel",
     "decides",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.laws.test_json_schema import Grown
 
 from procession.daemon.cloudevents import CloudEventError, parse
 from procession.laws.json_schema import json_schema_of
+from tests.laws.test_json_schema import Grown
 
 WHOLE: dict[str, object] = {
     "specversion": "1.0",

@@ -13,7 +13,7 @@ import attrs
 
 from procession.errors import DefinitionError
 from procession.human.question import Asked, Question, asked_of
-from procession.human.task import TaskAsked
+from procession.human.task import Task, TaskAsked
 from procession.human.watch import TaskWatch, watch_of
 from procession.primitives.codec import plain_values, to_json
 from procession.primitives.command import Command
@@ -68,7 +68,7 @@ class HumanTasks(Gateway, abstract=True):
             def approve(self, command: ApproveExpense) -> Question:
                 return Question(title=f"Expense of {command.employee}", group="managers", deadline=timedelta(days=3))
 
-        Wiring(processes=(Expense, Approvals.watch), gateways=(Approvals(),), aggregates=(Task,))
+        Wiring(processes=(Expense,), gateways=(Approvals(),))
 
     `Tasks(runtime, Approvals)` lists, claims and answers them.
 
@@ -77,7 +77,7 @@ class HumanTasks(Gateway, abstract=True):
     """
 
     watch: ClassVar[type[TaskWatch]]
-    """The process that watches over its tasks; the runtime must be given it, and the aggregate `Task`."""
+    """The process that watches over its tasks. A runtime that is given the gateway has it, and the aggregate `Task`."""
     __asked__: ClassVar[dict[str, Asked]]
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - Gateway's
@@ -93,6 +93,7 @@ class HumanTasks(Gateway, abstract=True):
             asked.append(asked_of(taken.command, marked[0], marked[1], where))
         cls.__asked__ = {one.kind: one for one in asked}
         cls.watch = watch_of(cls.__gateway__.name, cls.__asked__)
+        cls.__brings__ = (cls.watch, Task)
 
 
 def _task(desk: HumanTasks, command: Command, attempt: Attempt, question: Question) -> TaskAsked:

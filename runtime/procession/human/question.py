@@ -78,7 +78,7 @@ class Asked:
         if strangers:
             raise InvalidPayload(name, f"the form has no field {strangers[0]!r}, it asks for {', '.join(self._asked)}")
         try:
-            text = to_json({key: plain_values()(value, type(value)) for key, value in fields.items()}).decode()
+            text = to_json({key: _plain(key, value) for key, value in fields.items()}).decode()
             self.answered(command, text, by, _ANY_TIME)
         except ValueError as error:
             raise InvalidPayload(name, str(error)) from error
@@ -130,6 +130,13 @@ def asked_of(
         if event is not None:
             _warm_up(event)
     return Asked(command, answer, unanswered, _form(answer, asked), frozenset(known), asked)
+
+
+def _plain(name: str, value: object) -> object:
+    try:
+        return plain_values()(value, type(value))
+    except ValueError:
+        raise ValueError(f"expected what JSON can hold, found {type(value).__name__} @ $.{name}") from None
 
 
 def _check_copies(

@@ -15,6 +15,7 @@ from procession.errors import DefinitionError, ProcessionError
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.site import class_site, function_site
+from procession.primitives.state import State
 
 
 @attrs.frozen
@@ -107,6 +108,8 @@ class Gateway:
     """
 
     __gateway__: ClassVar[GatewayOptions]
+    __brings__: ClassVar[tuple[type[State], ...]] = ()
+    """Processes and aggregates that work with it: a runtime that is given it is given them as well."""
 
     def __init_subclass__(cls, *, name: str = "", abstract: bool = False, **policy: Any) -> None:  # noqa: ANN401 - GatewayPolicy's fields
         super().__init_subclass__()

@@ -207,8 +207,8 @@ def build_registry(
     """
     registry = gather(processes, gateways, events, lifts, aggregates)
     registry.check_lifts()
-    for process in processes:
-        _check_receivers(registry, process)
+    for definition in registry.processes.values():
+        _check_receivers(registry, definition.cls)
     for rule in invariants:
         _add_invariant(registry, rule)
     return registry
@@ -222,6 +222,9 @@ def gather(
     aggregates: Sequence[type[Aggregate]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
+    brought = dict.fromkeys(one for gateway in gateways for one in type(gateway).__brings__)
+    processes = [*processes, *(one for one in brought if issubclass(one, ProcessManager) and one not in processes)]
+    aggregates = [*aggregates, *(one for one in brought if issubclass(one, Aggregate) and one not in aggregates)]
     registry = Registry(chains=Chains(lifts))
     for own in OWN_EVENTS:
         registry.add_event(own)
