@@ -1,11 +1,9 @@
 """Expense approval: a person decides, and the flow does not wait for ever.
 
-    ExpenseFiled → ApproveExpense, a task for the managers; after a day it is the head of finance's
-                   ├ approved → PayOut → paid
-                   ├ declined → declined
-                   └ left open for three days, or withdrawn → unanswered
-
-Small expenses need nobody: they are paid at once.
+ExpenseFiled → ApproveExpense, a task for the managers; after a day it is the head of finance's
+               ├ approved → PayOut → paid
+               ├ declined → declined
+               └ left open for three days, or withdrawn → unanswered
 """
 
 from __future__ import annotations
@@ -35,9 +33,6 @@ from procession import (
     on,
     starts,
 )
-
-ALONE_CENTS_MAX = 5_000
-"""Up to here an expense needs nobody's approval."""
 
 # What can happen.
 
@@ -109,11 +104,8 @@ class ExpenseApproval(ProcessManager, name="expense", key="expense_id"):
 
     @starts
     def ask(self, filed: ExpenseFiled) -> Effects:
-        """Ask a person, where it is worth one."""
-        if filed.amount_cents > ALONE_CENTS_MAX:
-            yield ApproveExpense(filed.expense_id, filed.employee, filed.amount_cents, filed.purpose)
-        else:
-            yield PayOut(filed.expense_id, filed.employee, filed.amount_cents)
+        """Ask a person, by a command like any other."""
+        yield ApproveExpense(filed.expense_id, filed.employee, filed.amount_cents, filed.purpose)
 
     @on
     def pay_or_decline(self, decided: ExpenseDecided) -> Effects:
@@ -139,10 +131,9 @@ class ExpenseApproval(ProcessManager, name="expense", key="expense_id"):
 
 @invariant(ExpenseApproval)
 def pays_what_somebody_approved(history: History) -> bool:
-    """Money goes out at most once, and beyond what needs nobody only after a yes."""
-    small = any(filed.amount_cents <= ALONE_CENTS_MAX for filed in history.handled(ExpenseFiled))
+    """Money goes out only after a yes, and once."""
     approved = any(decided.approved for decided in history.handled(ExpenseDecided))
-    return len(history.sent(PayOut)) <= (1 if small or approved else 0)
+    return len(history.sent(PayOut)) <= (1 if approved else 0)
 
 
 # Where the work is done: by people, and by whoever pays.
