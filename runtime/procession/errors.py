@@ -158,7 +158,7 @@ class InvalidKey(PublishRefused):
     process: str
     found: str
 
-    _says = "the key of {0.type!r} for process {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
+    _says = "the key of {0.type!r} for {0.process!r} {0.found}; keys are strings of 1 to 512 bytes, or ints"
 
 
 @attrs.define

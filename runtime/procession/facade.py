@@ -168,7 +168,7 @@ class Runtime:
         states = (status,) if isinstance(status, str) else status
         query = FlowQuery(
             process=name,
-            but_not=tuple(self._engine.registry.aggregates),
+            but_not=() if name is not None else tuple(self._engine.registry.aggregates),
             status=states,
             outcome=outcome,
             key_prefix=key_prefix,

@@ -64,6 +64,7 @@ class Counters:
     commits_failed: int = _counter("Transactions that failed by I/O.")
     rows_written: int = _counter("Events and steps written.")
     snapshots_taken: int = _counter("Snapshots written.")
+    snapshots_unwritable: int = _counter("Snapshots that JSON could not hold; nothing but time is lost.")
     histories_judged: int = _counter("Histories judged by the invariants of their process, after one or more steps.")
     histories_not_judged: int = _counter("Histories too long to be judged, or not readable.")
     invariants_broken: int = _counter("Alerts: invariants found broken, once for each flow.")

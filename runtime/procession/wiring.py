@@ -92,6 +92,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(event for wiring in wirings for event in wiring.events),
         tuple(rule for wiring in wirings for rule in wiring.invariants),
         tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
+        tuple(aggregate for wiring in wirings for aggregate in wiring.aggregates),
     )
 
 
@@ -118,6 +119,7 @@ async def open_wired(
         events=wiring.events,
         lifts=wiring.lifts,
         invariants=wiring.invariants,
+        aggregates=wiring.aggregates,
         settings=settings,
         since=since,
     ) as runtime:

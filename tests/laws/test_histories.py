@@ -14,6 +14,7 @@ from procession.journal.rows import Commit, DeliveryRow, TimerRow, UnhandledRow
 from procession.laws.commits import broken_commits
 from procession.laws.histories import LAWS, Begun, Past, effects_of
 from procession.testing.simulation.machine import Run
+from tests.laws.test_decision_laws import BREAKS as BREAKS_OF_DECISIONS
 from tests.simulation.torture import tortured
 
 Break = Callable[[Past], Past]
@@ -184,7 +185,7 @@ def test_a_law_finds_its_breach(change: Break, law: str) -> None:
 
 
 def test_every_law_has_a_breach_that_it_finds() -> None:
-    assert {law for _, law in BREAKS} == {law.__name__ for law in LAWS}
+    assert {law for _, law in (*BREAKS, *BREAKS_OF_DECISIONS)} == {law.__name__ for law in LAWS}
 
 
 def rules_broken(change: Callable[[Commit], Commit]) -> set[str]:

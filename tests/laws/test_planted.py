@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import FunctionType
 
 import pytest
 
-from procession import Event, ProcessManager, Wiring, open_runtime
+from procession import Event, ProcessManager, Runtime, Wiring, open_runtime
 from procession.engine.turn import Life, Turn, run_turn
 from procession.errors import DefinitionError, SchemaChanged
 from procession.journal.memory import MemoryJournal
@@ -26,8 +27,12 @@ from tests.laws.planted.table import PLANTED
 PAGE = Path(__file__).parent.parent.parent / "docs" / "laws.md"
 RAISES = {"event assigned to", "state assigned to", "failure returns a state"}
 """What Python, or the engine, does not let a turn do in any case."""
-REFUSED_ALONE = {"two shapes under one name and version"}
-"""Refused by what registers classes, with an error that names no law."""
+REFUSED_ALONE = {
+    "two shapes under one name and version",
+    "decision that takes more",
+    "command without the aggregate's key",
+}
+"""Refused by what registers classes, which nothing allows."""
 
 
 def of(*kinds: Kind) -> list[Breach]:
@@ -133,7 +138,7 @@ def test_no_clean_twin_is_accused(breach: Breach) -> None:
 async def test_a_runtime_does_not_open_with_what_is_certain(breach: Breach) -> None:
     wiring = wiring_of(breach.build())
     with pytest.raises(DefinitionError) as refused:
-        async with open_runtime(MemoryJournal(), processes=wiring.processes, gateways=wiring.gateways):
+        async with opened_in_memory(wiring):
             pass
     assert refused.value.code == breach.code
     assert f'@allows("{breach.code}"' in refused.value.cure
@@ -149,8 +154,14 @@ def test_a_scenario_is_refused_as_a_runtime_is(breach: Breach) -> None:
 @pytest.mark.parametrize("breach", [b for b in of("turn", "wiring") if b.static != "refused"], ids=name_of)
 async def test_a_runtime_opens_with_what_is_not_certain(breach: Breach) -> None:
     wiring = wiring_of(breach.build())
-    async with open_runtime(MemoryJournal(), processes=wiring.processes, gateways=wiring.gateways) as runtime:
+    async with opened_in_memory(wiring) as runtime:
         assert runtime.counters()
+
+
+def opened_in_memory(wiring: Wiring) -> AbstractAsyncContextManager[Runtime]:
+    return open_runtime(
+        MemoryJournal(), processes=wiring.processes, gateways=wiring.gateways, aggregates=wiring.aggregates
+    )
 
 
 @pytest.mark.parametrize("breach", of("journal"), ids=name_of)

@@ -244,7 +244,7 @@ FAULTS: list[tuple[str, Wiring, list[str]]] = [
         Wiring((Whole, Twin), (Worker(), Namesake())),
         [
             "DEF09 Namesake has the stored name 'fault_worker', as the gateway Worker does",
-            "DEF09 Twin has the stored name 'fault.whole', as the process Whole does",
+            "DEF09 Twin has the stored name 'fault.whole', as the process or aggregate Whole does",
         ],
     ),
     (

@@ -7,19 +7,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import attrs
 
 from procession.daemon.exit_codes import UsageRefused
 from procession.errors import DefinitionError, WiringError
 from procession.laws.inner_state import is_test
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
+from procession.primitives.state import State
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_file, wiring_of
+
+StateT = TypeVar("StateT", bound=State)
 
 
 @attrs.frozen
@@ -29,7 +34,7 @@ class FlowModule:
     module: ModuleType
     wiring: Wiring
     whole: bool
-    """It wires its flows; else these are only the processes that it defines, and nobody knows their gateways."""
+    """It wires its flows; else these are only the classes that it defines, and nobody knows their gateways."""
     tests: int
 
 
@@ -50,13 +55,13 @@ def load_flow_module(name: str, settings: Settings, kind: Kind) -> FlowModule:
     if wirings:
         wiring = _checked(_wired(module, settings, kind), f"{module.__name__}.wire_{kind}")
         return FlowModule(module, wiring, whole=True, tests=tests)
-    processes = tuple(_processes(module))
-    if not processes and not tests:
+    processes, aggregates = tuple(_classes(module, ProcessManager)), tuple(_classes(module, Aggregate))
+    if not processes and not aggregates and not tests:
         raise UsageRefused(
-            f"module {name} has no wiring, no process and no test",
+            f"module {name} has no wiring, no process, no aggregate and no test",
             "define wire_production(settings) -> Wiring in it, or name a module that does",
         )
-    return FlowModule(module, Wiring(processes, ()), whole=False, tests=tests)
+    return FlowModule(module, Wiring(processes, (), aggregates=aggregates), whole=False, tests=tests)
 
 
 def _imported(name: str) -> ModuleType:
@@ -111,6 +116,13 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
+    aggregates: Sequence[object] = wiring.aggregates
+    for aggregate in aggregates:
+        if not (isinstance(aggregate, type) and issubclass(aggregate, Aggregate) and aggregate is not Aggregate):
+            raise UsageRefused(
+                f"{where} names {_shown(aggregate)} as an aggregate, which is none",
+                "name classes that derive from Aggregate",
+            )
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class"),
         ("invariant", wiring.invariants, Invariant, "name functions that are marked @invariant(...)"),
@@ -134,8 +146,8 @@ def _shown(thing: object) -> str:
     return thing.__qualname__ if isinstance(thing, type) else f"{thing!r:.60}"
 
 
-def _processes(module: ModuleType) -> Iterator[type[ProcessManager]]:
+def _classes(module: ModuleType, kind: type[StateT]) -> Iterator[type[StateT]]:
     for thing in vars(module).values():
         # By its type: an object that stands for another one may not be asked which class it has.
-        if issubclass(type(thing), type) and issubclass(thing, ProcessManager) and thing.__module__ == module.__name__:
+        if issubclass(type(thing), type) and issubclass(thing, kind) and thing.__module__ == module.__name__:
             yield thing

@@ -31,7 +31,8 @@ _WORDS = {
 _KINDS = {
     "event": ("Event", "A fact, past tense."),
     "failure": ("FailureEvent", "A fact that says that something failed."),
-    "command": ("Command", "A wish, addressed to one gateway."),
+    "command": ("Command", "A wish, addressed to one gateway or aggregate."),
+    "refusal": ("Refusal", "Why an aggregate said no."),
 }
 _ANY = "Any"
 _MORE: dict[str, dict[str, Any]] = {

@@ -51,6 +51,7 @@ class _Report:
         wirings = [each.wiring for each in self.flow_modules]
         return {
             "processes": sum(len(wiring.processes) for wiring in wirings),
+            "aggregates": sum(len(wiring.aggregates) for wiring in wirings),
             "gateways": sum(len(wiring.gateways) for wiring in wirings),
             "invariants": sum(len(wiring.invariants) for wiring in wirings),
             "tests": sum(each.tests for each in self.flow_modules),

@@ -186,7 +186,7 @@ class _Printed:
         row = command.row
         state = output.styled(
             row.state.replace("_", " "),
-            {"given_up": "red", "refused": "yellow", "answered": "green"}.get(row.state, ""),
+            _COLOURS.get(row.state, ""),
         )
         tries = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
         output.line(f"          command {row.type} → {row.gateway}: {state}, {tries}, id {effect['id']}")
@@ -196,3 +196,6 @@ class _Printed:
             output.line(f"            {output.styled(found, 'yellow')}")
         if row.state == "open" and row.due_us > self._asked_us:
             output.line(f"            next attempt in {human((row.due_us - self._asked_us) / _US)}")
+
+
+_COLOURS = {"given_up": "red", "refused": "yellow", "answered": "green"}

@@ -239,7 +239,11 @@ class Decisions:
         return position
 
     def _snapshot(self, stream: AggregateStream) -> None:
-        text = self._codec.state_to_json(stream.state)
+        try:
+            text = self._codec.state_to_json(stream.state)
+        except InvalidPayload:
+            self._counters.snapshots_unwritable += 1
+            return  # it is a cache: the aggregate is folded from its events
         row = SnapshotRow(stream.id, stream.version, self._fingerprints[stream.process], text)
         self._ledger.filling.commit.snapshots.append(row)
         self._counters.snapshots_taken += 1

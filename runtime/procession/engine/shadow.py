@@ -135,7 +135,7 @@ def state_text(codec: Codec, state: ProcessManager) -> str:
     """
     try:
         return codec.state_to_json(state)
-    except (TypeError, ValueError) as error:
+    except InvalidPayload as error:
         raise Unshadowed(f"the state of {type(state).__name__} can't be written as JSON: {error}") from error
 
 

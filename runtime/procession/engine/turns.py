@@ -15,11 +15,11 @@ from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
-from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn
-from procession.errors import ImpureTurn, ProcessionError
+from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
+from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
-from procession.primitives.event import Event
+from procession.primitives.event import CommandRefused, Event
 from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
@@ -93,10 +93,7 @@ class Turns:
         elif where == "quarantine":
             self._quarantine.set_aside(flow, delivery, "policy", f"{delivery.event.type} came {_when(flow)}")
         elif where == "given_up":
-            found = getattr(event, "found", "")
-            self._quarantine.set_aside(
-                flow, delivery, "given_up", f"a command was given up and no handler answers: {found}"
-            )
+            self._quarantine.set_aside(flow, delivery, "given_up", _unanswered(event))
         else:
             self.unhandled(delivery, _reason(where, flow, delivery))
 
@@ -254,7 +251,11 @@ class Turns:
         self._counters.flows_ended += 1
 
     def _snapshot(self, flow: Flow) -> None:
-        text = self._registry.codec.state_to_json(flow.state)
+        try:
+            text = self._registry.codec.state_to_json(flow.state)
+        except InvalidPayload:
+            self._counters.snapshots_unwritable += 1
+            return  # it is a cache: the flow is folded from its steps
         fingerprint = self._fingerprints[flow.process]
         self._ledger.filling.commit.snapshots.append(SnapshotRow(flow.id, flow.version, fingerprint, text))
         self._counters.snapshots_taken += 1
@@ -265,6 +266,12 @@ class Turns:
         waiting: Iterable[Delivery] = [flow.waiting[position] for position in sorted(flow.waiting)]
         flow.waiting.clear()
         flow.mailbox.put_first(waiting)
+
+
+def _unanswered(event: Event) -> str:
+    if isinstance(event, CommandRefused):
+        return f"{event.aggregate}/{event.key} refused a command and no handler answers: {shown(event.refusal, repr)}"
+    return f"a command was given up and no handler answers: {getattr(event, 'found', '')}"
 
 
 def _when(flow: Flow) -> str:

@@ -69,12 +69,20 @@ _RULES = (
     ),
     Rule("DEF01", "A class can't work as written", "whatever is refused when a class is defined or wired"),
     Rule("DEF02", "Orphan event", "events that are answered, recorded, armed or registered, and that nobody handles"),
-    Rule("DEF03", "Command without a gateway", "commands that a handler names and no gateway takes"),
+    Rule(
+        "DEF03",
+        "Command without a receiver",
+        "commands that a handler names, and no gateway takes and no aggregate decides",
+    ),
     Rule("DEF04", "Flow that can't end", "processes without `@ends` that never yield `end(...)`"),
-    Rule("DEF05", "Unreachable handler", "handlers of `CommandGivenUp[X]` in a process that never names X elsewhere"),
+    Rule(
+        "DEF05",
+        "Unreachable handler",
+        "handlers of `CommandGivenUp[X]` or `CommandRefused[X]` in a process that never names X elsewhere",
+    ),
     Rule("DEF06", "Cancelled timer that is never armed", "`cancel(X)` in a process that arms timers, but none of X"),
     Rule("DEF07", "Allowance that allows nothing", "`@allows(...)` where the check finds no such breach"),
-    Rule("DEF08", "Two receivers", "a command that two gateways take"),
-    Rule("DEF09", "One name twice", "two processes, gateways or commands with one stored name"),
+    Rule("DEF08", "Two receivers", "a command that two gateways or aggregates take"),
+    Rule("DEF09", "One name twice", "two processes, aggregates, gateways or commands with one stored name"),
 )
 RULES: dict[str, Rule] = {rule.code: rule for rule in _RULES}

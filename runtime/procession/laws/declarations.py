@@ -22,6 +22,7 @@ from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
+from procession.primitives.refusal import Refusal
 from procession.primitives.stored import check_fields, stored_of
 
 _PACKAGE = __name__.partition(".")[0]
@@ -38,8 +39,8 @@ def check_event(event: type[Event]) -> Iterator[Suspect]:
     yield from check_stored(event)
 
 
-def check_stored(cls: type[Event | Command]) -> Iterator[Suspect]:
-    """Fields of an event or command that can change, or that name nothing."""
+def check_stored(cls: type[Event | Command | Refusal]) -> Iterator[Suspect]:
+    """Fields of an event, command or refusal that can change, or that name nothing."""
     stored = stored_of(cls)
     try:
         check_fields(cls, stored.site, later=False)

@@ -11,9 +11,11 @@ from procession.laws.purity_scan import Scan
 from procession.laws.suppression import Suspect, place_of
 from procession.laws.values import Instance, Known, Values
 from procession.primitives.command import Command
+from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition, commands_named
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import Event
 from procession.primitives.gateway import CommandMethod, Gateway
+from procession.primitives.handlers import trigger_name
 from procession.primitives.lifts import Chains
 from procession.primitives.stored import stored_of
 
@@ -33,15 +35,22 @@ class Part:
 
 
 def orphans(
-    parts: Sequence[Part], taken: Iterable[CommandMethod], registered: Iterable[type[Event]], chains: Chains
+    parts: Sequence[Part],
+    taken: Iterable[CommandMethod],
+    aggregates: Sequence[AggregateDefinition],
+    registered: Iterable[type[Event]],
+    chains: Chains,
 ) -> Iterator[Suspect]:
     """Events that nobody handles, lifted or not."""
     triggers = [trigger for part in parts for trigger in part.definition.reactions]
+    triggers += [trigger for aggregate in aggregates for trigger in aggregate.reactions]
     handled = {trigger if isinstance(trigger, type) else trigger[0] for trigger in triggers}
     said: dict[type[Event], str] = {}
     for method in taken:
         for event in method.contract.events:
             said.setdefault(event, f"is answered by a gateway ({method.name})")
+    for event, how in _decided(aggregates):
+        said.setdefault(event, how)
     for part in parts:
         for event, how in _announced(part):
             said.setdefault(event, f"{how} by {part.definition.cls.__name__}")
@@ -54,6 +63,13 @@ def orphans(
             yield Suspect(Finding(path, line, "DEF02", event.__name__, f"{how}, and nobody handles it", cure), (event,))
 
 
+def _decided(aggregates: Iterable[AggregateDefinition]) -> Iterator[tuple[type[Event], str]]:
+    for aggregate in aggregates:
+        for decision in aggregate.decisions.values():
+            for event in decision.verdicts.events:
+                yield event, f"is decided by an aggregate ({aggregate.cls.__name__}.{decision.name})"
+
+
 def _announced(part: Part) -> Iterator[tuple[type[Event], str]]:
     for effect, values in part.made("record", "after", "at"):
         how = "is recorded" if effect == "record" else "is armed as a deadline"
@@ -62,16 +78,19 @@ def _announced(part: Part) -> Iterator[tuple[type[Event], str]]:
                 yield value.cls, how
 
 
-def without_gateway(parts: Iterable[Part], taken: Iterable[CommandMethod]) -> Iterator[Suspect]:
-    """Commands that no gateway takes."""
+def without_receiver(
+    parts: Iterable[Part], taken: Iterable[CommandMethod], aggregates: Iterable[AggregateDefinition]
+) -> Iterator[Suspect]:
+    """Commands that no gateway takes and no aggregate decides."""
     known = {method.command for method in taken}
+    known.update(command for aggregate in aggregates for command in aggregate.decisions)
     for part in parts:
         cls = part.definition.cls
         for command, handler in commands_named(cls).items():
             if command not in known:
                 path, line = place_of(handler.site)
                 found = f"sends {command.__name__}, which no gateway takes"
-                cure = "give a gateway a method whose first parameter is annotated with it"
+                cure = "give a gateway, or an aggregate, a method whose first parameter is annotated with it"
                 subject = f"{cls.__name__}.{handler.name}"
                 yield Suspect(Finding(path, line, "DEF03", subject, found, cure, allowable=False), certain=True)
 
@@ -87,14 +106,14 @@ def endless(part: Part) -> Iterator[Suspect]:
 
 
 def unreachable(part: Part) -> Iterator[Suspect]:
-    """A handler of a command given up that this process can't have sent."""
+    """A handler of the news that a command was given up, or refused, that this process can't have sent."""
     cls = part.definition.cls
     sent = commands_named(cls)
     for handler in cls.__handlers__:
         for trigger in handler.resolve(cls, cls.__process__.key).triggers:
-            if isinstance(trigger, tuple) and trigger[0] is CommandGivenUp and trigger[1] not in sent:
+            if isinstance(trigger, tuple) and trigger[1] not in sent:
                 path, line = place_of(handler.site)
-                found = f"handles CommandGivenUp[{trigger[1].__name__}], which this process never sends"
+                found = f"handles {trigger_name(trigger)}, which this process never sends"
                 subject = f"{cls.__name__}.{handler.name}"
                 yield Suspect(
                     Finding(path, line, "DEF05", subject, found, "send the command, or remove the handler"),
@@ -122,18 +141,28 @@ def never_armed(part: Part) -> Iterator[Suspect]:
                     yield Suspect(Finding(path, line, "DEF06", scan.subject, found, cure), (cls,))
 
 
-def doubled(gateways: Iterable[tuple[Gateway, Iterable[CommandMethod]]]) -> Iterator[Suspect]:
-    """A command that two gateways take."""
+def doubled(
+    gateways: Iterable[tuple[Gateway, Iterable[CommandMethod]]], aggregates: Iterable[AggregateDefinition]
+) -> Iterator[Suspect]:
+    """A command that two gateways or aggregates take."""
+    takers = [
+        (method.command, f"{type(gateway).__name__}.{method.name}", method.site)
+        for gateway, methods in gateways
+        for method in methods
+    ]
+    takers += [
+        (command, f"{aggregate.cls.__name__}.{decision.name}", decision.handler.site)
+        for aggregate in aggregates
+        for command, decision in aggregate.decisions.items()
+    ]
     known: dict[type[Command], str] = {}
-    for gateway, methods in gateways:
-        for method in methods:
-            name = f"{type(gateway).__name__}.{method.name}"
-            first = known.setdefault(method.command, name)
-            if first != name:
-                path, line = place_of(method.site)
-                found = f"takes {method.command.__name__}, as {first} does"
-                cure = "a command has one receiver: remove one of them"
-                yield Suspect(Finding(path, line, "DEF08", name, found, cure, allowable=False), certain=True)
+    for command, name, site in takers:
+        first = known.setdefault(command, name)
+        if first != name:
+            path, line = place_of(site)
+            found = f"takes {command.__name__}, as {first} does"
+            cure = "a command has one receiver: remove one of them"
+            yield Suspect(Finding(path, line, "DEF08", name, found, cure, allowable=False), certain=True)
 
 
 def same_name(kind: str, named: Iterable[tuple[str, type, str]]) -> Iterator[Suspect]:

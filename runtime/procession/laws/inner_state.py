@@ -8,7 +8,7 @@ from procession.laws.forbidden import Forbidden, full_name
 from procession.laws.purity_scan import Scan
 from procession.laws.values import Instance, Value
 from procession.primitives.invariant import Invariant
-from procession.primitives.process import ProcessManager
+from procession.primitives.state import State
 
 _CURE = "compare what it shows: given(...).when(...).then(...)"
 BUILDS = Forbidden("LAW10", "makes the state of a flow", _CURE)
@@ -21,7 +21,7 @@ _INSIDE = ("procession.engine.", "procession.primitives.definition.")
 def judge_state(thing: object, /, *, called: bool, path: str) -> Forbidden | None:  # noqa: ARG001 - a Judge
     """What is wrong with a test, or a rule, that names a thing."""
     if isinstance(thing, type):
-        return BUILDS if called and issubclass(thing, ProcessManager) else None
+        return BUILDS if called and issubclass(thing, State) else None
     if isinstance(thing, FunctionType):
         if hasattr(thing, "__procession_mark__"):
             return CALLS

@@ -47,7 +47,7 @@ def json_schema_of(cls: type) -> dict[str, Any]:
 
 def urn_of(entry: Entry) -> str:
     """The name of one version of a type, as a URI."""
-    kind = "command" if entry.kind == "command" else "event"
+    kind = entry.kind if entry.kind in ("command", "refusal") else "event"
     return f"urn:procession:{kind}:{quote(entry.name, safe='')}:{entry.version}"
 
 

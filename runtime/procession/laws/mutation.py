@@ -7,7 +7,7 @@ from collections import deque
 from procession.laws.forbidden import CHANGES, Forbidden
 from procession.laws.values import Fields, Instance, Known, Value
 from procession.primitives.event import Event
-from procession.primitives.process import ProcessManager
+from procession.primitives.state import State
 
 CHANGES_EVENT = Forbidden("LAW01", "changes an event", "an event is a fact: yield `record(...)` of another one")
 CHANGES_STATE = Forbidden("LAW06", "changes the state in place", "return self.evolve(...) from a fold")
@@ -44,11 +44,11 @@ def changed(value: Value, *, failure: bool) -> Forbidden | None:
             return None
         case Instance(cls) if issubclass(cls, Event):
             return CHANGES_EVENT
-        case Instance(cls) if issubclass(cls, ProcessManager):
+        case Instance(cls) if issubclass(cls, State):
             return CHANGES_ON_FAILURE if failure else CHANGES_STATE
-        case Known(type() as cls) if issubclass(cls, ProcessManager):
+        case Known(type() as cls) if issubclass(cls, State):
             return CHANGES_SHARED
-        case Known(of=type() as cls) if issubclass(cls, ProcessManager):
+        case Known(of=type() as cls) if issubclass(cls, State):
             return CHANGES_SHARED
         case Known(Event()):
             return CHANGES_EVENT

@@ -45,7 +45,7 @@ def in_words(found: Sequence[str]) -> str:
 
 def changed_cure(stored: Stored, newest: int) -> str:
     """What to do about a class whose schema is not what was stored under its name."""
-    lift = "" if stored.kind == "command" else ", and a lift that leads from this one to it"
+    lift = "" if stored.kind in ("command", "refusal") else ", and a lift that leads from this one to it"
     return f"schemas never change: restore it, and write a new class with version={newest + 1}{lift}"
 
 

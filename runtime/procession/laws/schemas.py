@@ -24,7 +24,7 @@ FILE = "schemas.json"
 _FORMAT = 1
 _WRITE = "run `procession schemas --write` and commit the file"
 _NOT_YET = "; where no journal holds it yet, delete its entry and run `procession schemas --write`"
-Key = tuple[str, int, bool]
+Key = tuple[str, int, int]
 
 
 @attrs.frozen
@@ -42,12 +42,12 @@ class Entry:
     @property
     def key(self) -> Key:
         """What makes it one: an event and a command may have one name."""
-        return (self.name, self.version, self.kind == "command")
+        return (self.name, self.version, _FAMILIES.get(self.kind, 0))
 
 
 def messages_of(registry: Registry) -> tuple[type, ...]:
-    """Every event and command of a registry but the runtime's own, in order of name and version."""
-    found: list[type] = [*registry.events.values(), *registry.commands.values()]
+    """Every event, command and refusal of a registry but the runtime's own, in order of name and version."""
+    found: list[type] = [*registry.events.values(), *registry.commands.values(), *registry.refusals.values()]
     theirs = [cls for cls in found if cls.__module__.partition(".")[0] != _OURS]
     return tuple(sorted(theirs, key=lambda cls: entry_of(cls).key))
 
@@ -62,7 +62,7 @@ def check_schemas(messages: Iterable[type], path: str, text: str | None) -> list
     """Where classes and their file differ.
 
     Args:
-        messages: the events and commands that belong into the file.
+        messages: the events, commands and refusals that belong into the file.
         path: of the file, for the findings.
         text: what it holds; None where it is not there, and nothing has been given out yet.
     """
@@ -183,3 +183,7 @@ def _changes(old: Entry, new: Entry) -> tuple[str, ...]:
 
 def _newest(name: str, known: Iterable[Key]) -> int:
     return max((version for other, version, _ in known if other == name), default=1)
+
+
+_FAMILIES = {"command": 1, "refusal": 2}
+"""An event, a command and a refusal may have one name; a failure is an event."""

@@ -11,14 +11,15 @@ from procession.errors import DefinitionError
 from procession.laws import declarations, faults
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
-from procession.laws.purity_scan import scan_process
+from procession.laws.purity_scan import scan_aggregate, scan_process
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.primitives.command import Command
-from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.decisions import AggregateDefinition, compile_aggregate, refusals_of
+from procession.primitives.definition import Definition, Folding, commands_named, compile_definition, events_named
+from procession.primitives.event import GENERIC, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods
 from procession.primitives.lifts import Chains
-from procession.primitives.registry import refuse_older
+from procession.primitives.registry import refuse_older, site_of
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 
@@ -51,17 +52,23 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked = Checked()
     parts = list(_parts(wiring, checked))
     gateways = list(_gateways(wiring, checked))
+    aggregates = list(_aggregates(wiring, checked))
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
     events = _events(
-        definitions, taken, [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new))]
+        definitions,
+        taken,
+        [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
     )
     commands = _commands(definitions, taken)
+    commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
     checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
         checked.suspects += declarations.check_stored(command)
+    for refusal in dict.fromkeys(refusal for aggregate in aggregates for refusal in refusals_of(aggregate)):
+        checked.suspects += declarations.check_stored(refusal)
     checked.suspects += declarations.check_names(events)
     for part in parts:
         checked.suspects += declarations.check_handlers(part.definition)
@@ -70,20 +77,21 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
         checked.suspects += declarations.check_rule(rule)
-    chains = _lifts(wiring, definitions, checked)
-    checked.suspects += faults.doubled(gateways)
-    checked.suspects += faults.same_name("process", [(d.name, d.cls, d.cls.__process__.site) for d in definitions])
+    chains = _lifts(wiring, [*definitions, *aggregates], checked)
+    checked.suspects += faults.doubled(gateways, aggregates)
+    foldings: list[Folding] = [*definitions, *aggregates]
+    checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(
         "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
     )
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, wiring.events, chains)
-        checked.suspects += faults.without_gateway(parts, taken)
+        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events, chains)
+        checked.suspects += faults.without_receiver(parts, taken, aggregates)
     return checked
 
 
-def _lifts(wiring: Wiring, definitions: Sequence[Definition], checked: Checked) -> Chains:
+def _lifts(wiring: Wiring, definitions: Sequence[Folding], checked: Checked) -> Chains:
     checked.things += [lift.function for lift in wiring.lifts]
     for lift in wiring.lifts:
         checked.suspects += declarations.check_lift(lift)
@@ -134,6 +142,28 @@ def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple
             checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
 
 
+def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinition]:
+    """The aggregates that can be compiled; their purity is checked on the way."""
+    for aggregate in wiring.aggregates:
+        checked.things += [aggregate, *(handler.method for handler in aggregate.__handlers__)]
+        try:
+            definition = compile_aggregate(aggregate)
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (aggregate,), certain=True))
+            continue
+        scans = tuple(scan_aggregate(definition))
+        checked.suspects += declarations.check_purity(scans)
+        entered = {function: None for scan in scans for function in scan.entered.values()}
+        checked.things += [function for function in entered if function not in checked.things]
+        yield definition
+
+
+def _decided(aggregates: Iterable[AggregateDefinition]) -> Iterator[type[Event]]:
+    for aggregate in aggregates:
+        yield from (event for decision in aggregate.decisions.values() for event in decision.verdicts.events)
+        yield from (trigger for trigger in aggregate.reactions if isinstance(trigger, type))
+
+
 def _events(
     definitions: Sequence[Definition], taken: Iterable[CommandMethod], registered: Iterable[type[Event]]
 ) -> list[type[Event]]:
@@ -143,8 +173,7 @@ def _events(
         found |= dict.fromkeys(sorted(events_named(definition.cls), key=lambda cls: stored_of(cls).name))
     found |= dict.fromkeys(event for method in taken for event in method.contract.events)
     found |= dict.fromkeys(registered)
-    found.pop(CommandGivenUp, None)
-    return list(found)
+    return [event for event in found if event not in GENERIC]
 
 
 def _commands(definitions: Iterable[Definition], taken: Iterable[CommandMethod]) -> list[type[Command]]:

@@ -155,8 +155,15 @@ class Codec:
         return hashlib.blake2b(type_name.encode() + b"\0" + payload, digest_size=16).digest()
 
     def state_to_json(self, state: object) -> str:
-        """A flow's state as JSON, for snapshots."""
-        return orjson.dumps(self._fast.unstructure(state)).decode()
+        """A state as JSON, for snapshots.
+
+        Raises:
+            InvalidPayload: it holds what JSON can't, an int of more than 64 bits for example.
+        """
+        try:
+            return orjson.dumps(self._fast.unstructure(state)).decode()
+        except (TypeError, ValueError) as error:
+            raise InvalidPayload(type(state).__name__, str(error)) from error
 
     def state_from_json(self, cls: type[T], text: str) -> T:
         """The state that a snapshot holds.

@@ -102,6 +102,12 @@ def compile_aggregate(cls: type[Aggregate]) -> AggregateDefinition:
     return AggregateDefinition(cls=cls, name=options.name, reactions=reactions, decisions=decisions)
 
 
+def refusals_of(definition: AggregateDefinition) -> tuple[type[Refusal], ...]:
+    """Every refusal that an aggregate may answer with, each once."""
+    found = (refusal for decision in definition.decisions.values() for refusal in decision.verdicts.refusals)
+    return tuple(dict.fromkeys(found))
+
+
 def _add_fold(cls: type[Aggregate], handler: Handler, reactions: dict[Trigger, Reaction]) -> None:
     for trigger in handler.triggers:
         known = reactions.get(trigger)

@@ -17,9 +17,10 @@ import attrs
 from procession.errors import WiringError
 from procession.primitives.event import Event
 from procession.primitives.fields import resolved_fields
+from procession.primitives.refusal import Refusal
 from procession.primitives.stored import stored_of
 
-EventT = TypeVar("EventT", bound=Event)
+EventT = TypeVar("EventT", bound=Event | Refusal)
 VARIANTS_MAX = 32
 _NOON = datetime.datetime(2000, 1, 1, 12, tzinfo=datetime.UTC)
 _NOTHING: Mapping[str, object] = {}

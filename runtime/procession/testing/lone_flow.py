@@ -21,10 +21,11 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition
 from procession.primitives.effects import After, At, Record
 from procession.primitives.envelope import Envelope
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.history import Turned
 from procession.primitives.lifts import Chains
 from procession.primitives.process import ProcessManager
+from procession.primitives.refusal import Refusal as Refused
 from procession.primitives.stored import stored_of
 from procession.settings import Settings
 
@@ -119,8 +120,9 @@ class LoneFlow:
             course.broken = TurnFailed(type(event).__name__, f"can't be handled by a flow that is {course.life}")
             course.policy = True
         elif found == "given_up":
-            assert isinstance(event, CommandGivenUp)
-            found_text = "was given up, and the flow has no handler for that"
+            assert isinstance(event, CommandGivenUp | CommandRefused), "the place says so"
+            told = "was refused" if isinstance(event, CommandRefused) else "was given up"
+            found_text = f"{told}, and the flow has no handler for that"
             course.broken, course.policy = TurnFailed(type(event.command).__name__, found_text), True
         else:
             course.refused.append((event, found))
@@ -179,12 +181,17 @@ class LoneFlow:
                     raise TurnFailed(turn.name, f"{found}; give the process a handler for it")
         return facts
 
-    def _check(self, message: Event | Command) -> None:
-        if isinstance(message, CommandGivenUp):
+    def _check(self, message: Event | Command | Refused) -> None:
+        if isinstance(message, CommandRefused):
+            self._check(message.refusal)
+        if isinstance(message, CommandGivenUp | CommandRefused):
             message = message.command
         self.codec.register(type(message))
         try:
-            self.codec.encode(message)
+            if isinstance(message, Refused):
+                self.codec.check(message)
+            else:
+                self.codec.encode(message)
         except InvalidPayload as error:
             raise TurnFailed(type(message).__name__, str(error)) from error
 

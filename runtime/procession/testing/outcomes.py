@@ -16,11 +16,13 @@ from typing import Literal, TypeAlias
 import attrs
 
 from procession.errors import InvalidKey, Refused, WiringError
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
+from procession.primitives.decisions import AggregateDefinition, Decision, compile_aggregate
 from procession.primitives.definition import Definition
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.fields import field_names, resolved_fields
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Contract, Gateway, command_methods
 from procession.testing.examples import VARIANTS_MAX, Examples, fits
 
 Value: TypeAlias = Event | tuple[Event, ...] | None
@@ -42,6 +44,8 @@ class Answer:
     value: Value
     given_up: Literal["refused", "unknown"] | None = None
     """No answer: the gateway gives the command up, and the flow gets `CommandGivenUp`."""
+    refusal: CommandRefused[Command] | None = None
+    """No answer: the aggregate refused the command, and the flow gets this."""
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -52,6 +56,8 @@ class Answer:
 
     def events_for(self, command: Command) -> tuple[Event, ...]:
         """What the flow that asked gets, in order, a `CommandGivenUp` included."""
+        if self.refusal is not None:
+            return (self.refusal,)
         if self.given_up is None:
             return self.events
         return (CommandGivenUp(command, "explored", self.given_up, 1, _FOUND[self.given_up]),)
@@ -59,8 +65,10 @@ class Answer:
 
 @attrs.frozen
 class _Taker:
-    gateway: type[Gateway]
+    receiver: type[Gateway | Aggregate]
     method: CommandMethod
+    decider: AggregateDefinition | None = None
+    """None where it is a gateway's."""
 
 
 class Outcomes:
@@ -68,6 +76,8 @@ class Outcomes:
 
     Args:
         gateways: classes, or instances; no method of theirs is called.
+        aggregates: their decisions are not run either: what other flows made of an aggregate is not known, so all that
+            its annotations allow is an answer, refusals among them. Their commands are not given up.
         overrides: the answers to commands of these classes, in place of those that the contract allows. Giving up
             is tried beside them, unless they name `Refused` or another error themselves.
         given_up: whether a command may be given up, both as `refused` and as `unknown`.
@@ -84,12 +94,17 @@ class Outcomes:
         *,
         given_up: bool = True,
         variants_max: int = VARIANTS_MAX,
+        aggregates: Iterable[type[Aggregate]] = (),
     ) -> None:
         self._takers: dict[type[Command], _Taker] = {}
         for gateway in gateways:
             cls = gateway if isinstance(gateway, type) else type(gateway)
             for method in command_methods(cls):
                 self._add(_Taker(cls, method))
+        for aggregate in aggregates:
+            definition = compile_aggregate(aggregate)
+            for command, decision in definition.decisions.items():
+                self._add(_Taker(aggregate, _as_method(command, decision), definition))
         self._overrides = dict(overrides or {})
         self._given_up = given_up
         self._examples = Examples(variants_max)
@@ -100,12 +115,12 @@ class Outcomes:
 
     @property
     def commands(self) -> frozenset[type[Command]]:
-        """The commands that some gateway takes."""
+        """The commands that some gateway or aggregate takes."""
         return frozenset(self._takers)
 
     @property
     def events(self) -> frozenset[type[Event]]:
-        """Every event that some gateway may answer with."""
+        """Every event that some gateway or aggregate may answer with."""
         return frozenset(event for taker in self._takers.values() for event in taker.method.contract.events)
 
     @property
@@ -113,13 +128,13 @@ class Outcomes:
         """What was tried with some values only, of the commands asked for so far; a sentence each."""
         return (*self._examples.unexplored, *(f"{subject}: {said}" for subject, said in sorted(self._cut.items())))
 
-    def gateway(self, command: type[Command]) -> type[Gateway]:
-        """The gateway that takes a command; raises as `method`."""
+    def receiver(self, command: type[Command]) -> type[Gateway | Aggregate]:
+        """The gateway or aggregate that takes a command; raises as `method`."""
         self.method(command)
-        return self._takers[command].gateway
+        return self._takers[command].receiver
 
     def method(self, command: type[Command]) -> CommandMethod:
-        """The gateway method that takes a command.
+        """The method that takes a command.
 
         Raises:
             WiringError: none does.
@@ -145,12 +160,21 @@ class Outcomes:
             found = self._known[asked] = tuple(dict.fromkeys(self._answers(command, definition, key)))
         return found
 
+    def refused(self, command: Command) -> list[CommandRefused[Command]]:
+        """Every refusal of this command that is tried; none where a gateway takes it."""
+        decider = self._takers[type(command)].decider
+        answers = () if decider is None else self._refused(command, decider)
+        return [answer.refusal for answer in answers if answer.refusal is not None]
+
     def _answers(self, command: Command, definition: Definition | None, key: str) -> Iterator[Answer]:
         method = self.method(type(command))
         overrides = self._overrides.get(type(command))
-        gives_up = self._given_up
+        decider = self._takers[type(command)].decider
+        gives_up = self._given_up and decider is None
         if overrides is None:
             yield from self._by_contract(command, method, definition, key)
+            if decider is not None:
+                yield from self._refused(command, decider)
         else:
             for given in overrides:
                 for answer in self._overridden(given, command, definition, key):
@@ -177,6 +201,17 @@ class Outcomes:
         if contract.nothing:
             yield Answer(None)
 
+    def _refused(self, command: Command, decider: AggregateDefinition) -> Iterator[Answer]:
+        known = {name: getattr(command, name) for name in field_names(type(command))}
+        try:
+            aggregate_key = decider.key_of(command)
+        except InvalidKey:
+            return  # its flow is set aside in the turn that asks: nobody decides it
+        for cls in decider.decisions[type(command)].verdicts.refusals:
+            for refusal in self._examples.of(cls, known):
+                news = CommandRefused(command, "explored", decider.name, aggregate_key, refusal)
+                yield Answer(None, refusal=news)
+
     def _overridden(self, given: Given, command: Command, definition: Definition | None, key: str) -> Iterator[Answer]:
         if given is None or isinstance(given, Event | tuple):
             yield Answer(given)
@@ -200,13 +235,20 @@ class Outcomes:
 
     def _add(self, taker: _Taker) -> None:
         command, other = taker.method.command, self._takers.get(taker.method.command)
-        if other is not None and other.gateway is not taker.gateway:
+        if other is not None and other.receiver is not taker.receiver:
             raise WiringError(
-                f"{taker.gateway.__name__}.{taker.method.name} takes {command.__name__},"
-                f" as {other.gateway.__name__}.{other.method.name} does",
+                f"{taker.receiver.__name__}.{taker.method.name} takes {command.__name__},"
+                f" as {other.receiver.__name__}.{other.method.name} does",
                 "a command has one receiver: give one of them",
             )
         self._takers[command] = taker
+
+
+def _as_method(command: type[Command], decision: Decision) -> CommandMethod:
+    """A decision, as what a gateway's method would be."""
+    verdicts = decision.verdicts
+    contract = Contract(verdicts.events, verdicts.nothing, verdicts.many, verdicts.shown)
+    return CommandMethod(command, decision.name, contract, False, False, decision.handler.site)  # noqa: FBT003 - its fields
 
 
 def _no_outcome(command: Command, given: object) -> WiringError:
@@ -227,7 +269,7 @@ def key_fields(definition: Definition, cls: type[Event], key: str) -> dict[str, 
 
 def _check(answer: Answer, method: CommandMethod, definition: Definition | None, key: str) -> None:
     """Refuse an override that the engine would not take as an answer."""
-    if answer.given_up is not None:
+    if answer.given_up is not None or answer.refusal is not None:
         return
     subject = f"an outcome of {method.command.__name__} is {answer.value!r:.200}"
     if not method.contract.accepts(answer.value):

@@ -18,20 +18,23 @@ import copy
 import datetime
 import functools
 from collections.abc import Iterable
+from typing import overload
 
 import attrs
 
 from procession.engine.guard import strict_guard
 from procession.engine.turn import Life, TurnFailed
 from procession.laws.declarations import refuse_impure
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
 from procession.primitives.effects import After, At, Cancel, Record
-from procession.primitives.event import ACTS, CommandGivenUp, Event
+from procession.primitives.event import ACTS, CommandGivenUp, CommandRefused, Event
 from procession.primitives.history import Turned
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
+from procession.testing.decided import AggregateScenario, aggregate_with
 from procession.testing.lone_flow import EFFECTS_MAX, EnvelopeMaker, LoneFlow, Refusal, Standing
 from procession.testing.sides import Armed, Ending, Said, shown, side_by_side
 
@@ -41,18 +44,31 @@ COMPILED_MAX = 256
 __tracebackhide__ = True  # by pytest, which then shows the line of the test that claims what does not hold
 
 
+@overload
 def given(
     process: type[ProcessManager],
+    *events: Event,
+    key: str | None = ...,
+    now: datetime.datetime = ...,
+    effects_max: int = ...,
+    lifts: Iterable[AnyLift] = ...,
+) -> Scenario: ...
+@overload
+def given(process: type[Aggregate], *events: Event, lifts: Iterable[AnyLift] = ...) -> AggregateScenario: ...
+def given(
+    process: type[ProcessManager | Aggregate],
     *events: Event,
     key: str | None = None,
     now: datetime.datetime = START,
     effects_max: int = EFFECTS_MAX,
     lifts: Iterable[AnyLift] = (),
-) -> Scenario:
+) -> Scenario | AggregateScenario:
     """A flow to which these events have happened, in this order; what it asked for by then is not compared.
 
+    Or an aggregate, of which these are the events; `testing/decided.py` says what can be claimed of one.
+
     Args:
-        process: the process manager under test.
+        process: the process manager, or the aggregate, under test.
         events: its history; the key of the first names the flow. None for a flow that has not started.
         key: names the flow, where the first event has no key or several.
         now: the virtual time at which the history happens.
@@ -65,6 +81,8 @@ def given(
         LiftFailed: as they say, here and later.
         AssertionError: the history itself breaks the flow.
     """
+    if issubclass(process, Aggregate):
+        return aggregate_with(process, events, Chains(lifts), strict_guard())
     definition, codec = _compiled(process)  # type: ignore[arg-type]  # a class can be hashed
     flow = _Flow(LoneFlow(definition, codec, effects_max, chains=Chains(lifts), guard=strict_guard()), key, now)
     for event in events:
@@ -264,7 +282,7 @@ class _Flow:
     def _route(self, event: Event) -> None:
         """The routing of the engine: by key, or by address for answers to a command and for operator acts."""
         process = self._definition.cls.__name__
-        if isinstance(event, (CommandGivenUp, *ACTS)):
+        if isinstance(event, (CommandGivenUp, CommandRefused, *ACTS)):
             return
         if type(event) not in self._definition.concerned:
             msg = f"{process} is not concerned by {type(event).__name__}: it has no handler for it"

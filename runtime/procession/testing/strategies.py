@@ -19,13 +19,15 @@ import hypothesis
 from hypothesis import strategies as st
 
 from procession.errors import InvalidKey, InvalidPayload
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import KEY_BYTES_MAX, Definition, compile_definition, events_named
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.fields import field_names, resolved_fields
 from procession.primitives.gateway import Gateway
 from procession.primitives.process import ProcessManager
+from procession.primitives.refusal import Refusal
 from procession.primitives.stored import stored_of
 from procession.testing.examples import fits
 from procession.testing.lone_flow import LoneFlow
@@ -35,13 +37,14 @@ from procession.testing.values import INT_MAX, Values, built, changed, holding
 
 EventT = TypeVar("EventT", bound=Event)
 CommandT = TypeVar("CommandT", bound=Command)
+RefusalT = TypeVar("RefusalT", bound=Refusal)
 EVENTS_MAX = 20
 ANSWERS_MAX = 3
 _NONE: Mapping[type[Event], st.SearchStrategy[Event]] = {}
 
 
 def events(*classes: type[EventT], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[EventT]:
-    """Events of these classes; `CommandGivenUp[ChargeCard]` is one of them.
+    """Events of these classes; `CommandGivenUp[ChargeCard]` and `CommandRefused[Withdraw]` are such.
 
     Args:
         classes: one or several.
@@ -58,6 +61,11 @@ def commands(*classes: type[CommandT], **fields: st.SearchStrategy[Any]) -> st.S
     return _messages(classes, fields)
 
 
+def refusals(*classes: type[RefusalT], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[RefusalT]:
+    """Refusals of these classes; arguments and errors as those of `events`."""
+    return _messages(classes, fields)
+
+
 def keys() -> st.SearchStrategy[str]:
     """Keys of flows: texts of 1 to 512 bytes, without NUL."""
     letters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
@@ -69,6 +77,7 @@ def histories(
     *,
     key: str | None = None,
     gateways: Iterable[Gateway | type[Gateway]] = (),
+    aggregates: Iterable[type[Aggregate]] = (),
     outside: Collection[type[Event]] | None = None,
     given: Mapping[type[Event], st.SearchStrategy[Event]] = _NONE,
     events_max: int = EVENTS_MAX,
@@ -83,6 +92,7 @@ def histories(
         process: whose flow.
         key: of the flow; default: any.
         gateways: classes or instances; no method of theirs is called.
+        aggregates: their commands are answered, or refused where the process handles that, as their decisions say.
         outside: event types that come from outside, where gateways are given; default: those that no gateway answers
             with and no handler names, and those that start a flow.
         given: strategies for events of some types, in place of those that their types say.
@@ -93,7 +103,7 @@ def histories(
         WiringError: two gateways take one command.
     """
     flow = LoneFlow(compile_definition(process), _codec())
-    outcomes = Outcomes(gateways)
+    outcomes = Outcomes(gateways, aggregates=aggregates)
     maker = _Histories(flow, outcomes, _from_outside(flow.definition, outcomes, outside), dict(given), events_max)
     return maker.histories(st.just(key) if key is not None else maker.keys())
 
@@ -112,19 +122,26 @@ def _messages(classes: Iterable[type[Any]], fields: Values) -> st.SearchStrategy
 
 
 def _message(cls: type[Any], fields: Values) -> st.SearchStrategy[Any]:
-    if typing.get_origin(cls) is CommandGivenUp:
+    news = typing.get_origin(cls)
+    if news in (CommandGivenUp, CommandRefused):
         (command,) = typing.get_args(cls)
-        return _message(CommandGivenUp, {"command": _message(command, {}), **fields})
+        if news is CommandRefused and "refusal" not in fields:
+            msg = "which refusal only its aggregate knows; say refusal=refusals(TooLittleMoney)"
+            raise TypeError(msg)
+        return _message(news, {"command": _message(command, {}), **fields})
     return built(cls, fields).filter(_is_storable)
 
 
-def _is_storable(message: Event | Command) -> bool:
+def _is_storable(message: Event | Command | Refusal) -> bool:
     """Whether the codec writes it: a union may hold what can't be told apart when it is read back."""
     codec = _codec()
-    codec.register(type(message.command if isinstance(message, CommandGivenUp) else message))
-    codec.register(type(message))
+    codec.register(type(message.command if isinstance(message, CommandGivenUp | CommandRefused) else message))
+    codec.register(type(message.refusal if isinstance(message, CommandRefused) else message))
     try:
-        codec.encode(message)
+        if isinstance(message, Refusal):
+            codec.check(message)
+        else:
+            codec.encode(message)
     except InvalidPayload:
         return False
     return True
@@ -192,7 +209,8 @@ class _Histories:
     def of(self, cls: type[EventT]) -> st.SearchStrategy[EventT]:
         """Any event of a class. Kept: deriving a strategy costs more than a hundred draws."""
         if cls not in self.given:
-            lost = {"command": st.none()} if cls is CommandGivenUp else {}
+            lost = {"command": st.none(), "refusal": st.none()} if cls is CommandRefused else {}
+            lost = {"command": st.none()} if cls is CommandGivenUp else lost
             self.given[cls] = built(cls, lost) if lost else _message(cls, lost)
         return typing.cast("st.SearchStrategy[EventT]", self.given[cls])
 
@@ -246,12 +264,16 @@ class _Drawing:
         if type(command) not in kinds.outcomes.commands:
             return ()
         contract = kinds.outcomes.method(type(command)).contract
-        ways: list[type[Event] | None] = [*contract.events]
+        ways: list[type[Event] | CommandRefused[Command] | None] = [*contract.events]
         if contract.nothing or contract.many:
             ways.append(None)
         if (CommandGivenUp, type(command)) in kinds.definition.reactions:
             ways.append(CommandGivenUp)
+        if (CommandRefused, type(command)) in kinds.definition.reactions:
+            ways += kinds.outcomes.refused(command)
         way = draw(st.sampled_from(ways))
+        if isinstance(way, CommandRefused):
+            return (way,)
         if way is None:
             return ()
         if way is CommandGivenUp:

@@ -32,6 +32,7 @@ from procession.facade import Runtime
 from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway
@@ -40,6 +41,7 @@ from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
 from procession.publishing import Outside, Position
+from procession.sending import Reply
 from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
 from procession.testing.rest import come_to_rest
@@ -73,10 +75,11 @@ class World:
     """A runtime on a journal that outlives its crashes. Use it as `async with`, or `run` a test in it.
 
     Args:
-        wiring: processes, gateways, events, invariants and lifts, as a flow module wires them; or name them one by one.
+        wiring: all that belongs together, as a flow module wires it; or name processes, gateways and so on one by one.
         processes: the process managers.
         gateways: a class is played by the world: what no script says is answered with the first answer that its
             contract allows. An instance is called, but for what is scripted; a plain `def` runs in no thread.
+        aggregates: they decide as in production.
         events: further event types that may be published.
         invariants: what must hold of every flow; watched as in production, alerts are `events(InvariantBroken)`.
         settings: default: the defaults.
@@ -91,6 +94,7 @@ class World:
         *,
         processes: Sequence[type[ProcessManager]] = (),
         gateways: Sequence[Gateway | type[Gateway]] = (),
+        aggregates: Sequence[type[Aggregate]] = (),
         events: Sequence[type[Event]] = (),
         invariants: Sequence[Invariant] = (),
         settings: Settings | None = None,
@@ -104,6 +108,7 @@ class World:
             (*wired.events, *events),
             wired.lifts,
             (*wired.invariants, *invariants),
+            (*wired.aggregates, *aggregates),
         )
         self._outcomes = Outcomes(classes, given_up=False)
         self._real = {type(one).__gateway__.name: one for one in given if not isinstance(one, type)}
@@ -165,6 +170,10 @@ class World:
             raise ValueError(msg)
         named = [one if isinstance(one, Outside) else Outside(one, id, source) for one in events]
         return await self.runtime.publish(named)
+
+    async def send(self, command: Command, *, id: str | None = None, source: str | None = None) -> Reply:
+        """Have an aggregate decide a command; answers and raises as the runtime does."""
+        return await self.runtime.send(command, id=id, source=source)
 
     def script(self, command: type[CommandT], entries: Iterable[Entry], *, key: str | int | None = None) -> None:
         """From now on, have the attempts of these commands end like this, one entry for each, in order.
@@ -263,8 +272,9 @@ class World:
                 scripted, played = script.next(command)
                 if scripted:
                     return await perform(played)
-        receiver = self._outcomes.gateway(type(command)).__gateway__.name
-        real: Any = self._real.get(receiver)
+        receiver = self._outcomes.receiver(type(command))
+        assert issubclass(receiver, Gateway), "aggregates are not played"
+        real: Any = self._real.get(receiver.__gateway__.name)
         if real is None:
             return self._outcomes.of(command, self._registry.processes[attempt.process], attempt.key)[0].value
         method = self._outcomes.method(type(command))

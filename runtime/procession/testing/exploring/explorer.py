@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from procession.errors import DefinitionError, InvalidKey, WiringError
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, commands_named, compile_definition, events_named
@@ -42,6 +43,7 @@ def explore(
     process: type[ProcessManager],
     *,
     gateways: Iterable[Gateway | type[Gateway]] = (),
+    aggregates: Iterable[type[Aggregate]] = (),
     wiring: Wiring | None = None,
     start: Sequence[Event | type[Event]] | None = None,
     outside: Sequence[Event | type[Event]] | None = None,
@@ -63,7 +65,8 @@ def explore(
     Args:
         process: the process manager.
         gateways: classes or instances, for their contracts; no method of theirs is called.
-        wiring: in place of, or beside, `gateways` and `invariants`: those of a flow module.
+        aggregates: for what their decisions may return; none is run, since other flows may have asked them before.
+        wiring: in place of, or beside, `gateways`, `aggregates` and `invariants`: those of a flow module.
         start: events that start the flow, or their classes; default: an example of each kind that `@starts` handles.
         outside: other events that come from outside, at any time; default: an example of each kind that the process
             is concerned by, that no gateway answers with, and that it does not bring about itself.
@@ -91,7 +94,8 @@ def explore(
         )
     definition = compile_definition(process)
     taken = (*gateways, *(wiring.gateways if wiring is not None else ()))
-    answers = Outcomes(taken, outcomes, given_up=given_up, variants_max=variants_max)
+    deciding = (*aggregates, *(wiring.aggregates if wiring is not None else ()))
+    answers = Outcomes(taken, outcomes, given_up=given_up, variants_max=variants_max, aggregates=deciding)
     _check_gateways(process, answers)
     arriving = _Arriving(definition, answers, Examples(variants_max), start, outside, repeated)
     lens = Lens(process, arriving.key, _rules(process, invariants, wiring))
@@ -219,7 +223,7 @@ def _check_gateways(process: type[ProcessManager], answers: Outcomes) -> None:
         if command not in answers.commands:
             raise WiringError(
                 f"{handler.site}: {process.__name__}.{handler.name} sends {command.__name__}, which no gateway takes",
-                "give explore the gateway whose method takes it, by gateways= or wiring=",
+                "give explore the gateway or aggregate that takes it, by gateways=, aggregates= or wiring=",
             )
 
 
@@ -269,6 +273,7 @@ def _report(
         f"{', '.join(sorted(names))}: {said}"
         for names, said in (
             (judge.by_hand, "given up, it sets the flow aside for a person, since there is no handler for that"),
+            (judge.by_refusal, "refused, it sets the flow aside for a person, since there is no handler for that"),
             (judge.by_policy, "it sets the flow aside, as the class says"),
             (judge.left_armed, "this deadline is disarmed by the end of the flow"),
         )

@@ -8,8 +8,8 @@ from procession.engine.turn import Life, TurnFailed
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition
 from procession.primitives.effects import After, At, Cancel
-from procession.primitives.event import CommandGivenUp, Event
-from procession.primitives.handlers import Handler, Trigger, trigger_name
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
+from procession.primitives.handlers import Handler, Trigger, trigger_name, trigger_of
 from procession.primitives.history import Turned
 from procession.primitives.invariant import Invariant
 from procession.testing.exploring.faults import Faults, Way
@@ -28,6 +28,8 @@ class Judge:
         self.faults = Faults()
         self.by_hand: set[str] = set()
         """Commands whose giving up sets the flow aside."""
+        self.by_refusal: set[str] = set()
+        """Commands whose refusal sets the flow aside."""
         self.by_policy: set[str] = set()
         """Events that set the flow aside."""
         self.left_armed: set[str] = set()
@@ -50,19 +52,21 @@ class Judge:
 
     def set_aside(self, event: Event, life: Life) -> None:
         """The class says that this event sets the flow aside."""
-        if isinstance(event, CommandGivenUp):
+        if isinstance(event, CommandRefused):
+            self.by_refusal.add(type(event.command).__name__)
+        elif isinstance(event, CommandGivenUp):
             self.by_hand.add(type(event.command).__name__)
         else:
             self.by_policy.add(f"{type(event).__name__} {'before the start' if life == 'unstarted' else 'at the end'}")
 
     def not_handled(self, command: Command, event: Event, way: Way) -> None:
         """A gateway's contract allows an answer to which the process has nothing to say."""
-        method, gateway = self._outcomes.method(type(command)), self._outcomes.gateway(type(command))
+        method, receiver = self._outcomes.method(type(command)), self._outcomes.receiver(type(command))
         asked, answer = type(command).__name__, type(event).__name__
         self.faults.add(
             "not handled",
             f"{asked} → {answer}",
-            f"{gateway.__name__}.{method.name} may answer {asked} with {answer},"
+            f"{receiver.__name__}.{method.name} may answer {asked} with {answer},"
             f" for which {self._process} has no handler",
             f"give {self._process} one, or name {answer} in its concerns=",
             method.site,
@@ -196,6 +200,6 @@ def _armed_in(turned: Turned) -> list[Event]:
 
 
 def _called(event: Event) -> str:
-    if isinstance(event, CommandGivenUp):
-        return f"CommandGivenUp[{type(event.command).__name__}]"
+    if isinstance(event, CommandGivenUp | CommandRefused):
+        return trigger_name(trigger_of(event))
     return type(event).__name__

@@ -17,6 +17,7 @@ from procession.primitives.command import Command
 from procession.primitives.effects import After, At, Cancel, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CancelRequested, Event
+from procession.primitives.gateway import Gateway
 from procession.primitives.handlers import Trigger, trigger_of
 from procession.primitives.history import Turned
 from procession.primitives.process import ProcessManager
@@ -307,12 +308,12 @@ class Space:
     def _number(self, command: Command) -> int:
         number = self._numbers.get(command)
         if number is None:
-            gateway = self._outcomes.gateway(type(command))
+            receiver = self._outcomes.receiver(type(command))
             lane = 0
-            if gateway.__gateway__.policy.ordered:
-                if gateway not in self._ordered:
-                    self._ordered.append(gateway)
-                lane = self._ordered.index(gateway)
+            if issubclass(receiver, Gateway) and receiver.__gateway__.policy.ordered:
+                if receiver not in self._ordered:
+                    self._ordered.append(receiver)
+                lane = self._ordered.index(receiver)
             answers = self._outcomes.of(command, self._definition, self._key)
             number = self._numbers[command] = len(self._commands)
             self._commands.append(command)
@@ -323,10 +324,10 @@ class Space:
     def _ways(self, command: Command, answers: Sequence[Answer]) -> Iterator[tuple[How, tuple[Event, ...]]]:
         for answer in answers:
             events = answer.events_for(command)
-            if answer.given_up is None:
+            if answer.given_up is None and answer.refusal is None:
                 yield "answers", events
             elif self._definition.reaction(events[0]) is not None:
-                yield "is given up", events
+                yield "is given up" if answer.refusal is None else "is refused", events
             else:
                 # The flow is set aside until a person has the command sent again: then it is as open as before.
                 self._judge.set_aside(events[0], "active")

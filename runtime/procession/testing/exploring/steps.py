@@ -9,10 +9,10 @@ import attrs
 
 from procession.primitives.command import Command
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.history import Turned
 
-How: TypeAlias = Literal["arrives", "arrives again", "answers", "is given up", "fires"]
+How: TypeAlias = Literal["arrives", "arrives again", "answers", "is given up", "is refused", "fires"]
 
 
 @attrs.frozen(slots=True)
@@ -32,6 +32,8 @@ class Step:
             given_up = self.events[0]
             assert isinstance(given_up, CommandGivenUp), "a command is given up by its own event"
             return f"CommandGivenUp[{type(self.command).__name__}] ({given_up.reason})"
+        if self.how == "is refused":
+            return f"CommandRefused[{type(self.command).__name__}] ({_refusal(self.events[0])})"
         if not self.events:
             return f"{type(self.command).__name__} done"
         return " and ".join(type(event).__name__ for event in self.events)
@@ -58,6 +60,8 @@ class Step:
             given_up = self.events[0]
             assert isinstance(given_up, CommandGivenUp), "a command is given up by its own event"
             return f"{self.command} is given up ({given_up.reason})" + _arrow(", ".join(said))
+        if self.how == "is refused":
+            return f"{self.command} is refused ({_refusal(self.events[0])})" + _arrow(", ".join(said))
         return f"{' and '.join(map(str, self.events)) or 'nothing'} {self.cause}" + _arrow(", ".join(said))
 
     def json(self) -> dict[str, object]:
@@ -103,3 +107,8 @@ def _effect(effect: Effect) -> str:
         case Record(event):
             return f"record {event}"
     return str(effect)
+
+
+def _refusal(event: Event) -> str:
+    assert isinstance(event, CommandRefused), "a command is refused by its own event"
+    return str(event.refusal)

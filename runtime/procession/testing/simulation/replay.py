@@ -34,6 +34,8 @@ def replayed(contents: Contents, registry: Registry, invariants: Sequence[Invari
     for step in contents.steps:
         steps[step.flow].append(step)
     for flow in contents.flows:
+        if flow.process in registry.aggregates:
+            continue  # its decisions are made again in decided_again.py
         known = [step for step in steps[flow.id] if step.position in events]
         yield from _Replay(registry, flow, events, snapshots.get(flow.id), invariants).run(known)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import attrs
 
 from procession.errors import WiringError
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -79,6 +80,7 @@ def simulate(
     faults: Collection[Fault] = ALL,
     processes: Sequence[type[ProcessManager]] = (),
     gateways: Sequence[Gateway | type[Gateway]] = (),
+    aggregates: Sequence[type[Aggregate]] = (),
     events: Sequence[type[Event]] = (),
     invariants: Sequence[Invariant] = (),
     outcomes: Mapping[type[Command], Sequence[Given]] | None = None,
@@ -89,13 +91,14 @@ def simulate(
     """Run every seed, and stop at the first that breaks a promise.
 
     Args:
-        wiring: processes, gateways, events and invariants, as a flow module wires them; or name them one by one.
+        wiring: all that belongs together, as a flow module wires it; or name processes, gateways and so on one by one.
         load: the events that are published, in their order; or a function that makes them from random numbers of the
             seed. Those without an id get one: they are published again until they are heard.
         seeds: one run each.
         faults: what may go wrong; each comes in some of the seeds.
         processes: the process managers.
         gateways: classes, or instances; no method of theirs is called, they answer by their contracts.
+        aggregates: they decide as in production.
         events: further event types that may be published.
         invariants: what must hold of every flow after each of its turns.
         outcomes: the answers to commands of these classes, in place of those that the contract allows.
@@ -115,6 +118,7 @@ def simulate(
         faults=faults,
         processes=processes,
         gateways=gateways,
+        aggregates=aggregates,
         events=events,
         invariants=invariants,
         outcomes=outcomes,
@@ -144,6 +148,7 @@ class Simulation:
         faults: Collection[Fault] = ALL,
         processes: Sequence[type[ProcessManager]] = (),
         gateways: Sequence[Gateway | type[Gateway]] = (),
+        aggregates: Sequence[type[Aggregate]] = (),
         events: Sequence[type[Event]] = (),
         invariants: Sequence[Invariant] = (),
         outcomes: Mapping[type[Command], Sequence[Given]] | None = None,
@@ -156,7 +161,10 @@ class Simulation:
         classes = [one if isinstance(one, type) else type(one) for one in (*wired.gateways, *gateways)]
         stage = Stage()
         registry = build_registry(
-            (*wired.processes, *processes), [stand_in(cls, stage) for cls in classes], (*wired.events, *events)
+            (*wired.processes, *processes),
+            [stand_in(cls, stage) for cls in classes],
+            (*wired.events, *events),
+            aggregates=(*wired.aggregates, *aggregates),
         )
         self._case = Case(registry, stage, Outcomes(classes, outcomes, given_up=False), settings or Settings())
         self._load = load

@@ -10,6 +10,7 @@ from procession.laws.commits import broken_commits
 from procession.laws.histories import LAWS, Past
 from procession.primitives.invariant import Invariant
 from procession.primitives.registry import Registry
+from procession.testing.simulation.decided_again import decided_again
 from procession.testing.simulation.machine import Breach, Run
 from procession.testing.simulation.replay import replayed
 
@@ -37,6 +38,7 @@ def judge(
     if commits:
         found += _first(broken_commits(run.commits))
     found += _first(replayed(run.past.contents, registry, invariants))
+    found += _first(decided_again(run.past.contents, registry))
     if run.calm:
         found += _first(at_rest(run, may_wait))
     return found
@@ -55,12 +57,13 @@ def at_rest(run: Run, may_wait: Collection[str]) -> Iterator[Breach]:
     for delivery in contents.deliveries:
         if delivery.state == "pending":
             yield rule, f"event {delivery.position} waits for {run.past.name(delivery.flow)} and is not handled"
+    aggregates = {row.name for row in contents.types if row.kind == "aggregate"}
     for flow in contents.flows:
         called = f"{flow.process}/{flow.key}"
         if flow.status == "quarantined":
             yield rule, f"{called} is in quarantine and stays there: {flow.reason}"
         elif flow.status == "active" and not (
-            flow.id in armed or flow.id in run.left_alone or flow.process in may_wait
+            flow.process in aggregates or flow.id in armed or flow.id in run.left_alone or flow.process in may_wait
         ):
             yield rule, f"{called} waits for nothing and has not ended"
 
