@@ -14,8 +14,10 @@ _WHY = "simulation"
 
 async def act_at_random(runtime: Runtime, contents: Contents, share: float, trace: Trace) -> int | None:
     """Do something to some flow, both by the share (0 to 1); the flow, where an event was taken out of it."""
-    aside = [row for row in contents.flows if row.status == "quarantined"]
-    candidates = aside or [row for row in contents.flows if row.outcome is None]
+    aggregates = {row.name for row in contents.types if row.kind == "aggregate"}
+    flows = [row for row in contents.flows if row.process not in aggregates]  # nobody cancels an aggregate
+    aside = [row for row in flows if row.status == "quarantined"]
+    candidates = aside or [row for row in flows if row.outcome is None]
     if not candidates:
         return None
     acts = ("retry", "skip", "release", "cancel") if aside else ("cancel", "cancel hard")
