@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 from procession.human.question import Asked
 from procession.human.task import (
+    CancelTask,
     EscalateTask,
     Escalation,
     LapseTask,
+    NoSuchTask,
     OpenTask,
     TaskAnswered,
     TaskAsked,
@@ -23,7 +25,7 @@ from procession.human.task import (
 )
 from procession.primitives.effects import Effects, after, end, record
 from procession.primitives.envelope import Envelope
-from procession.primitives.event import Event
+from procession.primitives.event import CancelRequested, CommandRefused, Event
 from procession.primitives.handlers import folds, on, starts
 from procession.primitives.process import ProcessManager
 
@@ -49,13 +51,14 @@ class TaskWatch(ProcessManager, name="human.tasks", key="task_id"):
     __asked__: ClassVar[Mapping[str, Asked]] = {}
     """By kind."""
 
+    task_id: str = ""
     kind: str = ""
     command: str = ""
     escalations: tuple[Escalation, ...] = ()
 
     @folds
     def was_asked(self, asked: TaskAsked) -> TaskWatch:
-        return self.evolve(kind=asked.kind, command=asked.command, escalations=asked.escalations)
+        return self.evolve(task_id=asked.task_id, kind=asked.kind, command=asked.command, escalations=asked.escalations)
 
     @starts
     def watch(self, asked: TaskAsked) -> Effects:
@@ -67,7 +70,7 @@ class TaskWatch(ProcessManager, name="human.tasks", key="task_id"):
         if asked.deadline is not None:
             yield after(asked.deadline, TaskFellDue(asked.task_id, asked.desk))
 
-    @on
+    @on(late="ignore")
     def follow(self, event: TaskOpened | TaskClaimed | TaskReassigned | TaskEscalated) -> None:
         """Part of its history."""
 
@@ -87,15 +90,27 @@ class TaskWatch(ProcessManager, name="human.tasks", key="task_id"):
         yield record(asked.answered(self.command, answered.answer, answered.by, envelope.recorded_at))
         yield end("answered")
 
-    @on
+    @on(late="ignore")
     def tell_lapsed(self, lapsed: TaskLapsed) -> Effects:
+        """Once it is settled otherwise there is no such event: the aggregate decides."""
         yield from self._tell("the deadline passed")
         yield end("lapsed")
 
-    @on
+    @on(late="ignore")
     def tell_cancelled(self, cancelled: TaskCancelled) -> Effects:
         yield from self._tell(f"cancelled by {cancelled.by}: {cancelled.why}")
         yield end("cancelled")
+
+    @on
+    def withdraw(self, requested: CancelRequested) -> Effects:
+        """Who cancels this flow means the task: it is withdrawn, and then the flow that asked is told."""
+        yield CancelTask(self.task_id, requested.by, requested.why)
+
+    @on(late="ignore")
+    def withdraw_again(self, refused: CommandRefused[CancelTask]) -> Effects:
+        """It was not open yet. Where it was settled before, that comes by itself."""
+        if isinstance(refused.refusal, NoSuchTask):
+            yield refused.command
 
     def _tell(self, why: str) -> Effects:
         event = self.__asked__[self.kind].given_up(self.command, why)
