@@ -149,6 +149,8 @@ class Runtime:
             NotFound: there is no such process.
         """
         name = process if isinstance(process, str) else process.__process__.name
+        if name in self._engine.registry.aggregates:
+            raise NotFound("process", name, "it is an aggregate: `send` it commands, read it by `aggregate`")
         if name not in self._engine.registry.processes:
             raise NotFound("process", name)
         return FlowHandle(self._engine, name, str(key))

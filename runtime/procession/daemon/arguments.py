@@ -135,7 +135,8 @@ def _add_running(verb: Callable[[str, str], Parser]) -> None:
 
 def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     ls = verb("ls", "List flows; works beside a running owner.")
-    ls.add_argument("--process", metavar="NAME", help="only flows of this process")
+    ls.add_argument("--process", metavar="NAME", help="only flows of this process, or aggregates of this name")
+    ls.add_argument("--aggregates", action="store_true", help="aggregates in place of flows")
     ls.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
     ls.add_argument("--outcome", metavar="NAME", help="only flows that ended like this")
     ls.add_argument("--key", metavar="KEY", help="only flows with this key")

@@ -13,6 +13,7 @@ def figures_json(counts: JournalCounts) -> dict[str, object]:
         "events_by_type": counts.events_by_type,
         "steps": counts.steps,
         "flows": counts.flows,
+        "aggregates": counts.aggregates,
         "outcomes": counts.outcomes,
         "commands": counts.commands,
         "timers": counts.timers,
@@ -44,6 +45,8 @@ def late(counts: JournalCounts) -> int:
 def remarks(output: Output, counts: JournalCounts) -> list[tuple[str, str]]:
     """What else is worth a line."""
     found = [("events in the journal", output.number(counts.events))]
+    for aggregate, statuses in sorted(counts.aggregates.items()):
+        found.append((f"aggregates {aggregate}", _listed(output, statuses)))
     if counts.commands:
         found.append(("commands", _listed(output, counts.commands)))
     for process, reasons in sorted(counts.unhandled.items()):

@@ -105,7 +105,8 @@ def _of_settings(configuration: Configuration) -> Iterator[Check]:
         yield Check("flows", "fail", str(error), "mend the class")
     else:
         names = ", ".join(process.__process__.name for process in wiring.processes)
-        yield Check("flows", "ok", f"{names}; {len(wiring.gateways)} gateways")
+        deciding = f", {len(wiring.aggregates)} aggregates" if wiring.aggregates else ""
+        yield Check("flows", "ok", f"{names}; {len(wiring.gateways)} gateways{deciding}")
 
 
 async def _of_journal(journal: str) -> list[Check]:
@@ -122,11 +123,18 @@ async def _of_journal(journal: str) -> list[Check]:
         flows = sum(number for statuses in counts.flows.values() for number in statuses.values())
         size = os.stat(journal).st_size  # noqa: PTH116 - does not wait
         found = f"{journal}: {size:,} bytes, {counts.events:,} events up to {heads.position}, {flows:,} flows"
+        if counts.aggregates:
+            number = sum(number for statuses in counts.aggregates.values() for number in statuses.values())
+            found += f", {number:,} aggregates"
         checks.append(Check("journal", "ok", found))
         checks.append(Check("schema", "ok", f"{SCHEMA}"))
         checks.append(_of_owner(journal, await reader.owner()))
         checks.append(await _of_archive(reader))
         set_aside = sum(statuses.get("quarantined", 0) for statuses in counts.flows.values())
+        broken = sum(statuses.get("quarantined", 0) for statuses in counts.aggregates.values())
+        if broken:
+            cure = "look with `procession ls --aggregates --status quarantined`, mend the class, start again"
+            checks.append(Check("aggregates", "warn", f"{broken:,} set aside: their past can't be folded", cure))
         if set_aside:
             cure = "look with `procession ls --status quarantined`, mend, then retry, skip or release"
             checks.append(Check("quarantine", "warn", f"{set_aside:,} flows", cure))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+import attrs
 import trio
 
 from procession.daemon.configuration import configured
 from procession.daemon.durations import human, iso, now_us, parse_age
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.output import Output
+from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowRow
 from procession.journal.sqlite_reader import read_sqlite
 
@@ -18,7 +20,7 @@ _US = 1_000_000
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """List flows, the oldest first."""
+    """List flows, or aggregates, the oldest first."""
     asked_us = now_us()
     if options.limit < 0:
         raise UsageRefused(f"--limit {options.limit} is less than 0", "give it a number, 0 for all")
@@ -31,26 +33,29 @@ def run(options: argparse.Namespace, output: Output) -> int:
         key_prefix=options.prefix,
         started_before_us=before_us,
     )
-    rows, more = trio.run(_read, configured(options).existing_journal(), query, options.limit)
+    journal = configured(options).existing_journal()
+    rows, more = trio.run(_read, journal, query, options.limit, options.aggregates)
     if output.as_json:
         output.json({"flows": [flow_json(row, asked_us) for row in rows], "more": more})
         return 0
     output.table(
-        ("FLOW", "STATUS", "OUTCOME", "STEPS", "AGE", "LAST STEP", "REASON"),
+        ("AGGREGATE" if options.aggregates else "FLOW", "STATUS", "OUTCOME", "STEPS", "AGE", "LAST STEP", "REASON"),
         [_cells(row, asked_us) for row in rows],
         status_column=1,
     )
     if more:
         output.say(f"the oldest {len(rows)} are shown; --limit 0 shows all, --help names the filters")
     elif not rows:
-        output.say("no flow matches")
+        output.say("no aggregate matches" if options.aggregates else "no flow matches")
     return 0
 
 
-async def _read(journal: str, query: FlowQuery, limit: int) -> tuple[list[FlowRow], bool]:
-    """At most `limit` flows, and whether there are more."""
+async def _read(journal: str, query: FlowQuery, limit: int, aggregates: bool) -> tuple[list[FlowRow], bool]:  # noqa: FBT001 - by trio.run
+    """At most `limit` flows, or aggregates, and whether there are more."""
     reader = await read_sqlite(journal)
     try:
+        if query.process is None:
+            query = attrs.evolve(query, but_not=await _others(reader, aggregates=aggregates))
         rows: list[FlowRow] = []
         while True:
             wanted = _PAGE if limit == 0 else min(_PAGE, limit + 1 - len(rows))
@@ -62,6 +67,13 @@ async def _read(journal: str, query: FlowQuery, limit: int) -> tuple[list[FlowRo
                 return rows[:limit], True
     finally:
         await reader.close()
+
+
+async def _others(reader: JournalReader, *, aggregates: bool) -> tuple[str, ...]:
+    """The names whose rows are not asked for: those of processes, or of aggregates."""
+    if aggregates:
+        return tuple(sorted({row.process for row in await reader.concerns()}))
+    return tuple(row.name for row in await reader.types() if row.kind == "aggregate")
 
 
 def flow_json(row: FlowRow, asked_us: int) -> dict[str, object]:

@@ -15,7 +15,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.solo import Solo
 from procession.engine.turn import TurnFailed
-from procession.errors import ProcessionError
+from procession.errors import NotAccepted, ProcessionError
 from procession.primitives.decisions import AggregateDefinition
 from procession.send_errors import AggregateSetAside, DecisionFailed
 from procession.telemetry import Counters
@@ -32,8 +32,12 @@ class _Actor:
     stream: AggregateStream
     waiting: deque[Asked] = attrs.field(factory=deque)
     loading: trio.Event | None = None
-    draining: bool = False
-    """A task loads it, and decides what waits."""
+    """Set when the task that loads it, and decides what waits, has ended."""
+
+    @property
+    def is_read(self) -> bool:
+        """It is loaded, or was found to be one that can't be; and nothing waits before what comes now."""
+        return self.loading is None and (self.stream.state is not None or self.stream.reason is not None)
 
 
 class AggregateHost:
@@ -90,19 +94,16 @@ class AggregateHost:
 
         Raises:
             AggregateSetAside: its past can't be folded.
+            NotAccepted: the engine failed before it was loaded.
         """
         actor = self._actor(definition, key)
-        stream = actor.stream
-        stream.pins += 1
+        actor.stream.pins += 1
         try:
-            await self._load(actor)
+            await self._read(actor)
         except BaseException:
-            self.let_go(stream)
+            self.let_go(actor.stream)
             raise
-        if stream.state is None:
-            self.let_go(stream)
-            raise AggregateSetAside(f"{stream.name} is set aside: {stream.reason}", _MEND)
-        return stream
+        return actor.stream
 
     def let_go(self, stream: AggregateStream) -> None:
         """It may leave memory."""
@@ -122,9 +123,12 @@ class AggregateHost:
             found = f"{actor.stream.name} can't decide {type(sent.command).__name__}: {error}"
             raise DecisionFailed(found, "mend it, then send again: nothing was written") from error
 
-    async def run(self, nursery: trio.Nursery) -> None:
-        """Decide what flows ask for, for ever; read on where there is more in the journal."""
+    def attach(self, nursery: trio.Nursery) -> None:
+        """Load aggregates in this nursery."""
         self._nursery = nursery
+
+    async def run(self) -> None:
+        """Decide what flows ask for, for ever; read on where there is more in the journal."""
         while True:
             await self._inbox.wait_stirred()
             await self._inbox.read_on()
@@ -149,14 +153,30 @@ class AggregateHost:
 
     def _admit(self, asked: Asked) -> None:
         actor = self._actor(*self._inbox.place_of(asked))
-        if actor.stream.state is not None and not actor.waiting:
+        if actor.is_read:
             self._decide(actor, asked)
-            return
-        actor.waiting.append(asked)
-        if not actor.draining:
-            assert self._nursery is not None, "commands are taken after run began"
-            actor.draining = True
-            self._nursery.start_soon(self._load_and_decide, actor)
+        else:
+            actor.waiting.append(asked)
+            self._begin_loading(actor)
+
+    def _begin_loading(self, actor: _Actor) -> trio.Event:
+        """In a task of the engine, whoever waits for it: a read that fails is the engine's to answer."""
+        if actor.loading is None:
+            assert self._nursery is not None, "aggregates are loaded after attach"
+            actor.loading = trio.Event()
+            self._loads += 1
+            self._nursery.start_soon(self._load_and_decide, actor, actor.loading, name=actor.stream.name)
+        return actor.loading
+
+    async def _read(self, actor: _Actor) -> None:
+        """Wait until it is loaded."""
+        stream = actor.stream
+        if not actor.is_read:
+            await self._begin_loading(actor).wait()
+        if stream.reason is not None:
+            raise AggregateSetAside(f"{stream.name} is set aside: {stream.reason}", _MEND)
+        if stream.state is None:
+            raise NotAccepted(f"the engine failed while {stream.name} was loaded")
 
     def _decide(self, actor: _Actor, asked: Asked) -> None:
         if not asked.done:
@@ -167,16 +187,18 @@ class AggregateHost:
         self._inbox.decided(asked)
         self._rest(actor.stream)
 
-    async def _load_and_decide(self, actor: _Actor) -> None:
+    async def _load_and_decide(self, actor: _Actor, loading: trio.Event) -> None:
         """Load an aggregate, then decide what came for it meanwhile, in order."""
-        self._loads += 1
         try:
-            await self._load(actor)
+            if actor.stream.state is None and actor.stream.reason is None:
+                await self._load(actor.stream)
             while actor.waiting:
                 self._decide(actor, actor.waiting.popleft())
         finally:
+            actor.loading = None
             self._loads -= 1
-            actor.draining = False
+            loading.set()
+            self._rest(actor.stream)
 
     async def _run_alone(self) -> None:
         """One command in its commit, with nothing beside it."""
@@ -184,7 +206,8 @@ class AggregateHost:
         if asked is None:
             return
         actor = self._actor(*self._inbox.place_of(asked))
-        await self._load(actor)
+        if not actor.is_read:
+            await self._begin_loading(actor).wait()
         async with self._solo.alone(actor.stream):
             rejected = self._solo.guilty.pop((actor.stream.process, actor.stream.key), None)
             if asked.done:
@@ -198,29 +221,18 @@ class AggregateHost:
                 self._decisions.give_up(asked, "the process died again and again while this command was decided alone")
                 self._inbox.decided(asked)
 
-    async def _load(self, actor: _Actor) -> None:
+    async def _load(self, stream: AggregateStream) -> None:
         """Fold it from its steps. One whose past can't be folded is set aside, and has no state then."""
-        while actor.loading is not None:
-            await actor.loading.wait()
-        stream = actor.stream
-        if stream.state is not None or stream.reason is not None:
-            return
-        actor.loading = trio.Event()
-        stream.pins += 1
         try:
             await self._rehydrator.load(stream)
-            if stream.is_set_aside():  # it was, with an older class; this one can fold it
-                stream.status, stream.reason = "active", None
-                self._ledger.touch(stream)
         except (TurnFailed, ProcessionError) as error:
             if not self._rehydrator.is_fault_of_flow(error):
                 raise
             self._set_aside(stream, f"its past can't be folded: {error}")
-        finally:
-            stream.pins -= 1
-            actor.loading.set()
-            actor.loading = None
-            self._rest(stream)
+            return
+        if stream.is_set_aside():  # it was, with an older class; this one can fold it
+            stream.status, stream.reason = "active", None
+            self._ledger.touch(stream)
 
     def _set_aside(self, stream: AggregateStream, reason: str) -> None:
         stream.status, stream.reason = "quarantined", reason[:_REASON_CHARS_MAX]

@@ -23,7 +23,8 @@ def start_parts(parts: Parts, lasting: Lasting, life: Life, nursery: trio.Nurser
     nursery.start_soon(parts.run, "timers", life.timers.run)
     nursery.start_soon(parts.run, "intake", life.intake.run)
     if lasting.registry.aggregates:
-        nursery.start_soon(parts.run, "aggregates", lambda: life.aggregates.run(nursery))
+        life.aggregates.attach(nursery)
+        nursery.start_soon(parts.run, "aggregates", life.aggregates.run)
     if lasting.registry.invariants:
         nursery.start_soon(_judge, parts, lasting, life)
 

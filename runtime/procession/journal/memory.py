@@ -249,12 +249,14 @@ class MemoryJournal:
         store = await self._checkpoint()
         by_type = dict(Counter(row.type for row in store.events.values()))
         flows = store.flows.values()
+        aggregates = {row.name for row in store.types.values() if row.kind == "aggregate"}
         deliveries = [row.state for of_flow in store.deliveries.values() for row in of_flow.values()]
         return JournalCounts(
             events=len(store.events),
             events_by_type=by_type,
             steps=len(store.handled),
-            flows=_nested((row.process, row.status) for row in flows),
+            flows=_nested((row.process, row.status) for row in flows if row.process not in aggregates),
+            aggregates=_nested((row.process, row.status) for row in flows if row.process in aggregates),
             outcomes=_nested((row.process, row.outcome) for row in flows if row.outcome is not None),
             commands=dict(Counter(row.state for row in store.commands.values())),
             timers=len(store.timers),

@@ -337,6 +337,8 @@ class JournalCounts:
     """state -> number."""
     unhandled: dict[str, dict[str, int]]
     """process -> reason -> number."""
+    aggregates: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    """aggregate -> status -> number; they are not among the flows."""
 
 
 @attrs.frozen

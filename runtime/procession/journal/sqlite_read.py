@@ -284,6 +284,10 @@ def unhandled(
     return list(map(UnhandledRow._make, rows))
 
 
+_AGGREGATES = "select name from type where kind = 'aggregate'"
+_COUNTED = "select process, status, count(*) from flow"
+
+
 def counts(connection: sqlite3.Connection) -> JournalCounts:
     count = connection.execute
     by_type = dict(count("select type, count(*) from event group by type").fetchall())
@@ -291,7 +295,8 @@ def counts(connection: sqlite3.Connection) -> JournalCounts:
         events=sum(by_type.values()),
         events_by_type=by_type,
         steps=count("select count(*) from step").fetchone()[0],
-        flows=_nested(connection, "select process, status, count(*) from flow group by process, status"),
+        flows=_nested(connection, f"{_COUNTED} where process not in ({_AGGREGATES}) group by process, status"),
+        aggregates=_nested(connection, f"{_COUNTED} where process in ({_AGGREGATES}) group by process, status"),
         outcomes=_nested(
             connection,
             "select process, outcome, count(*) from flow where outcome is not null group by process, outcome",

@@ -16,7 +16,7 @@ from procession.journal.rows import EventRow
 from procession.primitives.codec import from_json
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
-from procession.reading.timeline import Entry, Timeline, effects_of, read_timeline
+from procession.reading.timeline import Entry, Timeline, decision_before, effects_of, read_timeline
 
 _CAUSES_MAX = 1_000
 """Links of one chain; a deadline that a flow arms again and again makes long ones."""
@@ -182,7 +182,9 @@ class _Chain:
                 return True
             cause = await self._cause_of(entry.event)
             if cause is None:
-                self.found += [_of_event(story, entry, entry.cause), _unknown(entry.event)]
+                decided = await decision_before(self._reader, entry.event)
+                self.found.append(_of_event(story, entry, entry.cause))
+                self.found.append(_unknown(entry.event) if decided is None else _of_decision(story, decided))
                 return True
             self.found.append(_of_event(story, entry, _cause_in_words(story, entry, cause[0])))
             if len(self.found) >= _CAUSES_MAX:
@@ -212,6 +214,16 @@ def _of_event(story: _Story, entry: Entry, origin: str) -> Cause:
         says += f"; {story.name} has not handled it: {entry.fate.replace('_', ' ')}"
     at = time_of(event.recorded_us)
     return Cause("event", event.type, says, event.id.hex(), story.name, event.position, at, from_json(event.payload))
+
+
+def _of_decision(story: _Story, decided: EventRow) -> Cause:
+    data: dict[str, Any] = from_json(decided.payload)
+    origin = f"{decided.source or ''} {decided.source_id or ''}".strip() or "without an id"
+    says = f"command {data['command_type']} from outside ({origin}), decided by {data['decision']}"
+    at = time_of(decided.recorded_us)
+    return Cause(
+        "command", data["command_type"], says, decided.id.hex(), story.name, decided.position, at, data["command"]
+    )
 
 
 def _origin(entry: Entry) -> str:

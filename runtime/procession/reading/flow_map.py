@@ -1,4 +1,4 @@
-"""The map of flows: processes, events, commands, gateways and deadlines, derived from the types. Runs nothing."""
+"""The map of flows: processes, gateways, aggregates, and what goes between them, by their types. Runs nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from procession.errors import NotFound
 from procession.primitives.asked import asked_in_code
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction, commands_named
-from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.event import OWN_EVENTS, CommandGivenUp, Event
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 
-NodeKind = Literal["process", "event", "command", "gateway"]
+NodeKind = Literal["process", "event", "command", "gateway", "aggregate"]
 Does = Literal[
     "starts",
     "handles",
@@ -26,12 +26,15 @@ Does = Literal[
     "takes",
     "answers",
     "gives_up",
+    "decides",
+    "refuses",
+    "applies",
     "arms",
     "cancels",
     "records",
 ]
 Origin = Literal["outside", "answer", "deadline", "fact", "runtime"]
-_ORIGINS: dict[str, Origin] = {"answers": "answer", "arms": "deadline", "records": "fact"}
+_ORIGINS: dict[str, Origin] = {"answers": "answer", "decides": "answer", "arms": "deadline", "records": "fact"}
 
 
 @attrs.frozen(order=True)
@@ -93,7 +96,8 @@ def flow_map(registry: Registry, processes: Collection[str] = ()) -> FlowMap:
         if name not in registry.processes:
             raise NotFound("process", name)
     of_process = {name: set(_edges(registry, definition)) for name, definition in registry.processes.items()}
-    of_gateways = {edge for command in registry.receivers for edge in _of_gateway(registry, command)}
+    commands = (*registry.receivers, *registry.deciders)
+    of_gateways = {edge for command in commands for edge in _of_receiver(registry, command)}
     made: dict[Node, set[Origin]] = {}
     for edge in set().union(of_gateways, *of_process.values()):  # another process may make what these handle
         if edge.does in _ORIGINS:
@@ -116,11 +120,12 @@ def _edges(registry: Registry, definition: Definition) -> Iterator[Edge]:
     process = Node("process", definition.name, 0)
     for trigger, reaction in definition.reactions.items():
         if isinstance(trigger, tuple):
-            receiver = registry.receivers.get(trigger[1])
+            does: Does = "gives_up" if trigger[0] is CommandGivenUp else "refuses"
+            receiver = _receiver(registry, trigger[1])
             if receiver is not None:
                 by = reaction.on.name if reaction.on is not None else reaction.name
-                yield Edge(Node("gateway", receiver.name, 0), process, "gives_up", by, derived=False)
-                yield from _of_gateway(registry, trigger[1])
+                yield Edge(receiver, process, does, by, derived=False)
+                yield from _of_receiver(registry, trigger[1])
         else:
             yield from _of_event(node_of(trigger), process, reaction)
     asked_for = asked_in_code(definition.cls)
@@ -128,7 +133,7 @@ def _edges(registry: Registry, definition: Definition) -> Iterator[Edge]:
     for command, handler in commands_named(definition.cls).items():
         if command not in sending:
             yield Edge(process, node_of(command), "sends", handler.name, derived=True)
-        yield from _of_gateway(registry, command)
+        yield from _of_receiver(registry, command)
     for asked in asked_for:
         if asked.verb == "sends" or asked.cls in definition.reactions or asked.verb == "records":
             yield Edge(process, node_of(asked.cls), asked.verb, asked.handler, derived=True)
@@ -146,7 +151,22 @@ def _of_event(event: Node, process: Node, reaction: Reaction) -> Iterator[Edge]:
         yield Edge(event, process, "concerns", "", derived=False)
 
 
-def _of_gateway(registry: Registry, command: type[Command]) -> Iterator[Edge]:
+def _receiver(registry: Registry, command: type[Command]) -> Node | None:
+    if command in registry.receivers:
+        return Node("gateway", registry.receivers[command].name, 0)
+    return Node("aggregate", registry.deciders[command].name, 0) if command in registry.deciders else None
+
+
+def _of_receiver(registry: Registry, command: type[Command]) -> Iterator[Edge]:
+    decider = registry.deciders.get(command)
+    if decider is not None:
+        aggregate = Node("aggregate", decider.name, 0)
+        yield Edge(node_of(command), aggregate, "takes", decider.decision.name, derived=False)
+        for event in decider.decision.verdicts.events:
+            yield Edge(aggregate, node_of(event), "decides", decider.decision.name, derived=False)
+            reaction = decider.definition.reactions.get(event)
+            if reaction is not None:
+                yield Edge(node_of(event), aggregate, "applies", reaction.name, derived=False)
     receiver = registry.receivers.get(command)
     if receiver is None:
         return
@@ -160,6 +180,9 @@ def _about(registry: Registry, node: Node, made: set[Origin]) -> About:
     if node.kind == "process":
         cls: type = registry.processes[node.name].cls
         return About(_named(cls), registry.processes[node.name].cls.__process__.site)
+    if node.kind == "aggregate":
+        aggregate = registry.aggregates[node.name].cls
+        return About(_named(aggregate), aggregate.__aggregate__.site)
     if node.kind == "gateway":
         gateway = type(registry.gateways[node.name])
         return About(_named(gateway), gateway.__gateway__.site)

@@ -12,23 +12,26 @@ _SHAPES = {
     "process": '[["{}"]]',
     "command": '{{{{"{}"}}}}',
     "gateway": '[/"{}"/]',
+    "aggregate": '[("{}")]',
     "outside": '(["{}"])',
     "deadline": '(("{}"))',
     "failure": '>"{}"]',
     "event": '("{}")',
 }
-"""Doubled frame, hexagon, parallelogram, stadium, circle, flag, rounded."""
+"""Doubled frame, hexagon, parallelogram, cylinder, stadium, circle, flag, rounded."""
 _WORDS = {"handles": "", "gives_up": "gives up"}
 _LEGEND = (
     "%% [[process]]  {{command}}  [/gateway/]  ([event from outside])  (event)  >failure event]  ((deadline))",
     "%% dotted: found in the code of the handler that is named; all else is declared by types",
 )
+_AGGREGATES = "%% [(aggregate)]"
 
 
 def mermaid(drawn: FlowMap) -> str:
     """The flowchart. What cancels a deadline, and folds beside a handler, are left out: the JSON has them."""
     ids = _ids(drawn)
-    lines = ["flowchart LR", *(f"    {line}" for line in _LEGEND)]
+    legend = (*_LEGEND, *([_AGGREGATES] if any(node.kind == "aggregate" for node in drawn.nodes) else []))
+    lines = ["flowchart LR", *(f"    {line}" for line in legend)]
     lines += [f"    {ids[node]}{_shape(node, about)}" for node, about in drawn.nodes.items()]
     lines += [f"    {line}" for line in dict.fromkeys(_edges(drawn, ids))]
     return "\n".join(lines) + "\n"
@@ -65,7 +68,7 @@ def _shape(node: Node, about: About) -> str:
 def _edges(drawn: FlowMap, ids: dict[Node, str]) -> Iterator[str]:
     reacting = {(edge.source, edge.target) for edge in drawn.edges if edge.does in ("starts", "handles", "ends")}
     for edge in drawn.edges:
-        if edge.does == "cancels" or (edge.does == "folds" and (edge.source, edge.target) in reacting):
+        if edge.does in ("cancels", "applies") or (edge.does == "folds" and (edge.source, edge.target) in reacting):
             continue
         arrow = "-.->" if edge.derived else "-->"
         yield f"{ids[edge.source]} {arrow}{_label(edge)} {ids[edge.target]}"

@@ -163,7 +163,8 @@ class Rehearser:
             NotFound: neither the code nor the journal knows the process that was named.
         """
         selection = self._selection
-        query = FlowQuery(process=selection.process, status=selection.status or STATUSES)
+        aggregates = tuple(row.name for row in await self._reader.types() if row.kind == "aggregate")
+        query = FlowQuery(process=selection.process, but_not=aggregates, status=selection.status or STATUSES)
         self.found.refused = await self._refusal()
         last = done = 0
         while True:

@@ -10,6 +10,8 @@ from procession.errors import NotFound
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Delivered, EventRow, FlowRow, OpenCommand, StepRow, TimerRow
 from procession.primitives.codec import from_json
+from procession.primitives.event import CommandDecided
+from procession.primitives.stored import stored_of
 
 _PAGE = 500
 
@@ -59,6 +61,7 @@ async def read_timeline(reader: JournalReader, process: str, key: str) -> Timeli
     deliveries = await _deliveries(reader, flow.id)
     unhandled_events = [event for event, _ in unhandled] + [found.event for found in deliveries]
     names = _Names(steps, commands, unhandled_events)
+    await names.find_decisions(reader, [event for _, event in steps])
     entries = [Entry(event, step, step.outcome, names.cause_of(event)) for step, event in steps]
     entries += [Entry(found.event, None, found.row.state, names.cause_of(found.event)) for found in deliveries]
     entries += [Entry(event, None, reason, names.cause_of(event)) for event, reason in unhandled]
@@ -91,6 +94,21 @@ class _Names:
                 elif "record" in effect:
                     self._named[f"fact {effect['id']}"] = f"recorded at {event.position}"
 
+    async def find_decisions(self, reader: JournalReader, events: list[EventRow]) -> None:
+        """What aggregates decided stands right behind the command that led to it, where that came from outside."""
+        for event in events:
+            if event.caused_by is None or event.caused_by.hex() in self._named:
+                continue
+            decided = await decision_before(reader, event)
+            asking = [name for name, _ in _named_in(event)]
+            if decided is not None:
+                command = from_json(decided.payload)["command_type"]
+                origin = f"{decided.source or ''} {decided.source_id or ''}".strip() or "no id"
+                self._named[event.caused_by.hex()] = f"decided on {command}, outside: {origin}"
+            elif len(asking) > 1:
+                flow = next((f"{process}/{key}" for process, key in _named_in(event) if process != asking[0]), "")
+                self._named[event.caused_by.hex()] = f"asked for by {flow}"
+
     def cause_of(self, event: EventRow) -> str:
         """Where an event came from."""
         if event.source_id is not None:
@@ -102,6 +120,17 @@ class _Names:
         if event.type.startswith("procession."):
             return "operator"
         return f"outside: {event.source or 'no id'}"
+
+
+async def decision_before(reader: JournalReader, event: EventRow) -> EventRow | None:
+    """The decision on a command from outside that led to an event; None where something else did."""
+    found = await reader.events(max(0, event.position - _DECIDED_BEFORE), _DECIDED_BEFORE, (_DECIDED,), event.position)
+    return next((row for row in found if row.id == event.caused_by), None)
+
+
+def _named_in(event: EventRow) -> list[tuple[str, str]]:
+    keys: dict[str, list[str]] = from_json(event.keys)
+    return [(process, key) for process, found in keys.items() for key in found]
 
 
 async def _steps(reader: JournalReader, flow: int) -> list[tuple[StepRow, EventRow]]:
@@ -142,3 +171,8 @@ async def _unhandled(reader: JournalReader, process: str, key: str) -> list[tupl
         if len(page) < _PAGE:
             return found
         after = page[-1].position
+
+
+_DECIDED = stored_of(CommandDecided).name
+_DECIDED_BEFORE = 1_001
+"""Events of one decision, and the decision itself; as many as the default of the settings allows."""

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from procession.engine.envelopes import time_of
+from procession.errors import NotFound
 from procession.journal.journal import JournalReader
 from procession.journal.rows import DeliveryState, FlowStatus, OpenCommand
 from procession.primitives.codec import from_json
@@ -147,6 +148,9 @@ async def read_why_not(
         NotFound: the journal has never heard of it.
     """
     timeline = await read_timeline(reader, process, key)
+    if any((row.kind, row.name) == ("aggregate", process) for row in await reader.types()):
+        found = "it is an aggregate, and waits for nothing: `procession show` shows what it decided"
+        raise NotFound("flow", f"{process}/{key}", found)
     flow = timeline.flow
     waiting = [_waiting(entry) for entry in timeline.entries if entry.fate in _WAITING]
     opened = [command for command in timeline.commands.values() if command.row.state == "open"]
@@ -212,6 +216,8 @@ def _awaited(command: OpenCommand, surroundings: Surroundings, registry: Registr
     cls = None if registry is None else registry.commands.get(row.type)
     receiver = None if registry is None or cls is None else registry.receivers.get(cls)
     answers = () if receiver is None else receiver.method.contract.events
+    if registry is not None and cls is not None and cls in registry.deciders:
+        answers = registry.deciders[cls].decision.verdicts.events
     log: list[dict[str, Any]] = from_json(row.log) if row.log else []
     return AwaitedAnswer(
         type=row.type,

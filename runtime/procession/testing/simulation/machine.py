@@ -34,6 +34,7 @@ from procession.testing.simulation.disk import Disk, DiskJournal, ReadError
 from procession.testing.simulation.fault import Fault, numbers
 from procession.testing.simulation.operator import act_at_random, repair
 from procession.testing.simulation.plan import AtTime, Plan, Publish, settings_of
+from procession.testing.simulation.sending import Senders
 from procession.testing.simulation.surroundings import Surroundings
 from procession.testing.simulation.trace import Trace
 from procession.testing.stand_ins import Stage
@@ -100,6 +101,7 @@ class Machine:
         self.breaches: list[Breach] = []
         self.acknowledged: list[tuple[str, str, int]] = []
         self.unheard: list[Publish] = list(plan.publishes)
+        self.senders = Senders(plan, self.trace, self.acknowledged, self.breaches)
         self.todo: list[AtTime] = list(plan.at_times)
         self.asked: dict[tuple[str | None, str | None], int] = {}
         self.left: list[Contents] = []
@@ -194,6 +196,8 @@ class Machine:
         async with trio.open_nursery() as nursery:
             for publish in self.unheard:
                 nursery.start_soon(self._send, runtime, publish)
+            for sending in self.senders.unheard:
+                nursery.start_soon(self.senders.send, runtime, sending)
             for one in list(self.todo):
                 nursery.start_soon(self._strike, runtime, one, nursery.cancel_scope)
             await trio.sleep_until(self.plan.horizon_s)
@@ -259,6 +263,8 @@ class Machine:
         async with trio.open_nursery() as nursery:
             for publish in self.unheard:
                 nursery.start_soon(self._send, runtime, publish)
+            for sending in self.senders.unheard:
+                nursery.start_soon(self.senders.send, runtime, sending)
         repairs_left = REPAIRS_MAX
         for _ in range(DEADLINES_MAX):
             await self._rest(engine)
@@ -276,6 +282,7 @@ class Machine:
         for publish in self.plan.publishes:
             positions = await runtime.publish(publish.events)
             self._heard_again(publish, positions)
+        await self.senders.again(runtime)
         await self._rest(engine)
 
     def _heard_again(self, publish: Publish, positions: Sequence[int]) -> None:

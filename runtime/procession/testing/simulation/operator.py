@@ -14,10 +14,8 @@ _WHY = "simulation"
 
 async def act_at_random(runtime: Runtime, contents: Contents, share: float, trace: Trace) -> int | None:
     """Do something to some flow, both by the share (0 to 1); the flow, where an event was taken out of it."""
-    aggregates = {row.name for row in contents.types if row.kind == "aggregate"}
-    flows = [row for row in contents.flows if row.process not in aggregates]  # nobody cancels an aggregate
-    aside = [row for row in flows if row.status == "quarantined"]
-    candidates = aside or [row for row in flows if row.outcome is None]
+    aside = [row for row in _flows(contents) if row.status == "quarantined"]
+    candidates = aside or [row for row in _flows(contents) if row.outcome is None]
     if not candidates:
         return None
     acts = ("retry", "skip", "release", "cancel") if aside else ("cancel", "cancel hard")
@@ -42,7 +40,7 @@ async def act_at_random(runtime: Runtime, contents: Contents, share: float, trac
 
 async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> bool:
     """Send again what was given up, and release what is in quarantine; False where nothing is."""
-    aside = [row for row in contents.flows if row.status == "quarantined"]
+    aside = [row for row in _flows(contents) if row.status == "quarantined"]
     for row in aside:
         given_up = _given_up(contents, row)
         trace.add("operator", f"{'sends again for' if given_up else 'releases'} {row.process}/{row.key}: {row.reason}")
@@ -55,6 +53,12 @@ async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> bool:
         except ProcessionError as error:
             trace.add("operator", f"is told: {error}")
     return bool(aside)
+
+
+def _flows(contents: Contents) -> list[FlowRow]:
+    """An operator has nothing to do with aggregates."""
+    aggregates = {row.name for row in contents.types if row.kind == "aggregate"}
+    return [row for row in contents.flows if row.process not in aggregates]
 
 
 def _given_up(contents: Contents, flow: FlowRow) -> str:

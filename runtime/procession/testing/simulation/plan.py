@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import attrs
 
+from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.publishing import Outside
 from procession.settings import Settings
 from procession.testing.simulation.fault import AT_COMMITS, AT_TIMES, OF_GATEWAYS, Fault, numbers
 
 SOURCE = "simulated"
-Load = Sequence[Event | Outside] | Callable[[random.Random], Sequence[Event | Outside]]
+Loaded = Event | Outside | Command
+Load = Sequence[Loaded] | Callable[[random.Random], Sequence[Loaded]]
 
 _COMMIT_FAULTS_MAX = 6
 _READ_FAULTS, _READ_MAX = 3, 120
@@ -30,6 +32,15 @@ class Publish:
 
     at_s: float
     events: tuple[Outside, ...]
+
+
+@attrs.frozen
+class Sending:
+    """A command that one sender has decided; it sends again until it is answered."""
+
+    at_s: float
+    command: Command
+    id: str
 
 
 @attrs.frozen
@@ -59,6 +70,7 @@ class Plan:
 
     seed: int
     publishes: tuple[Publish, ...]
+    sendings: tuple[Sending, ...] = ()
     at_commits: tuple[AtCommit, ...] = ()
     at_reads: frozenset[int] = frozenset()
     """Reads that fail, counted over all lives."""
@@ -73,7 +85,12 @@ class Plan:
     def size(self) -> int:
         """How much there is to read in it."""
         listed = len(self.at_commits) + len(self.at_reads) + len(self.at_times) + len(self.constant)
-        return sum(1 + len(publish.events) for publish in self.publishes) + listed + self.ends_by_crash
+        return (
+            sum(1 + len(publish.events) for publish in self.publishes)
+            + len(self.sendings)
+            + listed
+            + self.ends_by_crash
+        )
 
 
 def draw(seed: int, load: Load, faults: Collection[Fault]) -> Plan:
@@ -83,11 +100,14 @@ def draw(seed: int, load: Load, faults: Collection[Fault]) -> Plan:
     horizon_s = chance.choice(_HORIZONS_S)
     if Fault.CLOCK_JUMPS in wanted:
         horizon_s = min(horizon_s, _HORIZONS_S[1])  # a clock that may jump is looked at every second
-    events = [_outside(number, event) for number, event in enumerate(_loaded(load, seed))]
+    loaded = _loaded(load, seed)
+    told = [one for one in loaded if not isinstance(one, Command)]
+    events = [_outside(number, event) for number, event in enumerate(told)]
     constant = {Fault.SLOW_JOURNAL, Fault.OTHER_CODE, Fault.SMALL_BOUNDS, *OF_GATEWAYS}
     return Plan(
         seed,
         tuple(_publishes(chance, events, again=Fault.DUPLICATES in wanted)),
+        tuple(_sendings(seed, [one for one in loaded if isinstance(one, Command)])),
         tuple(_at_commits(chance, wanted)),
         frozenset(chance.randint(1, _READ_MAX) for _ in range(_READ_FAULTS if Fault.READS_FAIL in wanted else 0)),
         tuple(_at_times(chance, [fault for fault in AT_TIMES if fault in wanted], horizon_s)),
@@ -97,7 +117,7 @@ def draw(seed: int, load: Load, faults: Collection[Fault]) -> Plan:
     )
 
 
-def _loaded(load: Load, seed: int) -> Sequence[Event | Outside]:
+def _loaded(load: Load, seed: int) -> Sequence[Loaded]:
     return load(numbers("load", seed)) if callable(load) else load
 
 
@@ -106,6 +126,15 @@ def _outside(number: int, event: Event | Outside) -> Outside:
     if isinstance(event, Outside):
         return event if event.id is not None else attrs.evolve(event, id=str(number), source=SOURCE)
     return Outside(event, str(number), SOURCE)
+
+
+def _sendings(seed: int, commands: list[Command]) -> Iterator[Sending]:
+    """Each by a sender of its own, the first at once."""
+    chance = numbers("sendings", seed)
+    at_s = 0.0
+    for number, command in enumerate(commands):
+        yield Sending(at_s, command, f"command {number}")
+        at_s += chance.choice((0.0, 0.0, 0.001, 0.3, 2.0))
 
 
 def _publishes(chance: random.Random, events: list[Outside], *, again: bool) -> list[Publish]:

@@ -11,7 +11,7 @@ from procession.journal.rows import Commit, Contents
 from procession.journal.sqlite import open_sqlite
 from procession.primitives.stored import stored_of
 from procession.testing.simulation.machine import Breach, Run
-from procession.testing.simulation.plan import Plan
+from procession.testing.simulation.plan import SOURCE, Plan
 
 _LINES_SHOWN_MAX = 60
 
@@ -81,6 +81,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     for publish in plan.publishes:
         named = ", ".join(f"{stored_of(type(one.event)).name} as {one.source}/{one.id}" for one in publish.events)
         found.append(f"  at {publish.at_s:g} s publish {named}")
+    found += [f"  at {one.at_s:g} s send {one.command} as {SOURCE}/{one.id}" for one in plan.sendings]
     for one in plan.at_commits:
         at = f"  commit {one.number}{', or the first after it that leaves work undone' if one.waits else ''}"
         found.append(f"{at}: {one.fault}{f', {one.reopens_failing} reopens fail' if one.reopens_failing else ''}")

@@ -27,12 +27,13 @@ from procession.primitives.process import ProcessManager
 from procession.primitives.registry import build_registry
 from procession.primitives.wiring import Wiring
 from procession.publishing import encode_all
+from procession.sending import encode_command
 from procession.settings import Settings
 from procession.testing.outcomes import Given, Outcomes
 from procession.testing.scheduling import run_seeded
 from procession.testing.simulation.fault import ALL, Fault
 from procession.testing.simulation.machine import Breach, Case, Machine, Run
-from procession.testing.simulation.plan import Load, Plan, draw
+from procession.testing.simulation.plan import SOURCE, Load, Plan, draw
 from procession.testing.simulation.report import Failure, message, write
 from procession.testing.simulation.shrinking import shrunk
 from procession.testing.simulation.verdict import judge
@@ -92,7 +93,8 @@ def simulate(
 
     Args:
         wiring: all that belongs together, as a flow module wires it; or name processes, gateways and so on one by one.
-        load: the events that are published, in their order; or a function that makes them from random numbers of the
+        load: the events that are published, in their order, and the commands that are sent to aggregates, each by a
+            sender of its own; or a function that makes them from random numbers of the
             seed. Those without an id get one: they are published again until they are heard.
         seeds: one run each.
         faults: what may go wrong; each comes in some of the seeds.
@@ -181,6 +183,8 @@ class Simulation:
         plan = draw(seed, self._load, self._faults)
         for publish in plan.publishes:
             encode_all(self._case.registry, self._case.settings.intake, publish.events)
+        for sending in plan.sendings:
+            encode_command(self._case.registry, self._case.settings.intake, sending.command, sending.id, SOURCE)
         return plan
 
     def run(self, plan: Plan) -> Run:

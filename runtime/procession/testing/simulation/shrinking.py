@@ -36,6 +36,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     yield from _halves(plan)
     for index in range(len(plan.publishes)):
         yield attrs.evolve(plan, publishes=_without(plan.publishes, index))
+    yield from (attrs.evolve(plan, sendings=_without(plan.sendings, index)) for index in range(len(plan.sendings)))
     for index in range(len(plan.at_times)):
         yield attrs.evolve(plan, at_times=_without(plan.at_times, index))
     for index in range(len(plan.at_commits)):
