@@ -132,13 +132,15 @@ async def test_which_statuses_are_tried_again_can_be_set() -> None:
         await odd.request(ATTEMPT, "GET", "/")
 
 
-async def test_a_redirect_is_followed_where_that_is_wanted() -> None:
+async def test_a_redirect_refuses_unless_it_is_to_be_followed() -> None:
     class Follower(Bank, name="follower", http=HttpPolicy(follow_redirects=True)): ...
 
     def handler(request: httpx.Request) -> httpx.Response:
         elsewhere = {"location": "/there"}
         return httpx.Response(307, headers=elsewhere) if request.url.path == "/here" else httpx.Response(200, text="1")
 
+    with pytest.raises(Refused, match="answered 307"):
+        await bank_of(handler).request(ATTEMPT, "POST", "/here")
     follower = Follower(httpx.AsyncClient(transport=httpx.MockTransport(handler), base_url="http://x"))
     assert (await follower.request(ATTEMPT, "POST", "/here")).text == "1"
 

@@ -227,6 +227,16 @@ async def test_cut_short_the_whole_group_ends_the_stubborn_too(tmp_path: Path, i
     assert trio.current_time() - began < 3
 
 
+async def test_cut_short_what_a_program_started_is_told_first_and_may_tidy_up(tmp_path: Path) -> None:
+    note = tmp_path / "told"
+    tidy = f"import signal, sys, time; signal.signal(15, lambda *_: (open({str(note)!r}, 'w').close(), sys.exit()))"
+    ready = f"{tidy}; print('ready', file=sys.stderr, flush=True); time.sleep(60)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ready!r}])"
+    with trio.move_on_after(0.5):
+        await Press().run(ATTEMPT, python(outer))
+    assert note.exists()
+
+
 async def test_a_program_that_takes_too_long_is_ended_tried_again_and_given_up(tmp_path: Path) -> None:
     note = tmp_path / "pids"
     code = f"import time, os; open({str(note)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(60)"
