@@ -78,6 +78,7 @@ def test_an_answer_may_come_as_one_object(project: Path) -> None:
     ("act", "code", "shown"),
     [
         (("answer", "{}", "approved=perhaps", "comment=x"), 2, "expected bool, found str 'perhaps' @ $.approved"),
+        (("answer", "{}", "by=eve"), 2, "the form has no field 'by', it asks for approved, comment"),
         (("answer", "{}", "approved"), 2, "write FIELD=VALUE; the form has approved, comment"),
         (("answer", "{}", "--data", "[]"), 2, "--data is no object"),
         (("answer", "{}", "--data", "{"), 2, "--data is no JSON"),

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
 import trio
 
 from procession.daemon.configuration import Configuration, configured
@@ -14,9 +13,9 @@ from procession.daemon.durations import human, now_us
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.output import Output
 from procession.daemon.stopping import Stop, run_stoppable
+from procession.daemon.task_acts import TaskAct, act_on_task, task_json
 from procession.daemon.verb_repair import whoever
 from procession.errors import NotFound
-from procession.human.desk import Tasks
 from procession.human.gateway import HumanTasks, desks_among
 from procession.human.listing import TaskView, read_task, read_tasks
 from procession.journal.sqlite_reader import read_sqlite
@@ -39,9 +38,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.act == "ls":
         return _list(options, output, journal, desks)
     if options.act == "show":
-        _Printed(output, trio.run(_found, journal, desks, options.task)).print()
+        _print(output, task_json(trio.run(_found, journal, desks, options.task)))
         return 0
-    return run_stoppable(lambda stop: _act(options, output, configuration, wiring, desks, stop))
+    return run_stoppable(lambda stop: _act(options, output, configuration, wiring, stop))
 
 
 def _list(options: argparse.Namespace, output: Output, journal: str, desks: Sequence[type[HumanTasks]]) -> int:
@@ -85,30 +84,28 @@ async def _found(journal: str, desks: Sequence[type[HumanTasks]], task_id: str) 
 
 
 async def _act(
-    options: argparse.Namespace,
-    output: Output,
-    configuration: Configuration,
-    wiring: Wiring,
-    desks: Sequence[type[HumanTasks]],
-    stop: Stop,
+    options: argparse.Namespace, output: Output, configuration: Configuration, wiring: Wiring, stop: Stop
 ) -> int:
-    by: str = options.by or whoever()
+    desks = desks_among(wiring.gateways)
+    act = _asked(options, await _found(configuration.existing_journal(), desks, options.task))
     async with open_wired(wiring, configuration.settings) as runtime:
-        tasks = Tasks(runtime, *desks)
-        before = await tasks.show(options.task)
-        if options.act == "answer":
-            await tasks.answer(options.task, by=by, **_fields(options, before))
-        elif options.act == "claim":
-            await tasks.claim(options.task, by=by)
-        elif options.act == "reassign":
-            person, group = options.to or "", options.to_group or ""
-            await tasks.reassign(options.task, by=by, person=person, group=group, why=options.reason)
-        else:
-            await tasks.cancel(options.task, by=by, why=options.reason)
-        with trio.move_on_after(options.wait_s):
-            await stop.race(runtime.drain)
-        _Printed(output, await tasks.show(options.task)).print()
+        acted = await act_on_task(runtime, desks, act, stop.race)
+    _print(output, acted)
     return stop.exit_code or 0
+
+
+def _asked(options: argparse.Namespace, task: TaskView) -> TaskAct:
+    """The act that the command line means; the fields of an answer are read as the task's form wants them."""
+    return TaskAct(
+        options.act,
+        options.task,
+        options.by or whoever(),
+        getattr(options, "reason", ""),
+        getattr(options, "to", None) or "",
+        getattr(options, "to_group", None) or "",
+        _fields(options, task) if options.act == "answer" else {},
+        options.wait_s,
+    )
 
 
 def _fields(options: argparse.Namespace, task: TaskView) -> dict[str, object]:
@@ -151,55 +148,39 @@ def _names(desks: Sequence[type[HumanTasks]]) -> list[str]:
     return [desk.__gateway__.name for desk in desks]
 
 
-def task_json(task: TaskView) -> dict[str, object]:
-    """A task as JSON."""
-
-    def plain(_: object, __: object, value: Any) -> Any:  # noqa: ANN401 - as attrs hands it over
-        return value.isoformat() if hasattr(value, "isoformat") else value
-
-    return attrs.asdict(task, filter=lambda field, _: field.name != "command", value_serializer=plain)
-
-
 def _cells(task: TaskView, asked_us: int) -> tuple[str, ...]:
     now_s = asked_us / _US
     due = "-" if task.deadline_at is None else human(max(0.0, task.deadline_at.timestamp() - now_s))
     age = human(max(0.0, now_s - task.asked_at.timestamp()))
-    return (task.task_id, task.status, _whose(task), age, due, task.asked_by, task.title)
+    return (task.task_id, task.status, _whose(task.person, task.group), age, due, task.asked_by, task.title)
 
 
-def _whose(task: TaskView) -> str:
-    return task.person or f"group {task.group}"
+def _whose(person: str, group: str) -> str:
+    return person or f"group {group}"
 
 
-@attrs.frozen
-class _Printed:
+def _print(output: Output, task: Mapping[str, Any]) -> None:
     """One task for people, or as JSON."""
-
-    output: Output
-    task: TaskView
-
-    def print(self) -> None:
-        output, task = self.output, self.task
-        if output.as_json:
-            output.json(task_json(task))
-            return
-        settled = f" by {task.settled_by}" if task.settled_by else ""
-        rows = [
-            ("task", task.task_id),
-            ("title", task.title),
-            ("description", task.description or "-"),
-            ("status", f"{task.status}{settled}"),
-            ("for", _whose(task)),
-            ("asked by", task.asked_by),
-            ("asked at", task.asked_at.isoformat()),
-            ("deadline", "-" if task.deadline_at is None else task.deadline_at.isoformat()),
-        ]
-        rows += [(name, to_json(value).decode()) for name, value in task.shown.items()]
-        if task.answer is None:
-            rows += [(f"{name}=", _wanted(kind)) for name, kind in task.form["properties"].items()]
-        else:
-            rows += [(f"{name}=", to_json(value).decode()) for name, value in task.answer.items()]
-        output.pairs(rows)
+    if output.as_json:
+        output.json(task)
+        return
+    settled = f" by {task['settled_by']}" if task["settled_by"] else ""
+    rows = [
+        ("task", task["task_id"]),
+        ("title", task["title"]),
+        ("description", task["description"] or "-"),
+        ("status", f"{task['status']}{settled}"),
+        ("for", _whose(task["person"], task["group"])),
+        ("asked by", task["asked_by"]),
+        ("asked at", task["asked_at"]),
+        ("deadline", task["deadline_at"] or "-"),
+    ]
+    rows += [(name, to_json(value).decode()) for name, value in task["shown"].items()]
+    if task["answer"] is None:
+        rows += [(f"{name}=", _wanted(kind)) for name, kind in task["form"]["properties"].items()]
+    else:
+        rows += [(f"{name}=", to_json(value).decode()) for name, value in task["answer"].items()]
+    output.pairs(rows)
 
 
 def _wanted(kind: Mapping[str, Any]) -> str:

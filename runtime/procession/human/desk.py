@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from procession.errors import ActRefused, NotFound
 from procession.facade import Runtime
@@ -65,6 +65,10 @@ class Tasks:
             InvalidPayload: a field does not fit the form; names its path.
             ActRefused: it is somebody else's, or was answered, lapsed or cancelled before.
         """
+        await self.fill_in(task_id, fields, by=by)
+
+    async def fill_in(self, task_id: str, fields: Mapping[str, object], *, by: str) -> None:
+        """Answer a task with a form that was filled in elsewhere, as plain data; raises as `answer`."""
         view = await self.show(task_id)
         asked = self._desks[view.desk].__asked__[view.kind]
         await self._act("answer", AnswerTask(task_id, by, asked.checked(view.command, fields, by)))
