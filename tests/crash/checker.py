@@ -25,12 +25,13 @@ from procession.journal.rows import (
     FlowRow,
     StepRow,
     TimerRow,
+    TypeRow,
     UnhandledRow,
 )
 from procession.laws.histories import LAWS, Begun, Past
 from tests.crash.story import PEEK, SOURCE, cohort_of
 
-RowT = TypeVar("RowT", EventRow, StepRow, FlowRow, CommandRow, TimerRow, DeliveryRow, UnhandledRow)
+RowT = TypeVar("RowT", EventRow, StepRow, FlowRow, CommandRow, TimerRow, DeliveryRow, UnhandledRow, TypeRow)
 _SHOWN_MAX = 20
 
 
@@ -95,6 +96,8 @@ def contents_of(journal: sqlite3.Connection) -> Contents:
         rows("timer", TimerRow, "flow, name"),
         rows("delivery", DeliveryRow, "flow, position"),
         rows("unhandled", UnhandledRow, "position"),
+        (),
+        rows("type", TypeRow, "kind, name, version"),
     )
 
 
