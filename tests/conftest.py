@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -17,11 +17,7 @@ hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, dera
 hypothesis.settings.register_profile("nightly", max_examples=5_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
 
-_MISSING = pytest.StashKey[dict[str, str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_MISSING] = {}
+_NEEDS = "needs"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -32,20 +28,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if shutil.which(program) is None:
             if IN_CI:
                 pytest.fail(f"{program} is not installed; {cure}", pytrace=False)
-            item.config.stash[_MISSING][program] = cure
+            item.user_properties.append((_NEEDS, (program, cure)))
             pytest.skip(f"{program} is not installed; {cure}")
 
 
-def pytest_runtest_logfinish() -> None:
-    """Stop after a time limit that struck inside of trio's own loop: nothing can run on trio in this thread then."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop after a time limit that struck inside of trio's own loop: nothing can run on trio in this thread then.
+
+    xdist passes this on: the other processes stop too.
+    """
+    done = yield
     if trio.lowlevel.in_trio_run():
-        pytest.exit("a test ran into its time limit; trio can run nothing more after it", returncode=1)
+        item.session.shouldstop = "a test ran into its time limit; trio can run nothing more after it"
+    return done
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
-    """End with one line on what was skipped for want of a program, and how to have it."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """End with one line on what was skipped for want of a program, and how to have it.
+
+    Reports tell of it, since they alone come back from the processes in which xdist runs tests.
+    """
     yield
-    if missing := config.stash[_MISSING]:
-        cures = ", ".join(f"{program} ({cure})" for program, cure in sorted(missing.items()))
+    skipped = terminalreporter.stats.get("skipped", [])
+    if missing := {tuple(value) for report in skipped for name, value in report.user_properties if name == _NEEDS}:
+        cures = ", ".join(f"{program} ({cure})" for program, cure in sorted(missing))
         terminalreporter.write_line(f"skipped for want of a program: {cures}")

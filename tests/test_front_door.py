@@ -56,10 +56,83 @@ def test_a_name_that_is_not_there_is_refused_as_python_does() -> None:
         _ = procession.Sequence  # type: ignore[attr-defined]  # what is to be refused
 
 
+def loaded_by(code: str) -> frozenset[str]:
+    """The modules that a new interpreter has loaded after it ran this."""
+    told = f"{code}\nimport sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    return frozenset(run.stdout.split())
+
+
+def parts_of(modules: frozenset[str], names: frozenset[str]) -> list[str]:
+    """Which of these modules and packages were loaded, or something in them."""
+    return sorted(module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in names))
+
+
+NOT_FOR_EVERY_SERVICE = frozenset(
+    {
+        "difflib",
+        "opentelemetry",
+        "procession.daemon",
+        "procession.engine.shadow_child",
+        "procession.engine.shadow_journal",
+        "procession.journal.archive_verify",
+        "procession.journal.archiver",
+        "procession.journal.memory",
+        "procession.journal.sqlite_archive",
+        "procession.journal.sqlite_backup",
+        "procession.journal.sqlite_verify",
+        "procession.laws.participles",
+        "procession.laws.schemas",
+        "procession.reading.causes",
+        "procession.reading.flow_map",
+        "procession.reading.rehearsal",
+        "procession.reading.replay",
+        "procession.reading.timeline",
+        "procession.reading.waits",
+        "procession.testing",
+        "procession.wiring",
+        "httpx",
+        "procession.gateways",
+        "procession.human",
+        "pytest",
+        "hypothesis",
+        "rich",
+        "tomllib",
+    }
+)
+"""What some services use some day: it is loaded then, and not before."""
+
+READY_MADE = ("procession.gateways.", "procession.human.")
+"""Where what only some services use has its home; who names that loads it."""
+
+NOT_BEFORE_A_RUNTIME_OPENS = frozenset(
+    {"aiosqlite", "asyncio", "cattrs", "procession.journal.sqlite", "procession.laws.purity_scan", "sqlite3"}
+)
+
+
 def test_importing_it_loads_nothing_yet() -> None:
-    code = "import procession, sys; print(*sorted(name for name in sys.modules if name.startswith('procession.')))"
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert run.stdout.strip() == ""
+    assert parts_of(loaded_by("import procession"), frozenset({"procession"})) == ["procession"]
+
+
+def test_naming_what_services_use_loads_what_all_of_them_need_and_no_more() -> None:
+    used = [name for name, home in homes_in_the_stub().items() if not home.startswith(READY_MADE)]
+    loaded = loaded_by(f"from procession import {', '.join(used)}")
+    assert "procession.engine.engine" in loaded
+    assert parts_of(loaded, NOT_FOR_EVERY_SERVICE | NOT_BEFORE_A_RUNTIME_OPENS) == []
+
+
+FIRST_FLOW = """
+import sys, trio
+from pathlib import Path
+from tests.bench.startup import first_flow
+trio.run(first_flow, Path(sys.argv[1]))
+"""
+
+
+def test_a_flow_on_a_new_file_loads_what_every_runtime_needs_and_no_more(tmp_path: Path) -> None:
+    loaded = loaded_by(FIRST_FLOW.replace("sys.argv[1]", repr(str(tmp_path / "first.db"))))
+    assert loaded >= {"aiosqlite", "cattrs", "procession.journal.sqlite"}
+    assert parts_of(loaded, NOT_FOR_EVERY_SERVICE) == []
 
 
 def test_the_testing_kit_shows_a_type_checker_the_same_names() -> None:

@@ -75,8 +75,8 @@ from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
 from procession.publishing import Outside as Outside
 from procession.publishing import Position as Position
-from procession.reading.causes import Why as Why
-from procession.reading.waits import WhyNot as WhyNot
+from procession.reading.why import Why as Why
+from procession.reading.why_not import WhyNot as WhyNot
 from procession.send_errors import SendRefused as SendRefused
 from procession.sending import Reply as Reply
 from procession.settings import Settings as Settings

@@ -13,16 +13,15 @@ from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
 from procession.engine.envelopes import recorded_of
+from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
-from procession.journal.archiver import Archived, Archiver
+from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.journal.sqlite import SqliteJournal
-from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
@@ -30,6 +29,7 @@ from procession.primitives.event import Event, GatewayPaused, GatewayResumed, Jo
 from procession.primitives.process import ProcessManager
 from procession.publishing import Outside, Position, encode_all
 from procession.sending import Reply, send
+from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
@@ -217,6 +217,23 @@ class Runtime:
         """The supervision tree: names, states, restarts."""
         return self._engine.tree()
 
+    @property
+    def held(self) -> str:
+        """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
+        return self._engine.held
+
+    def gateways(self) -> list[GatewayState]:
+        """Where each gateway stands."""
+        return [host.state() for host in self._engine.lasting.gateways]
+
+    def reload_gateways(self, settings: GatewaysSettings) -> list[str]:
+        """Drive the gateways by other limits from now on; running calls keep theirs. Names what changed.
+
+        Raises:
+            SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
+        """
+        return self._engine.lasting.gateways.reload(settings)
+
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
         self._engine.lasting.gateways.host(name).paused = True
@@ -267,6 +284,11 @@ class Runtime:
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.journal.archiver import Archiver  # noqa: PLC0415
+        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
+        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
+
         refuse_in_turn("archive")
         journal = self._engine.lasting.journal
         if not isinstance(journal, SqliteJournal):

@@ -16,8 +16,8 @@ from procession.journal.rows import FlowRow, FlowStatus
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.stored import stored_of
-from procession.reading.causes import Why, read_why
-from procession.reading.waits import Surroundings, WhyNot, read_why_not
+from procession.reading.why import Why
+from procession.reading.why_not import Surroundings, WhyNot
 
 
 @attrs.frozen
@@ -105,6 +105,8 @@ class FlowHandle:
         Raises:
             NotFound: nothing has been heard of the flow, or it has no such command or event.
         """
+        from procession.reading.causes import read_why  # noqa: PLC0415 - only where somebody asks
+
         refuse_in_turn("why")
         named = what if isinstance(what, str | int) else stored_of(what).name
         return await read_why(self._engine.lasting.journal, self.process, self.key, named)
@@ -115,6 +117,8 @@ class FlowHandle:
         Raises:
             NotFound: nothing has been heard of it.
         """
+        from procession.reading.waits import read_why_not  # noqa: PLC0415 - as above
+
         refuse_in_turn("why_not")
         engine = self._engine
         now_us, around = engine.clock.now_us(), self._surroundings()

@@ -13,8 +13,6 @@ from procession.engine.engine import Engine
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
-from procession.journal.sqlite import open_sqlite
-from procession.laws.declarations import refuse_impure, refuse_impure_aggregate, refuse_impure_lift
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -68,12 +66,7 @@ async def open_runtime(
     settings = settings or Settings()
     clock = clock or SystemClock()
     registry = build_registry(processes, gateways, events, lifts, invariants, aggregates)
-    for definition in registry.processes.values():
-        refuse_impure(definition)
-    for aggregate in registry.aggregates.values():
-        refuse_impure_aggregate(aggregate)
-    for lift in registry.chains:
-        refuse_impure_lift(lift)
+    _refuse_breaches(registry)
     opening: Opening | None = None
     if isinstance(journal, str | Path):
         journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
@@ -86,10 +79,28 @@ async def open_runtime(
         yield runtime
 
 
+def _refuse_breaches(registry: Registry) -> None:
+    # Code is read where a runtime opens, not where classes are only named.
+    from procession.laws.purity import (  # noqa: PLC0415
+        refuse_impure,
+        refuse_impure_aggregate,
+        refuse_impure_lift,
+    )
+
+    for definition in registry.processes.values():
+        refuse_impure(definition)
+    for aggregate in registry.aggregates.values():
+        refuse_impure_aggregate(aggregate)
+    for lift in registry.chains:
+        refuse_impure_lift(lift)
+
+
 async def _opened(
     path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
+
     found: list[Opening] = []
 
     async def look(reader: JournalReader) -> None:

@@ -9,9 +9,7 @@ number out of its bounds with the range. Settings that are made in code are chec
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -194,6 +192,8 @@ class GatewaysSettings(GatewaySettings):
         known = sorted(names)
         for name in self.by_name:
             if name not in known:
+                from difflib import get_close_matches  # noqa: PLC0415 - only for a refusal
+
                 near = get_close_matches(name, known, n=1)
                 cure = f"did you mean gateways.{near[0]}?" if near else f"gateways are {', '.join(known) or 'none'}"
                 raise SettingsError(f"gateways.{name}", "is the name of no gateway", cure)
@@ -250,6 +250,16 @@ class PuritySettings:
 
 
 @attrs.frozen(kw_only=True)
+class LogSettings:
+    """What `procession run` writes to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = knob_field(
+        "INFO",
+        Knob(str, "What is less than this is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """Every knob of one runtime."""
 
@@ -269,6 +279,7 @@ class Settings:
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()
+    log: LogSettings = LogSettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
@@ -309,6 +320,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        import tomllib  # noqa: PLC0415 - only where there is a file
+
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(str(path), f"can't be read: {error.strerror}", "name a file that can be read") from error
@@ -332,6 +345,8 @@ def _find(keys: tuple[str, ...], variable: str = "") -> Knob:
     at = (keys[0], keys[2]) if keys[0] == "gateways" and len(keys) == 3 else keys  # noqa: PLR2004 - [gateways.NAME] key
     if at in _KNOBS:
         return _KNOBS[at]
+    from difflib import get_close_matches  # noqa: PLC0415 - as above
+
     known = {".".join(path): path for path in (_KNOBS if variable or len(at) > 1 else [*_TABLES, *_KNOBS])}
     here = [path[-1] for path in _KNOBS if path[:-1] == at[:-1]] or sorted(table for (table,) in _TABLES)
     cure = f"known here are {', '.join(here)}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import attrs
-from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.metrics import Meter as Meter  # noqa: PLC0414 - exported: the type of what callers hand in
 
 PREFIX = "procession_"
 
@@ -85,6 +84,20 @@ def counter_help() -> dict[str, str]:
     return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(Counters)}
 
 
+class Meter(Protocol):
+    """What is needed of an OpenTelemetry meter. Its own class would load OpenTelemetry for those who export nothing."""
+
+    def create_observable_counter(
+        self,
+        name: str,
+        callbacks: Sequence[Callable[[Any], Iterable[Any]]] | None = None,
+        unit: str = "",
+        description: str = "",
+    ) -> object:
+        """An instrument whose value is read, by its callbacks, when it is collected."""
+        ...
+
+
 def observe(counters: Counters, meter: Meter) -> None:
     """Export every counter through a meter, as observable counters: read when collected, free in between."""
     for field in attrs.fields(Counters):
@@ -93,8 +106,10 @@ def observe(counters: Counters, meter: Meter) -> None:
         )
 
 
-def _reader(counters: Counters, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(_: CallbackOptions) -> Iterable[Observation]:
+def _reader(counters: Counters, name: str) -> Callable[[object], Iterable[object]]:
+    from opentelemetry.metrics import Observation  # noqa: PLC0415 - only where counters are exported
+
+    def read(_: object) -> Iterable[object]:
         return (Observation(getattr(counters, name)),)
 
     return read

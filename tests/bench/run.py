@@ -188,6 +188,7 @@ def run_startup(rounds: int, flows: int | None) -> str:
         "startup: new processes, medians",
         [
             ("a Python that does nothing, s", found["python_s"], ""),
+            ("the libraries alone, s", found["libraries_s"], ""),
             ("import, s", found["import_s"], "goal: 0.25 or less"),
             ("--help, s", found["help_s"], "goal: 0.15 or less"),
             ("start to first durable flow, new file, s", found["first_flow_s"], "goal: 0.5 or less"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.command import CONFIG, arguments_of, environment, run, run_json, start_event, written
-from tests.daemon.inside import run_inside
+from tests.daemon.inside import json_inside, run_inside
 from tests.flows.loan_log import LoanLog, loan_log
 
 CONFIGURED = ("--config", CONFIG, "--journal", "a.db")
@@ -241,12 +241,12 @@ def test_an_owned_journal_is_refused_at_once_and_read_all_the_same(tmp_path: Pat
         owner.stdin.write(json.dumps(start_event(1)).encode() + b"\n")
         owner.stdin.flush()
         wait_for_events(owner, tmp_path / "a.db", 1)
-        refused = run_json("publish", file, *CONFIGURED, cwd=tmp_path, code=8)
-        act = run_json("cancel", "loan_application/1", "--reason", "x", *CONFIGURED, cwd=tmp_path, code=8)
-        listed = run_json("ls", *CONFIGURED, cwd=tmp_path)
-        shown = run_json("show", "loan_application/1", *CONFIGURED, cwd=tmp_path)
-        copied = run_json("backup", "copy.db", *CONFIGURED, cwd=tmp_path)
-        checked = run_json("doctor", *CONFIGURED, cwd=tmp_path)
+        refused = json_inside("publish", file, *CONFIGURED, cwd=tmp_path, code=8)
+        act = json_inside("cancel", "loan_application/1", "--reason", "x", *CONFIGURED, cwd=tmp_path, code=8)
+        listed = json_inside("ls", *CONFIGURED, cwd=tmp_path)
+        shown = json_inside("show", "loan_application/1", *CONFIGURED, cwd=tmp_path)
+        copied = json_inside("backup", "copy.db", *CONFIGURED, cwd=tmp_path)
+        checked = json_inside("doctor", *CONFIGURED, cwd=tmp_path)
         owner.communicate()
     assert f"process {owner.pid}" in refused["error"]
     assert f"process {owner.pid}" in act["error"]

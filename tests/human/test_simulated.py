@@ -9,7 +9,8 @@ import pytest
 from flows.expense_approval import ApproveExpense, ExpenseFiled, wire_testing
 from procession import Settings
 from procession.human.task import Escalation, TaskAsked
-from procession.primitives.codec import plain_values, to_json
+from procession.primitives.codec import to_json
+from procession.primitives.converters import plain_values
 from procession.testing import simulate
 from procession.testing.simulation.fault import ALL, Fault
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from procession.journal.archiver import Archived, Archiver
+from procession.journal.archived import Archived
+from procession.journal.archiver import Archiver
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Commit, EventRow, FlowQuery, FlowRow, StepRow, UnhandledRow
 from procession.journal.sqlite import SqliteJournal, open_sqlite

@@ -14,7 +14,8 @@ from procession.engine.clock import TrioClock
 from procession.errors import NotFound
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import Commit, StepRow
-from procession.reading.causes import Cause, read_why, stored_names
+from procession.reading.causes import read_why, stored_names
+from procession.reading.why import Cause
 from procession.testing.journal_rows import event, flow, id_of, timer_effect
 from tests.reading.repair import (
     SETTINGS,

@@ -12,7 +12,8 @@ from procession import Attempt, Effects, Gateway, ProcessManager, WhyNot, on, op
 from procession.engine.clock import TrioClock
 from procession.errors import NotFound
 from procession.journal.memory import MemoryJournal
-from procession.reading.waits import AwaitedDeadline, Surroundings, WaitingEvent, read_surroundings, read_why_not
+from procession.reading.waits import read_surroundings, read_why_not
+from procession.reading.why_not import AwaitedDeadline, Surroundings, WaitingEvent
 from procession.settings import ProcessesSettings, Settings
 from tests.engine.tally import Broken, BrokenTally, Counted, Opened, Tally
 from tests.engine.tally import opened as tally_opened

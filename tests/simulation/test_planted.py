@@ -16,8 +16,11 @@ from tests.simulation.planted import Plant
 from tests.simulation.systems import ordered
 from tests.simulation.torture import tortured
 
+Case = tuple[Plant, Callable[[], Simulation], str]
+
 SEEDS_MAX = 1000
-FOUND = [
+TAKE_LONG = (planted.order_lost_at_restart, planted.quarantine_drops_later_events)
+FOUND: list[Case] = [
     (planted.outbox_in_a_second_commit, ordered, "commands_are_what_steps_asked_for"),
     (planted.command_before_its_commit, tortured, "attempts_follow_their_commit"),
     (planted.timer_row_missing, tortured, "timers_are_what_steps_left"),
@@ -42,7 +45,15 @@ def first_found(simulation: Simulation, rule: str, *, commits: bool = False) -> 
     raise AssertionError(f"{SEEDS_MAX} seeds did not find it")
 
 
-@pytest.mark.parametrize(("plant", "system", "rule"), FOUND, ids=[plant.__name__ for plant, _, _ in FOUND])
+def named(cases: list[Case]) -> list[object]:
+    """Each case by the name of its plant; what takes seconds of processor time is slow."""
+    return [
+        pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in TAKE_LONG else [])
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize(("plant", "system", "rule"), named(FOUND))
 def test_a_planted_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, plant: Plant, system: Callable[[], Simulation], rule: str
 ) -> None:
@@ -50,7 +61,7 @@ def test_a_planted_fault_is_found(
     assert first_found(system(), rule) < SEEDS_MAX
 
 
-IN_COMMITS = [
+IN_COMMITS: list[Case] = [
     (planted.outbox_in_a_second_commit, ordered, "commands_join_their_step"),
     (planted.timer_row_missing, ordered, "timers_move_with_their_step"),
     (planted.timer_twice_after_restart, tortured, "timers_move_with_their_step"),
@@ -59,16 +70,9 @@ IN_COMMITS = [
     (planted.cancel_outside_the_commit, ordered, "timers_move_with_their_step"),
     (planted.answer_without_completing_its_command, ordered, "answers_complete_their_command"),
 ]
-TAKE_LONG = (planted.quarantine_drops_later_events,)
 
 
-@pytest.mark.parametrize(
-    ("plant", "system", "rule"),
-    [
-        pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in TAKE_LONG else [])
-        for case in IN_COMMITS
-    ],
-)
+@pytest.mark.parametrize(("plant", "system", "rule"), named(IN_COMMITS))
 def test_what_belongs_in_one_commit_is_seen_in_the_commits_too(
     monkeypatch: pytest.MonkeyPatch, plant: Plant, system: Callable[[], Simulation], rule: str
 ) -> None:

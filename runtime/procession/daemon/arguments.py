@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 VERBS: dict[str, str] = {
+    "run": "procession.daemon.verb_run",
+    "top": "procession.daemon.verb_top",
     "demo": "procession.daemon.verb_demo",
     "publish": "procession.daemon.verb_publish",
     "ls": "procession.daemon.verb_list",
@@ -19,6 +21,8 @@ VERBS: dict[str, str] = {
     "skip": "procession.daemon.verb_repair",
     "release": "procession.daemon.verb_repair",
     "cancel": "procession.daemon.verb_repair",
+    "pause": "procession.daemon.verb_pause",
+    "resume": "procession.daemon.verb_pause",
     "backup": "procession.daemon.verb_backup",
     "doctor": "procession.daemon.verb_doctor",
     "check": "procession.daemon.verb_check",
@@ -37,6 +41,7 @@ VERBS: dict[str, str] = {
 _FORMATS = ("list", "jsonschema", "linkml")
 _STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
 _USAGE = 2
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 3_600.0
 _INVALID = re.compile(r"invalid choice: '(?P<given>[^']*)'")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<given>--[\w-]+)")
 
@@ -121,6 +126,12 @@ def _everywhere() -> Parser:
 
 
 def _add_running(verb: Callable[[str, str], Parser]) -> None:
+    _since(verb("run", "Serve: run the configured flows until SIGTERM or SIGINT; acting verbs ask it by its socket."))
+    top = verb("top", "Watch the running owner: rates, gateways, quarantine, supervision tree.")
+    top.add_argument("--once", action="store_true", help="show it once; so it is where it is piped, and with --json")
+    top.add_argument(
+        "--interval-s", type=_pause, default=1.0, metavar="S", help="how long between two looks; default: 1"
+    )
     demo = verb("demo", "Run generated traffic through the configured flows, with failures, and show what came of it.")
     demo.add_argument("--flows", type=_count, default=1000, metavar="N", help="flows to start; default: 1000")
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed, the same traffic; default: 1")
@@ -225,6 +236,15 @@ def _add_acts(verb: Callable[[str, str], Parser]) -> None:
         )
         _since(act)
 
+    for name, help_text in (
+        ("pause", "Have the running owner begin no attempt at a gateway; commands wait and use no attempts."),
+        ("resume", "Have the running owner go on with a gateway, or with a process that was paused by its failures."),
+    ):
+        act = verb(name, help_text)
+        act.add_argument("name", metavar="NAME", help="of the gateway" + (" or process" if name == "resume" else ""))
+        act.add_argument("--reason", required=True, metavar="TEXT", help="why; stays in the journal")
+        act.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
+
 
 def _add_foreseeing(verb: Callable[[str, str], Parser]) -> None:
     rehearse = verb(
@@ -306,6 +326,13 @@ def _since(verb: Parser) -> None:
         metavar="PROCESS=WHERE",
         help="for a process that is new to a journal with history: now, or a position (0: from the first event)",
     )
+
+
+def _pause(text: str) -> float:
+    seconds = float(text)
+    if not _PAUSE_S_MIN <= seconds <= _PAUSE_S_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not between {_PAUSE_S_MIN} and {_PAUSE_S_MAX:g} seconds")
+    return seconds
 
 
 def _count(text: str) -> int:

@@ -61,7 +61,7 @@ def _refuse(error: Exception, options: argparse.Namespace) -> int:
     code = code_of(error)
     sentence = str(error) or type(error).__name__
     if options.json:
-        output.json({"error": sentence, "kind": type(error).__name__, "exit_code": int(code)})
+        output.json({"error": sentence, "kind": getattr(error, "kind", type(error).__name__), "exit_code": int(code)})
     else:
         output.say(f"procession: {sentence}")
     return int(code)

@@ -50,6 +50,43 @@ class InputRefused(errors.ProcessionError):
     """What was to be published can't be; its `__cause__`, if any, says what the journal found."""
 
 
+@attrs.define
+class AskedRefused(errors.ProcessionError):
+    """The owner of the journal refused what it was asked; it says so as the verb itself would have."""
+
+    sentence: str
+    kind: str
+    exit_code: int
+    at: int | None = None
+    """Of several that were given, the one that was refused, counted from 0."""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@attrs.define
+class NoOwner(errors.ProcessionError):
+    """No process owns the journal, so nobody can be asked; nothing was done."""
+
+    journal: str
+
+    def __str__(self) -> str:
+        return f"no process owns {self.journal}; start one by `procession run`, or name its journal by --journal PATH"
+
+
+@attrs.define
+class OwnerGone(errors.ProcessionError):
+    """The owner of the journal went away before it answered; whether it did what was asked, the journal tells."""
+
+    pid: int
+
+    def __str__(self) -> str:
+        return (
+            f"the owner of the journal, process {self.pid}, went away before it answered;"
+            " look by `procession show` whether it was done, and ask again"
+        )
+
+
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.JournalOwned, ExitCode.OWNED),
     (errors.Fenced, ExitCode.OWNED),
@@ -71,6 +108,9 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.WiringError, ExitCode.USAGE),
     (errors.SettingsError, ExitCode.USAGE),
     (errors.SchemaFileUnreadable, ExitCode.USAGE),
+    (NoOwner, ExitCode.UNREACHABLE),
+    (OwnerGone, ExitCode.UNREACHABLE),
+    (errors.RuntimeClosed, ExitCode.UNREACHABLE),
     (UsageRefused, ExitCode.USAGE),
     (InputRefused, ExitCode.USAGE),
     (TimeoutError, ExitCode.TIMEOUT),
@@ -80,6 +120,8 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 
 def code_of(error: BaseException) -> ExitCode:
     """The exit code for an error."""
+    if isinstance(error, AskedRefused):
+        return ExitCode(error.exit_code)
     if isinstance(error, InputRefused) and error.__cause__ is not None:
         return code_of(error.__cause__)
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

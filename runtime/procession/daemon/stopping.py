@@ -33,6 +33,22 @@ class Stop:
             await work()
             nursery.cancel_scope.cancel()
 
+    async def asking(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What the work returns.
+
+        Raises:
+            KeyboardInterrupt: somebody wanted us to stop first.
+        """
+        found: list[T] = []
+
+        async def do() -> None:
+            found.append(await work())
+
+        await self.race(do)
+        if not found:
+            raise KeyboardInterrupt
+        return found[0]
+
     async def _cancel(self, scope: trio.CancelScope) -> None:
         await self.asked.wait()
         scope.cancel()

@@ -14,6 +14,7 @@ import trio
 from procession.daemon.configuration import configured
 from procession.daemon.durations import human, now_us, parse_age
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.local_client import Owner, owner_of
 from procession.daemon.output import Output
 from procession.daemon.progress import Progress
 from procession.daemon.stopping import Stop, run_stoppable
@@ -21,10 +22,12 @@ from procession.daemon.verb_repair import whoever
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
 from procession.errors import JournalUnwritable
-from procession.journal.archiver import Archived, Archiver, Survey, survey
+from procession.journal.archived import Archived
+from procession.journal.archiver import Archiver, Survey, survey
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_read import Room, room
+from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.event import JournalArchived
 
 _US = 1_000_000
@@ -51,7 +54,11 @@ class _Told:
 
 
 async def _run(options: argparse.Namespace, output: Output, path: str, age_s: float | None, stop: Stop) -> int:
-    began, told = time.perf_counter(), _Told()
+    began, told, owner = time.perf_counter(), _Told(), owner_of(path)
+    if owner is not None:
+        await _ask(options, output, owner, path, age_s, told, stop)
+        _report(options, output, path, told, time.perf_counter() - began, stop)
+        return 0
     journal = await open_sqlite(path, clock_us=now_us)
     try:
         if age_s is not None:
@@ -66,6 +73,30 @@ async def _run(options: argparse.Namespace, output: Output, path: str, age_s: fl
         await journal.close()
     _report(options, output, path, told, time.perf_counter() - began, stop)
     return stop.exit_code or 0
+
+
+async def _ask(
+    options: argparse.Namespace, output: Output, owner: Owner, path: str, age_s: float | None, told: _Told, stop: Stop
+) -> None:
+    """What can be done beside the running owner: counting, and having it archive between its commits."""
+    if options.compact:
+        owned = f"--compact needs the journal for itself, and process {owner.pid} owns it"
+        raise UsageRefused(owned, "stop that first, or leave it out")
+    assert age_s is not None, "one of both was asked for"
+    reader = await read_sqlite(path)
+    try:
+        query = ArchiveQuery(now_us() - int(age_s * _US), options.process)
+        told.found = await survey(reader, query, options.limit)
+    finally:
+        await reader.close()
+    if options.dry_run:
+        return
+    output.say(f"process {owner.pid} owns the journal and archives {told.found.flows:,} flows between its commits")
+    by, why = options.by or whoever(), options.reason or f"older than {options.older_than}"
+    found = await stop.asking(
+        lambda: owner.ask("archive", older_than_s=age_s, by=by, why=why, process=options.process, limit=options.limit)
+    )
+    told.done = Archived(**found)
 
 
 async def _archive(

@@ -14,29 +14,22 @@ from procession.daemon.configuration import Configuration, configured, refuse_ea
 from procession.daemon.durations import human
 from procession.daemon.event_lines import STDIN, BadLineError, EventLines, Line, open_lines, size_of
 from procession.daemon.figures import figures_json, late, print_figures, remarks
+from procession.daemon.local_client import owner_of
 from procession.daemon.output import Output
 from procession.daemon.progress import Progress
+from procession.daemon.publish_door import Batch, Door, RefusedAt, door_of
 from procession.daemon.stopping import Stop, run_stoppable
-from procession.errors import IdReused, ProcessionError, PublishRefused
-from procession.facade import Runtime
+from procession.errors import ProcessionError, PublishRefused
 from procession.journal.rows import JournalCounts
 from procession.primitives.registry import Registry
 from procession.publishing import Outside, encode_all
 from procession.settings import IntakeSettings
-from procession.wiring import load_wiring, open_wired, registry_of
+from procession.wiring import load_wiring, registry_of
 
 _IN_FLIGHT_MAX = 4
 _TICK_S = 0.1
 _ENVELOPE_BYTES_MAX = 65_536
 """What a line may hold beside its data."""
-
-
-@attrs.define(eq=False)
-class Batch:
-    """Events that are accepted together or not at all, with the lines they stand in."""
-
-    numbers: list[int] = attrs.field(factory=list)
-    events: list[Outside] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -75,19 +68,20 @@ class _Publish:
 
     async def run(self) -> int:
         """Look through the whole of a file first, so that a bad one changes nothing; then publish it."""
+        owner = owner_of(self._configuration.journal)
         if self._size is not None:
-            refuse_early(self._configuration.journal)
+            if owner is None:
+                refuse_early(self._configuration.journal)
             await self._check()
         if self._stop.signal is not None:
             self._output.say(f"procession: stopped by {self._stop.signal.name}; nothing was written")
             return self._stop.exit_code or 0
         progress = Progress("publish", "events", self._output.stderr, self._size)
         lines = self._open()
-        settings = self._configuration.settings
         try:
-            async with open_wired(self._wiring, settings, since=self._since) as runtime:
-                await self._publish(runtime, lines, progress)
-                counts = await runtime.journal.counts()
+            async with door_of(owner, self._wiring, self._configuration, self._since) as door:
+                await self._publish(door, lines, progress)
+                counts = await door.counts()
         finally:
             progress.clear()
             if self._size is not None:  # a pipe that is still waited for would have to be waited for here
@@ -118,16 +112,16 @@ class _Publish:
             progress.clear()
         self._tally.check_s = progress.elapsed_s
 
-    async def _publish(self, runtime: Runtime, lines: EventLines, progress: Progress) -> None:
+    async def _publish(self, door: Door, lines: EventLines, progress: Progress) -> None:
         async with trio.open_nursery() as ticking:
             ticking.start_soon(self._tick, lines, progress)
-            await self._send_all(runtime, lines)
+            await self._send_all(door, lines)
             if not self._stop.asked.is_set() and self._tally.failure is None and not self._options.no_wait:
                 self._tally.note = "waiting for commands; Ctrl-C leaves, they go on at the next start"
-                await self._stop.race(runtime.drain)
+                await self._stop.race(door.drain)
             ticking.cancel_scope.cancel()
 
-    async def _send_all(self, runtime: Runtime, lines: EventLines) -> None:
+    async def _send_all(self, door: Door, lines: EventLines) -> None:
         """Several batches are on their way at one time, begun in the order of the file.
 
         Those that wait for room in the intake wake in no order: so no more are on their way than it has room for.
@@ -149,27 +143,23 @@ class _Publish:
                 if not fetched or fetched[0] is None:
                     return
                 await slots.acquire()
-                nursery.start_soon(self._send, runtime, fetched[0], slots)
+                nursery.start_soon(self._send, door, fetched[0], slots)
 
-    async def _send(self, runtime: Runtime, batch: Batch, slots: trio.Semaphore) -> None:
+    async def _send(self, door: Door, batch: Batch, slots: trio.Semaphore) -> None:
         tally = self._tally
         try:
-            positions = await runtime.publish(batch.events)
-        except PublishRefused as error:
-            number = batch.numbers[0]
-            if isinstance(error, IdReused):
-                said = zip(batch.numbers, batch.events, strict=True)
-                number = next((line for line, one in said if (one.source, one.id) == (error.source, error.id)), number)
-            refused = BadLineError("standard input" if self._file == STDIN else self._file, number, str(error))
-            refused.__cause__ = error
+            accepted, duplicates = await door.publish(batch)
+        except RefusedAt as error:
+            name = "standard input" if self._file == STDIN else self._file
+            refused = BadLineError(name, batch.numbers[error.at], str(error))
+            refused.__cause__ = error.error
             tally.failure = tally.failure or refused
         except ProcessionError as error:
             tally.failure = tally.failure or error
         else:
-            duplicates = sum(position.duplicate for position in positions)
+            tally.accepted += accepted
             tally.duplicates += duplicates
-            tally.accepted += len(positions) - duplicates
-            tally.read += len(positions)
+            tally.read += accepted + duplicates
         finally:
             slots.release()
 
@@ -181,6 +171,7 @@ class _Publish:
                 for line in chunk:
                     batch.events.append(self._decoded(lines.name, line, checked=checked))
                     batch.numbers.append(line.number)
+                    batch.texts.append(line.text)
                     if len(batch.events) == self._limits.publish_batch_max:
                         yield batch
                         batch = Batch()

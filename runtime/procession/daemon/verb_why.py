@@ -16,8 +16,10 @@ from procession.daemon.verb_show import flow_name
 from procession.errors import NotFound
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.registry import Registry
-from procession.reading.causes import Why, read_why, stored_names
-from procession.reading.waits import WhyNot, read_surroundings, read_why_not
+from procession.reading.causes import read_why, stored_names
+from procession.reading.waits import read_surroundings, read_why_not
+from procession.reading.why import Why
+from procession.reading.why_not import WhyNot
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -74,6 +74,16 @@ class Gateways:
             raise NotFound("gateway", name)
         return self._hosts[name]
 
+    def reload(self, settings: GatewaysSettings) -> list[str]:
+        """Other limits from now on; names what changed, `gateways.payments.concurrency` for instance.
+
+        Raises:
+            SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
+        """
+        settings.check_names(self._hosts)
+        drives = {host.name: settings.of(host.name, type(host.gateway).__gateway__.policy.declared()) for host in self}
+        return [f"gateways.{host.name}.{knob}" for host in self for knob in host.reload(drives[host.name])]
+
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""
         for host in self:

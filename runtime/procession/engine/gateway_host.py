@@ -30,6 +30,29 @@ _SLICE_S = 0.01
 """A task that makes one attempt after another lets others run after this long."""
 
 
+RELOADED = frozenset(field.name for field in attrs.fields(GatewaySettings)) - {"commands_loaded_max", "paused"}
+"""Settings of a gateway that may change while it runs. Pausing is an act, with a name and a reason."""
+
+
+@attrs.frozen
+class GatewayState:
+    """Where one gateway stands."""
+
+    name: str
+    paused: bool
+    held_back: str
+    """Why no attempt begins, in words; empty where nothing holds them back."""
+    running: int
+    """Attempts under way."""
+    waiting: int
+    """Commands in memory that wait for an attempt."""
+    more: bool
+    """There may be others in the journal."""
+    concurrency: int
+    breaker: str
+    last_error: str
+
+
 @attrs.define(eq=False)
 class GatewayHost:
     """Lives as long as the runtime, so that running calls outlive a failed commit."""
@@ -64,6 +87,32 @@ class GatewayHost:
         self.paused = self.drive.paused
         # An abandoned thread keeps its token until it returns: twice the concurrency leaves room for new ones.
         self._limiter = trio.CapacityLimiter(2 * self.drive.concurrency)
+
+    def state(self) -> GatewayState:
+        """Where it stands, for people."""
+        return GatewayState(
+            self.name,
+            self.paused,
+            self.held_back(),
+            self.running,
+            len(self.window) - self.running,
+            self.window.more,
+            self.drive.concurrency,
+            self.breaker.state,
+            self.last_error,
+        )
+
+    def reload(self, drive: GatewaySettings) -> list[str]:
+        """Go on with other limits; names those that changed. Running calls keep their time-out."""
+        changed = [name for name in sorted(RELOADED) if getattr(self.drive, name) != getattr(drive, name)]
+        if changed:
+            self.drive = attrs.evolve(self.drive, **{name: getattr(drive, name) for name in RELOADED})
+            self.breaker.failures_max, self.breaker.cooldown_s = drive.breaker_failures, drive.breaker_cooldown_s
+            self._limiter.total_tokens = 2 * drive.concurrency
+            if "rate_per_s" in changed:
+                self.rate = RateLimit(drive.rate_per_s)
+            self.wake.set()
+        return changed
 
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""

@@ -13,8 +13,9 @@ from procession.errors import ProcessionError, Refused
 from procession.gateways.reading import read_as, read_json
 from procession.gateways.retry_after import retry_after_s
 from procession.gateways.secrecy import hush, masked, quiet_client, secrets_in, shown_url
-from procession.primitives.codec import plain_values, to_json
+from procession.primitives.codec import to_json
 from procession.primitives.command import Command
+from procession.primitives.converters import plain_values
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
 
 try:

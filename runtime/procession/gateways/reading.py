@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from procession.primitives.codec import from_elsewhere, from_json
+from procession.primitives.codec import from_json
+from procession.primitives.converters import from_elsewhere
 from procession.primitives.gateway import AttemptFailed
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from procession.errors import Refused
 from procession.gateways.program import Ended, Program, TooMuchOutputError
 from procession.gateways.reading import read_as, read_json
 from procession.gateways.secrecy import masked, secrets_in
-from procession.primitives.codec import plain_values, to_json
+from procession.primitives.codec import to_json
 from procession.primitives.command import Command
+from procession.primitives.converters import plain_values
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway
 
 T = TypeVar("T")

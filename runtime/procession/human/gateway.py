@@ -15,8 +15,9 @@ from procession.errors import DefinitionError
 from procession.human.question import Asked, Question, asked_of
 from procession.human.task import Task, TaskAsked
 from procession.human.watch import TaskWatch, watch_of
-from procession.primitives.codec import plain_values, to_json
+from procession.primitives.codec import to_json
 from procession.primitives.command import Command
+from procession.primitives.converters import plain_values
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway, command_methods
 from procession.primitives.site import function_site

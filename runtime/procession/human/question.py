@@ -11,8 +11,9 @@ import attrs
 from procession.errors import DefinitionError, InvalidPayload
 from procession.human.task import Escalation
 from procession.laws.json_schema import json_schema_of
-from procession.primitives.codec import from_elsewhere, from_json, plain_values, to_json
+from procession.primitives.codec import from_json, to_json
 from procession.primitives.command import Command
+from procession.primitives.converters import from_elsewhere, plain_values
 from procession.primitives.event import Event
 from procession.primitives.schema import schema_of
 from procession.primitives.stored import stored_of

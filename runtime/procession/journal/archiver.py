@@ -15,6 +15,7 @@ import trio
 
 from procession.errors import JournalUnwritable
 from procession.journal.archive_file import ArchiveWriter, Index
+from procession.journal.archived import Archived
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import (
     ArchiveQuery,
@@ -31,6 +32,7 @@ from procession.journal.sqlite_archive import (
     positions_of,
     record,
 )
+from procession.journal.sqlite_reader import SqliteReader
 
 T = TypeVar("T")
 
@@ -43,20 +45,6 @@ _BLOCK_STEPS_MAX = 2000
 _EVENTS_PER_BLOCK = 256
 
 
-@attrs.define
-class Archived:
-    """What a run has done so far."""
-
-    flows: int = 0
-    """Gone from the journal."""
-    events: int = 0
-    files: int = 0
-    bytes: int = 0
-    """Of the files that it made."""
-    resumed: int = 0
-    """Files that an earlier run had made and not brought to an end."""
-
-
 @attrs.frozen
 class Survey:
     """What would go."""
@@ -65,7 +53,7 @@ class Survey:
     steps: int
 
 
-async def survey(journal: SqliteJournal, query: ArchiveQuery, flows_max: int | None = None) -> Survey:
+async def survey(journal: SqliteReader, query: ArchiveQuery, flows_max: int | None = None) -> Survey:
     """Count what would go; changes nothing."""
     flows = steps = after = 0
     last = (await journal.heads()).flow

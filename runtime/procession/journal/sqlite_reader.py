@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
-from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_read, sqlite_schema, sqlite_verify
+from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_read, sqlite_schema
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
@@ -42,7 +42,6 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
-from procession.journal.sqlite_backup import write_backup
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 
@@ -248,6 +247,8 @@ class SqliteReader:
         return found if found is None or holder is None else attrs.evolve(found, running=holder.running)
 
     async def verify(self) -> list[Fault]:
+        from procession.journal import sqlite_verify  # noqa: PLC0415 - only where somebody verifies
+
         faults: list[Fault] = []
         for check in sqlite_verify.checks(self.archives):
             while (found := await self._read(check)) is not None:
@@ -255,6 +256,8 @@ class SqliteReader:
         return faults
 
     async def backup(self, target: str) -> None:
+        from procession.journal.sqlite_backup import write_backup  # noqa: PLC0415 - only where somebody asks for one
+
         await self._read(partial(write_backup, target=target, folder=self.archives))
 
     async def close(self) -> None:

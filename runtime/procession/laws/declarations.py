@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType
-from weakref import WeakKeyDictionary
 
 from procession.errors import DefinitionError
 from procession.laws.finding import Finding
 from procession.laws.inner_state import scan_rule_for_state
-from procession.laws.purity_scan import Scan, scan_aggregate, scan_function, scan_process, scan_rule
+from procession.laws.purity import suspects_of
+from procession.laws.purity_scan import scan_rule
 from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.tense import is_past_tense
 from procession.laws.values import hints_of
 from procession.primitives.command import Command
-from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.handlers import Handler, trigger_name
 from procession.primitives.invariant import Invariant
-from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.refusal import Refusal
 from procession.primitives.stored import check_fields, stored_of
@@ -101,71 +99,7 @@ def _is_failure(trigger: object) -> bool:
     return isinstance(event, type) and issubclass(event, FailureEvent)
 
 
-def suspects_of(scan: Scan, *owners: object) -> Iterator[Suspect]:
-    """What a scan found, with all that may allow it: the functions on the way, and the class."""
-    for impurity in scan.found:
-        holders = (*impurity.through, *owners, *((impurity.owner,) if impurity.owner is not None else ()))
-        yield Suspect(impurity.finding(), holders, impurity.forbidden.certain)
-
-
-def check_purity(scans: Iterable[Scan]) -> Iterator[Suspect]:
-    """Laws 3, 4 and 7, and changes in place (laws 1, 2 and 6)."""
-    for scan in scans:
-        yield from suspects_of(scan)
-
-
 def check_rule(rule: Invariant) -> Iterator[Suspect]:
     """An invariant is as pure as a handler, and judges histories (law 10)."""
     for scan in (scan_rule(rule), scan_rule_for_state(rule)):
         yield from suspects_of(scan, rule.judge)
-
-
-def check_lift(lift: AnyLift) -> Iterator[Suspect]:
-    """A lift is as pure as a fold: what it makes of a recorded event must be the same at each replay."""
-    yield from suspects_of(scan_function(lift.function, lift.name, lift.old), lift.function)
-
-
-def refuse_impure(definition: Definition) -> None:
-    """Refuse a process of which it is certain, and not allowed, that it breaks a law while it runs.
-
-    Raises:
-        DefinitionError: with the code of the law, the place, and the cure.
-    """
-    _refuse(definition.cls, lambda: check_purity(scan_process(definition)))
-
-
-def refuse_impure_aggregate(definition: AggregateDefinition) -> None:
-    """The same for an aggregate.
-
-    Raises:
-        DefinitionError: with the code of the law, the place, and the cure.
-    """
-    _refuse(definition.cls, lambda: check_purity(scan_aggregate(definition)))
-
-
-def refuse_impure_lift(lift: AnyLift) -> None:
-    """The same for a lift.
-
-    Raises:
-        DefinitionError: with the code of the law, the place, and the cure.
-    """
-    _refuse(lift.function, lambda: check_lift(lift))
-
-
-def _refuse(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> None:
-    finding = _certain_breach(thing, suspects)
-    if finding is not None:
-        cure = f'{finding.cure}; or allow it: @allows("{finding.code}", reason="...")'
-        raise DefinitionError(f"{finding.path}:{finding.line}", finding.subject, finding.found, cure, finding.code)
-
-
-def _certain_breach(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> Finding | None:
-    """The first one; a thing is read once, since tests open a runtime for each of a thousand scenarios."""
-    if thing not in _READ:
-        certain = (suspect for suspect in suspects() if suspect.certain and suspect.allowance is None)
-        first = next(certain, None)
-        _READ[thing] = None if first is None else first.finding
-    return _READ[thing]
-
-
-_READ: WeakKeyDictionary[object, Finding | None] = WeakKeyDictionary()

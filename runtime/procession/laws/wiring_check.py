@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 import attrs
 
 from procession.errors import DefinitionError
-from procession.laws import declarations, faults
+from procession.laws import declarations, faults, purity
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
 from procession.laws.purity_scan import scan_aggregate, scan_process
@@ -72,7 +72,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     checked.suspects += declarations.check_names(events)
     for part in parts:
         checked.suspects += declarations.check_handlers(part.definition)
-        checked.suspects += declarations.check_purity(part.scans)
+        checked.suspects += purity.check_purity(part.scans)
         checked.suspects += [*faults.endless(part), *faults.unreachable(part), *faults.never_armed(part)]
     for rule in wiring.invariants:
         checked.things.append(rule.judge)
@@ -94,7 +94,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
 def _lifts(wiring: Wiring, definitions: Sequence[Folding], checked: Checked) -> Chains:
     checked.things += [lift.function for lift in wiring.lifts]
     for lift in wiring.lifts:
-        checked.suspects += declarations.check_lift(lift)
+        checked.suspects += purity.check_lift(lift)
     try:
         chains = Chains(wiring.lifts)
         for definition in definitions:
@@ -117,7 +117,7 @@ def check_tests(module: ModuleType) -> Checked:
 
 def check_test(function: FunctionType) -> Iterator[Suspect]:
     """Law 10: what one test, and what it calls of the user's own, looks at."""
-    return declarations.suspects_of(scan_test(function))
+    return purity.suspects_of(scan_test(function))
 
 
 def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
@@ -152,7 +152,7 @@ def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinitio
             checked.suspects.append(Suspect(finding_of(error), (aggregate,), certain=True))
             continue
         scans = tuple(scan_aggregate(definition))
-        checked.suspects += declarations.check_purity(scans)
+        checked.suspects += purity.check_purity(scans)
         entered = {function: None for scan in scans for function in scan.entered.values()}
         checked.things += [function for function in entered if function not in checked.things]
         yield definition

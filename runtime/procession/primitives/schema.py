@@ -28,8 +28,9 @@ from typing import Any
 
 import attrs
 
-from procession.primitives.codec import annotated, from_json, plain_values, to_json
+from procession.primitives.codec import from_json, to_json
 from procession.primitives.fields import bare, resolved_fields
+from procession.primitives.json_types import annotated
 from procession.primitives.stored import Stored
 
 Schema = dict[str, Any]
@@ -54,6 +55,8 @@ _FINGERPRINT_BYTES = 16
 
 def schema_of(cls: type) -> Schema:
     """The schema of an event, a command, or the state of a process."""
+    from procession.primitives.converters import plain_values  # noqa: PLC0415 - it loads cattrs: see Codec
+
     schema: Schema = {"fields": _fields(cls, (cls,), plain_values())}
     stored = cls.__dict__.get("__procession__")
     if isinstance(stored, Stored) and stored.extra_fields == "ignore":

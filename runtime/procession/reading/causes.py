@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
@@ -17,56 +16,11 @@ from procession.primitives.codec import from_json
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.reading.timeline import Entry, Timeline, decision_before, effects_of, read_timeline
+from procession.reading.why import Cause, Why, shown_time
 
 _CAUSES_MAX = 1_000
 """Links of one chain; a deadline that a flow arms again and again makes long ones."""
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-CauseKind = Literal["event", "step", "command", "timer", "unknown"]
-
-
-@attrs.frozen
-class Cause:
-    """One link: something that happened, because of the link before it."""
-
-    kind: CauseKind
-    """`unknown`: the journal names a cause that it does not hold."""
-    name: str
-    """Stored name of an event or command, name of a timer, or the handler of a step."""
-    says: str
-    """The link in words."""
-    id: str
-    """In hex; empty for a step, which is named by flow and version."""
-    flow: str | None
-    """The flow that handled or asked, as `order/421`."""
-    position: int
-    """Of the event, or of the event whose turn asked."""
-    at: datetime.datetime | None
-    """When an event was accepted; None for what its turn made of it."""
-    data: Any
-    """Of an event or command, as JSON; None else."""
-
-
-@attrs.frozen
-class Why:
-    """The chain of causes of one thing, the first cause first."""
-
-    flow: str
-    what: str
-    """What was asked about, as it was named."""
-    causes: tuple[Cause, ...]
-    """The last of them is what was asked about."""
-    complete: bool
-    """False: there are more before the first, and they were left out."""
-
-    def __str__(self) -> str:
-        lines = [f"why {self.what} of {self.flow}:"]
-        if not self.complete:
-            lines.append(f"    (the last {len(self.causes)} links; those before are left out)")
-        for cause in self.causes:
-            at = "" if cause.at is None else shown_time(cause.at)
-            lines.append(f"    {at:<24}  {'' if cause.kind == 'event' else '→ '}{cause.says}")
-        return "\n".join(lines)
 
 
 async def read_why(reader: JournalReader, process: str, key: str, what: str | int) -> Why:
@@ -87,11 +41,6 @@ async def read_why(reader: JournalReader, process: str, key: str, what: str | in
         )
     complete = await chain.follow(story, *place)
     return Why(f"{process}/{key}", str(what), tuple(reversed(chain.found)), complete)
-
-
-def shown_time(at: datetime.datetime) -> str:
-    """A time in UTC for people, to the millisecond."""
-    return at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
 
 
 def stored_names(registry: Registry) -> Mapping[str, str]:

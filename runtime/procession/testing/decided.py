@@ -16,7 +16,7 @@ from procession.engine.decide import Verdict, apply, decide
 from procession.engine.guard import Guard
 from procession.engine.turn import TurnFailed
 from procession.errors import InvalidPayload
-from procession.laws.declarations import refuse_impure_aggregate
+from procession.laws.purity import refuse_impure_aggregate
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command

@@ -24,7 +24,7 @@ import attrs
 
 from procession.engine.guard import strict_guard
 from procession.engine.turn import Life, TurnFailed
-from procession.laws.declarations import refuse_impure
+from procession.laws.purity import refuse_impure
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import Codec
 from procession.primitives.command import Command

@@ -1,0 +1,91 @@
+"""The owner at its unix socket: each connection asks one thing after another, and hears a result or a refusal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from procession.daemon.exit_codes import UsageRefused, code_of
+from procession.daemon.local_socket import PROTOCOL, Lines
+from procession.daemon.operations import Operations
+from procession.errors import ProcessionError
+
+logger = logging.getLogger("procession.daemon")
+CONNECTIONS_MAX = 64
+
+
+@attrs.define(eq=False)
+class LocalServer:
+    """Serves until it is cancelled."""
+
+    operations: Operations
+    line_bytes_max: int
+    _connections: int = 0
+
+    async def serve(self, listener: trio.SocketListener) -> None:
+        """Take connections; one that fails disturbs no other."""
+        async with listener:
+            await trio.serve_listeners(self._connection, [listener])
+
+    async def _connection(self, stream: trio.SocketStream) -> None:
+        lines = Lines(stream, self.line_bytes_max)
+        self._connections += 1
+        try:
+            if self._connections > CONNECTIONS_MAX:
+                busy = UsageRefused(f"{CONNECTIONS_MAX} others are connected to this owner", "try again later")
+                await lines.send(_refusal(busy))
+                return
+            while (asked := await lines.receive()) is not None:
+                await self._answer(lines, asked)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # whoever asked has gone: nobody is there to be told
+        except ValueError as error:
+            await _last_word(lines, UsageRefused(f"a line can't be read: {error}", "send one JSON object a line"))
+        finally:
+            self._connections -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _answer(self, lines: Lines, asked: object) -> None:
+        """Do what is asked, as long as whoever asked is there."""
+        replies: list[dict[str, Any]] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when_closed, lines, nursery.cancel_scope)
+            replies.append(await self._done(asked))
+            nursery.cancel_scope.cancel()
+        for reply in replies:
+            await lines.send(reply)
+
+    async def _done(self, asked: object) -> dict[str, Any]:
+        try:
+            if not isinstance(asked, Mapping) or asked.get("protocol") != PROTOCOL:
+                found = asked.get("protocol") if isinstance(asked, Mapping) else type(asked).__name__
+                raise UsageRefused(
+                    f"the owner of the journal speaks protocol {PROTOCOL}, and {found!r} came",
+                    "use the command of the same version as the running daemon",
+                )
+            return {"done": await self.operations.do(asked)}
+        except (ProcessionError, TimeoutError) as error:
+            return _refusal(error)
+
+
+async def _cancel_when_closed(lines: Lines, scope: trio.CancelScope) -> None:
+    with contextlib.suppress(trio.BrokenResourceError, ValueError):
+        await lines.wait_closed()
+    scope.cancel()
+
+
+async def _last_word(lines: Lines, error: ProcessionError) -> None:
+    try:
+        await lines.send(_refusal(error))
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        logger.debug("whoever sent what can't be read has gone")
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    at = getattr(error, "at", None)
+    return {"error": str(error), "kind": type(error).__name__, "exit_code": int(code_of(error)), "at": at}

@@ -1,0 +1,38 @@
+"""What a service writes to standard error: lines for people on a terminal, else one JSON object a line."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from typing import IO
+
+_LOGGERS_OF_OTHERS_LEVEL = logging.WARNING
+
+
+class JsonLines(logging.Formatter):
+    """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        found = {
+            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            found["error"] = self.formatException(record.exc_info)
+        return json.dumps(found, ensure_ascii=False)
+
+
+def log_to(stream: IO[str], level: str) -> None:
+    """Write what this package logs at this level and above, and warnings of others, to a stream and nowhere else."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s") if stream.isatty() else JsonLines())
+    root = logging.getLogger()
+    for other in list(root.handlers):
+        root.removeHandler(other)
+    root.addHandler(handler)
+    root.setLevel(_LOGGERS_OF_OTHERS_LEVEL)
+    logging.getLogger("procession").setLevel(level)

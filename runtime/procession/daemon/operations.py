@@ -1,0 +1,131 @@
+"""What a running owner does when it is asked: one function for each thing that can be asked, by name."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from procession.daemon.acting import FlowAct, act_on_flow
+from procession.daemon.cloudevents import CloudEventError, parse
+from procession.daemon.exit_codes import InputRefused, UsageRefused
+from procession.daemon.figures import figures_json
+from procession.daemon.snapshot import Snapshots
+from procession.errors import IdReused, PublishRefused
+from procession.facade import Runtime
+from procession.primitives.registry import Registry
+from procession.publishing import Outside
+
+
+@attrs.define
+class LineRefused(InputRefused):
+    """One of the events that came can't be published; none of them was."""
+
+    sentence: str
+    at: int
+    """Which one, counted from 0."""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Operations:
+    """All that can be asked of the owner of a journal over its socket."""
+
+    def __init__(self, runtime: Runtime, registry: Registry, snapshots: Snapshots) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._snapshots = snapshots
+        self._by_name: dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]] = {
+            "act": self._act,
+            "archive": self._archive,
+            "counts": self._counts,
+            "drain": self._drain,
+            "pause": self._pause,
+            "publish": self._publish,
+            "resume": self._resume,
+            "snapshot": self._snapshot,
+        }
+
+    async def do(self, asked: Mapping[str, Any]) -> object:
+        """Do what is asked by `do`, with the other fields as its arguments.
+
+        Raises:
+            UsageRefused: nothing of that name can be asked, or an argument is missing.
+            ProcessionError: what the act itself raises.
+
+        Cancellation: as of the act; whoever asked has gone then.
+        """
+        found = self._by_name.get(str(asked.get("do")))
+        if found is None:
+            raise UsageRefused(
+                f"{asked.get('do')!r} can't be asked of an owner", f"ask for one of {', '.join(self._by_name)}"
+            )
+        try:
+            return await found(asked)
+        except KeyError as error:
+            raise UsageRefused(f"{asked['do']} came without {error}", "send what it needs") from None
+
+    async def _act(self, asked: Mapping[str, Any]) -> object:
+        return await act_on_flow(self._runtime, FlowAct.of(asked))
+
+    async def _publish(self, asked: Mapping[str, Any]) -> object:
+        """CloudEvents as JSON texts, together or not at all: how many were new, and how many known."""
+        texts: Sequence[str] = asked["events"]
+        outside = [self._outside(text, number) for number, text in enumerate(texts)]
+        try:
+            positions = await self._runtime.publish(outside)
+        except PublishRefused as error:
+            raise LineRefused(str(error), _refused_at(outside, error)) from error
+        duplicates = sum(position.duplicate for position in positions)
+        return {"accepted": len(positions) - duplicates, "duplicates": duplicates}
+
+    def _outside(self, text: str, number: int) -> Outside:
+        try:
+            found = parse(text.encode())
+            event = self._registry.codec.structure(self._registry.event_class(found.type, found.version), found.data)
+        except (CloudEventError, PublishRefused) as error:
+            raise LineRefused(str(error), number) from error
+        return Outside(event, found.id, found.source, found.trace, found.data)
+
+    async def _drain(self, asked: Mapping[str, Any]) -> object:
+        await self._runtime.drain()
+        return {}
+
+    async def _counts(self, asked: Mapping[str, Any]) -> object:
+        return figures_json(await self._runtime.journal.counts())
+
+    async def _pause(self, asked: Mapping[str, Any]) -> object:
+        await self._runtime.pause_gateway(asked["name"], by=asked["by"], why=asked["why"])
+        return {"gateway": asked["name"], "paused": True}
+
+    async def _resume(self, asked: Mapping[str, Any]) -> object:
+        if asked["name"] in self._registry.processes:
+            await self._runtime.resume_process(asked["name"], by=asked["by"], why=asked["why"])
+            return {"process": asked["name"], "paused": False}
+        await self._runtime.resume_gateway(asked["name"], by=asked["by"], why=asked["why"])
+        return {"gateway": asked["name"], "paused": False}
+
+    async def _archive(self, asked: Mapping[str, Any]) -> object:
+        done = await self._runtime.archive(
+            older_than=datetime.timedelta(seconds=asked["older_than_s"]),
+            by=asked["by"],
+            why=asked["why"],
+            process=asked["process"],
+            limit=asked["limit"],
+        )
+        return attrs.asdict(done)
+
+    async def _snapshot(self, asked: Mapping[str, Any]) -> object:
+        return await self._snapshots.take()
+
+
+def _refused_at(outside: Sequence[Outside], error: PublishRefused) -> int:
+    """Which of them was refused: an id that was used before names it, else it is the first that says nothing."""
+    if isinstance(error, IdReused):
+        for number, one in enumerate(outside):
+            if (one.source, one.id) == (error.source, error.id):
+                return number
+    return 0

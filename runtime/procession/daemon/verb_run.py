@@ -1,0 +1,115 @@
+"""`procession run`: the configured flows as a service, under a service manager or on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import attrs
+import trio
+
+from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
+from procession.daemon.local_server import LocalServer
+from procession.daemon.local_socket import LINE_BYTES_MIN, address_of, listen
+from procession.daemon.log_lines import log_to
+from procession.daemon.operations import Operations
+from procession.daemon.output import Output
+from procession.daemon.reloading import reload
+from procession.daemon.service_notify import ServiceManager
+from procession.daemon.snapshot import Snapshots
+from procession.daemon.stopping import Stop, run_stoppable
+from procession.errors import ProcessionError
+from procession.facade import Runtime
+from procession.journal.sqlite import SqliteJournal
+from procession.settings import Settings
+from procession.wiring import load_wiring, open_wired, registry_of
+
+logger = logging.getLogger("procession.daemon")
+_EXTRA_BYTES = 65_536
+"""What an event may have beside its data."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Serve until somebody wants it to stop; 0 where it ended in order."""
+    configuration = configured(options)
+    log_to(output.stderr, configuration.settings.log.level)
+    return run_stoppable(_Daemon(options, configuration).run)
+
+
+@attrs.define(eq=False)
+class _Daemon:
+    """One run of it."""
+
+    options: argparse.Namespace
+    configuration: Configuration
+    settings: Settings = attrs.field(init=False)
+    """Those in force."""
+
+    def __attrs_post_init__(self) -> None:
+        self.settings = self.configuration.settings
+
+    async def run(self, stop: Stop) -> int:
+        """Open, serve, close."""
+        manager = ServiceManager.of(os.environ)
+        refuse_early(self.configuration.journal)
+        wiring = load_wiring(self.settings)
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups, contextlib.closing(manager):
+            # What is told to the manager ends last: closing may take as long as the grace.
+            async with trio.open_nursery() as telling:
+                async with open_wired(wiring, self.settings, since=since_of(self.options)) as runtime:
+                    snapshots = Snapshots(runtime, self.configuration.journal)
+                    operations = Operations(runtime, registry_of(wiring), snapshots)
+                    async with self._listening(runtime, operations), trio.open_nursery() as nursery:
+                        telling.start_soon(manager.keep_told, snapshots.status)
+                        nursery.start_soon(self._reload_on, hangups, runtime, manager)
+                        await self._ready(manager, snapshots)
+                        await stop.asked.wait()
+                        await manager.tell(STOPPING="1", STATUS="closing")
+                        logger.info("closing: %s", stop.signal.name if stop.signal else "asked to")
+                        nursery.cancel_scope.cancel()
+                telling.cancel_scope.cancel()
+        logger.info("closed in order")
+        return 0
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, runtime: Runtime, operations: Operations) -> AsyncIterator[None]:
+        """Serve the local socket, and name it in the lock file, for as long as the block."""
+        journal, address = runtime.journal, address_of(self.configuration.journal)
+        assert isinstance(journal, SqliteJournal), "the settings name a file"
+        server = LocalServer(operations, LINE_BYTES_MIN + 2 * (self.settings.intake.payload_bytes_max + _EXTRA_BYTES))
+        listener = listen(address)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.serve, listener)
+                journal.announce(address)
+                yield
+                nursery.cancel_scope.cancel()
+        finally:
+            journal.announce(None)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(address)  # noqa: PTH108 - does not wait
+
+    async def _ready(self, manager: ServiceManager, snapshots: Snapshots) -> None:
+        await manager.tell(READY="1", MAINPID=str(os.getpid()), STATUS=snapshots.status())
+        logger.info("ready: process %d owns %s", os.getpid(), self.configuration.journal)
+        if await snapshots.anything_quarantined():
+            logger.warning("flows are in quarantine; `procession ls --status quarantined` lists them")
+
+    async def _reload_on(self, hangups: AsyncIterator[int], runtime: Runtime, manager: ServiceManager) -> None:
+        """At each SIGHUP read the configuration again; one that can't be used changes nothing."""
+        async for _ in hangups:
+            await manager.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1_000))
+            try:
+                settings = configured(self.options).settings
+                found = reload(runtime, self.settings, settings)
+            except ProcessionError as error:
+                logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it is a sentence
+            else:
+                self.settings = settings
+                logger.info("reloaded; %s", found)
+            await manager.tell(READY="1")
