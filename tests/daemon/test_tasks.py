@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.inside import json_inside, run_inside
+from tests.daemon.serving import serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,3 +119,17 @@ def test_flows_that_ask_nobody_have_no_tasks(project: Path) -> None:
     (project / "config" / "procession.toml").write_text(text)
     done = run_inside("tasks", "ls", cwd=project)
     assert (done.code, "asks people" in done.err) == (2, True)
+
+
+def test_a_running_owner_is_asked_and_says_the_same(project: Path) -> None:
+    first, second = ids(project)
+    with serving(project):
+        answer = ("approved=true", "comment=fine", "--by", "bob")
+        assert json_inside("tasks", "claim", first, "--by", "bob", cwd=project)["person"] == "bob"
+        done = json_inside("tasks", "answer", first, *answer, cwd=project)
+        assert (done["status"], done["settled_by"]) == ("answered", "bob")
+        again = run_inside("tasks", "answer", first, *answer, cwd=project)
+        assert (again.code, "it was answered before, by bob" in again.err) == (4, True)
+        wrong = run_inside("tasks", "answer", second, "approved=1", cwd=project)
+        assert (wrong.code, "expected bool, found int 1 @ $.approved" in wrong.err) == (2, True)
+        assert ids(project) == [second]

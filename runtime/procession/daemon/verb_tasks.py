@@ -11,6 +11,7 @@ import trio
 from procession.daemon.configuration import Configuration, configured
 from procession.daemon.durations import human, now_us
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.local_client import owner_of
 from procession.daemon.output import Output
 from procession.daemon.stopping import Stop, run_stoppable
 from procession.daemon.task_acts import TaskAct, act_on_task, task_json
@@ -28,7 +29,7 @@ _ALL = 1_000_000_000
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """List, show, or act on a task; those that act own the journal while they run."""
+    """List, show, or act on a task; those that act ask the running owner, or own the journal while they run."""
     configuration = configured(options)
     journal = configuration.existing_journal()
     wiring = load_wiring(configuration.settings)
@@ -88,6 +89,10 @@ async def _act(
 ) -> int:
     desks = desks_among(wiring.gateways)
     act = _asked(options, await _found(configuration.existing_journal(), desks, options.task))
+    owner = owner_of(configuration.journal)
+    if owner is not None:
+        _print(output, await stop.asking(lambda: owner.ask("task", **act.asked())))
+        return 0
     async with open_wired(wiring, configuration.settings) as runtime:
         acted = await act_on_task(runtime, desks, act, stop.race)
     _print(output, acted)
