@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import attrs
@@ -119,6 +118,7 @@ def _task(desk: HumanTasks, command: Command, attempt: Attempt, question: Questi
     )
 
 
-def desks_among(gateways: typing.Iterable[Gateway]) -> tuple[type[HumanTasks], ...]:
-    """Those of these gateways that ask people."""
-    return tuple(type(gateway) for gateway in gateways if isinstance(gateway, HumanTasks))
+def desks_among(gateways: Iterable[Gateway | type[Gateway]]) -> tuple[type[HumanTasks], ...]:
+    """The classes of those of these gateways that ask people."""
+    classes = (gateway if isinstance(gateway, type) else type(gateway) for gateway in gateways)
+    return tuple(cls for cls in classes if issubclass(cls, HumanTasks))
