@@ -54,7 +54,33 @@ async def test_plain_data_may_be_sent_as_well() -> None:
 
 
 async def test_the_idempotency_key_is_the_commands_whatever_headers_say() -> None:
-    assert (await sent_by(headers={"Idempotency-Key": "mine"})).headers.get_list("idempotency-key") == ["00ff"]
+    for name in ("Idempotency-Key", "idempotency-key"):
+        assert (await sent_by(headers={name: "mine"})).headers.get_list("idempotency-key") == ["00ff"]
+
+
+async def test_what_is_no_address_is_a_failed_attempt_that_shows_none_of_it() -> None:
+    with pytest.raises(AttemptFailed, match=r"^GET can't be sent: what it was given is no address$"):
+        await bank_of(saying(200)).request(ATTEMPT, "GET", "http://user:secret@[::1")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (httpx.ConnectTimeout(""), "ConnectTimeout, nothing was sent"),
+        (httpx.PoolTimeout(""), "PoolTimeout, nothing was sent"),
+        (httpx.WriteTimeout(""), "WriteTimeout, whether it was done is not known"),
+        (httpx.LocalProtocolError("Illegal header value b'secret'"), "the request can't be sent as HTTP"),
+        (httpx.ReadError(""), "ReadError"),
+    ],
+)
+async def test_what_went_wrong_on_the_way_is_said_in_few_words(error: Exception, shown: str) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(AttemptFailed) as caught:
+        await bank_of(handler).request(ATTEMPT, "GET", "/")
+    assert shown in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 async def test_a_second_request_of_a_command_has_a_key_of_its_own() -> None:

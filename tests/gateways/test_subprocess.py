@@ -134,6 +134,8 @@ async def test_words_reach_it_as_they_are_since_no_shell_reads_them() -> None:
 async def test_a_line_for_a_shell_is_refused() -> None:
     with pytest.raises(TypeError, match="words of a list"):
         await Press().run(ATTEMPT, "echo hello")
+    with pytest.raises(ValueError, match="no program to run"):
+        await Press().run(ATTEMPT, [])
 
 
 def test_a_procession_within_a_program_takes_these_variables_for_no_settings() -> None:

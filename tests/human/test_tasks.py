@@ -133,6 +133,20 @@ async def test_lists_tell_whose_it_is(autojump_clock: object) -> None:
         assert await tasks.open(assignee="nobody", groups=("guests",)) == []
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 7])
+async def test_a_list_of_many_pages_is_whole(
+    autojump_clock: object, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world() as world:
+        for number in range(5):
+            tasks, task = await asked(world, str(number))
+            await tasks.reassign(task.task_id, by="bob", person=f"person {number}")
+        monkeypatch.setattr("procession.human.listing._PAGE", page)
+        monkeypatch.setattr("procession.human.listing._STEPS_PAGE", page)
+        assert [task.person for task in await tasks.open()] == [f"person {number}" for number in range(5)]
+        assert len(await tasks.open(limit=3)) == 3
+
+
 async def test_a_cancelled_task_can_not_be_answered_and_the_flow_is_told(autojump_clock: object) -> None:
     async with a_world() as world:
         tasks, task = await asked(world)

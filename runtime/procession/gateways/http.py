@@ -183,11 +183,14 @@ class HttpGateway(Gateway, abstract=True):
         step: str,
     ) -> httpx.Request:
         policy = self.__http__
-        ours = {"accept-encoding": "identity"} | ({"traceparent": attempt.trace} if attempt.trace else {})
+        told = httpx.Headers({"accept-encoding": "identity"})
+        if attempt.trace:
+            told["traceparent"] = attempt.trace
         if json is not None:
             content = to_json(plain_values()(json, type(json)) if isinstance(json, Command) else json)
-            ours["content-type"] = "application/json"
-        key = {policy.idempotency_header: f"{attempt.command_id}-{step}" if step else attempt.command_id}
+            told["content-type"] = "application/json"
+        told.update(headers)
+        told[policy.idempotency_header] = f"{attempt.command_id}-{step}" if step else attempt.command_id
         connect_s, read_s = policy.connect_timeout_s, policy.read_timeout_s
         try:
             return self.client.build_request(
@@ -195,11 +198,11 @@ class HttpGateway(Gateway, abstract=True):
                 path,
                 content=content,
                 params=params,
-                headers={**ours, **(headers or {}), **key},
+                headers=told,
                 timeout=httpx.Timeout(connect=connect_s, read=read_s, write=read_s, pool=policy.pool_timeout_s),
             )
         except httpx.InvalidURL:
-            raise AttemptFailed(f"{method} {path.partition('?')[0]}: this is no address") from None
+            raise AttemptFailed(f"{method} can't be sent: what it was given is no address") from None
 
     async def _body(self, response: httpx.Response, shown: str, *, whole: bool) -> bytes:
         """The body of an answer, whole; of any other response its beginning, as far as it comes."""
@@ -235,6 +238,8 @@ class HttpGateway(Gateway, abstract=True):
     def _described(self, error: httpx.HTTPError, sent: httpx.Request) -> str:
         if isinstance(error, httpx.LocalProtocolError):
             return "the request can't be sent as HTTP; look at its headers"  # the error itself shows their values
+        if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+            return f"{type(error).__name__}, nothing was sent"
         if isinstance(error, httpx.TimeoutException):
             return f"{type(error).__name__}, whether it was done is not known"
         text = masked(" ".join(_said(error).split()), self._secrets(sent))

@@ -126,7 +126,9 @@ class SubprocessGateway(Gateway, abstract=True):
         """
         if isinstance(words, str):
             raise TypeError(f"{words!r} is one text; give the program and each of its arguments as words of a list")
-        policy, name, added = self.__program__, Path(words[0]).name, dict(environment or {})
+        if not words:
+            raise ValueError("there is no program to run; give it and each of its arguments as words of a list")
+        policy, name, added = self.__program__, Path(words[0]).name or words[0], dict(environment or {})
         program = Program(
             words,
             self._environment(attempt, added),

@@ -11,12 +11,11 @@ import attrs
 from procession.human.task import TaskStatus
 from procession.human.watch import watch_name
 from procession.journal.journal import JournalReader
-from procession.journal.rows import FlowQuery, FlowRow, FlowStatus
+from procession.journal.rows import FlowQuery, FlowStatus
 from procession.primitives.codec import from_json
 
 _PAGE = 200
-_STEPS_MAX = 1_000
-"""Of one task: whoever gave it around more often sees its first ones."""
+_STEPS_PAGE = 1_000
 _OPEN: tuple[FlowStatus, ...] = ("active", "quarantined")
 _US = datetime.timedelta(microseconds=1)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -62,7 +61,7 @@ async def read_task(reader: JournalReader, desks: Iterable[str], task_id: str) -
         name = (watch_name(desk), task_id)
         row = (await reader.look_up((), (name,))).flows.get(name)
         if row is not None:
-            return await _read(reader, row)
+            return next(iter(await _views(reader, [row.id])), None)
     return None
 
 
@@ -81,19 +80,29 @@ async def read_tasks(
         query = FlowQuery(process=watch_name(desk), status=_OPEN if state == "open" else ())
         page = await reader.flows(query, 0, _PAGE)
         while page and len(found) < limit:
-            views = [await _read(reader, row) for row in page]
-            found += [view for view in views if view is not None and view.is_for(assignee, groups)]
+            views = await _views(reader, [row.id for row in page])
+            found += [view for view in views if view.is_for(assignee, groups)]
             page = await reader.flows(query, page[-1].id, _PAGE)
     return found[:limit]
 
 
-async def _read(reader: JournalReader, row: FlowRow) -> TaskView | None:
-    view: TaskView | None = None
-    for stepped in await reader.steps(row.id, 0, _STEPS_MAX):
-        event, data = stepped.event, from_json(stepped.event.payload)
-        at = _EPOCH + event.recorded_us * _US
-        view = _asked(data, at) if event.type == "human.task_asked" else view and _followed(view, event.type, data, at)
-    return view
+async def _views(reader: JournalReader, flows: list[int]) -> list[TaskView]:
+    """The tasks of these flows, in their order, each as its history made it."""
+    views: dict[int, TaskView] = {}
+    version = 0
+    while flows:
+        page = await reader.steps_of(flows, version, _STEPS_PAGE)
+        for stepped in page:
+            flow, kind, data = stepped.step.flow, stepped.event.type, from_json(stepped.event.payload)
+            at = _EPOCH + stepped.event.recorded_us * _US
+            if kind == "human.task_asked":
+                views[flow] = _asked(data, at)
+            elif flow in views:
+                views[flow] = _followed(views[flow], kind, data, at)
+        if len(page) < _STEPS_PAGE:
+            break
+        flows, version = flows[flows.index(page[-1].step.flow) :], page[-1].step.version
+    return list(views.values())
 
 
 def _asked(data: dict[str, Any], at: datetime.datetime) -> TaskView:
