@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from tests.daemon.serving import serving
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def filed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal in which a person is asked about an expense, and another one about a second."""
-    (tmp_path / "config").mkdir()
+    folder = tmp_path_factory.mktemp("filed")
+    (folder / "config").mkdir()
     settings = f'modules = ["flows.expense_approval"]\nimport_paths = ["{ROOT}"]\n'
-    (tmp_path / "config" / "procession.toml").write_text(settings)
+    (folder / "config" / "procession.toml").write_text(settings)
     expenses: list[dict[str, Any]] = [
         {"expense_id": key, "employee": "ann", "amount_cents": 42_000, "purpose": "a train"} for key in ("7", "8")
     ]
@@ -27,9 +29,15 @@ def project(tmp_path: Path) -> Path:
         {"specversion": "1.0", "id": data["expense_id"], "source": "test", "type": "expense.filed", "data": data}
         for data in expenses
     ]
-    (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert run_inside("publish", "events.jsonl", cwd=tmp_path).code == 0
-    return tmp_path
+    (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run_inside("publish", "events.jsonl", cwd=folder).code == 0
+    return folder
+
+
+@pytest.fixture
+def project(filed: Path, tmp_path: Path) -> Path:
+    """A copy of it, to act on."""
+    return shutil.copytree(filed, tmp_path / "project")
 
 
 def ids(project: Path, *arguments: str) -> list[str]:
