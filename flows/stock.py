@@ -35,14 +35,14 @@ from procession import (
 # What can happen.
 
 
-class StockReceived(Event, name="stock.received"):
+class StockReceived(Event, name="inventory.received"):
     """So many came in."""
 
     item_id: str
     number: int
 
 
-class StockReserved(Event, name="stock.reserved"):
+class StockReserved(Event, name="inventory.reserved"):
     """So many are put aside for a basket."""
 
     item_id: str
@@ -50,7 +50,7 @@ class StockReserved(Event, name="stock.reserved"):
     number: int
 
 
-class StockReleased(Event, name="stock.released"):
+class StockReleased(Event, name="inventory.released"):
     """What was put aside for a basket is free again."""
 
     item_id: str
@@ -76,14 +76,14 @@ class LineFellShort(Event, name="basket.line_fell_short"):
 # What may be asked for, and why it may be refused.
 
 
-class ReceiveStock(Command, name="stock.receive"):
+class ReceiveStock(Command, name="inventory.receive"):
     """So many came in: from outside, by `runtime.send`."""
 
     item_id: str
     number: int
 
 
-class ReserveStock(Command, name="stock.reserve"):
+class ReserveStock(Command, name="inventory.reserve"):
     """Put so many aside for a basket."""
 
     item_id: str
@@ -91,26 +91,26 @@ class ReserveStock(Command, name="stock.reserve"):
     number: int
 
 
-class ReleaseStock(Command, name="stock.release"):
+class ReleaseStock(Command, name="inventory.release"):
     """Set all free that is put aside for a basket."""
 
     item_id: str
     basket_id: str
 
 
-class TooFewInStock(Refusal, name="stock.too_few"):
+class TooFewInStock(Refusal, name="inventory.too_few"):
     """There are not so many; this many are free."""
 
     free: int
 
 
-class NothingReserved(Refusal, name="stock.nothing_reserved"):
+class NothingReserved(Refusal, name="inventory.nothing_reserved"):
     """Nothing is put aside for this basket."""
 
     basket_id: str
 
 
-class NoNumber(Refusal, name="stock.no_number"):
+class NoNumber(Refusal, name="inventory.no_number"):
     """A number of pieces is at least one."""
 
     number: int
@@ -119,7 +119,7 @@ class NoNumber(Refusal, name="stock.no_number"):
 # The aggregate: one for each item.
 
 
-class StockItem(Aggregate, name="stock", key="item_id"):
+class StockItem(Aggregate, name="inventory", key="item_id"):
     """What is free, and what is put aside for whom; never less than nothing."""
 
     free: int = 0

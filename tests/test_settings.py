@@ -159,7 +159,7 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
             "PROCESSION_QUUX__X",
             (
                 "known here are aggregates, commit, flows, gateways, intake, invariants, journal, log, processes,"
-                " purity, shutdown, supervision, timers"
+                " purity, resources, shutdown, supervision, timers"
             ),
         ),
     ],

@@ -8,8 +8,10 @@ The layers, each importing only from those above it in this list:
     actors  journal                     structured concurrency; the durable record
     laws  engine                        flows that survive
     reading                             what happened, why, and what would happen
+    injectors                           ready-made ways in: a followed file, a schedule, CloudEvents
     facade                              Runtime
     gateways  human                     ready-made: HTTP, programs; tasks for people
+    embed                               Runtime for asyncio and for threads
     wiring  testing                     settings and flows to a Runtime; the testing kit
     daemon                              doors for people and machines
 """
@@ -22,8 +24,11 @@ _HOMES = {
     "Attempt": "procession.primitives.gateway",
     "AttemptFailed": "procession.primitives.gateway",
     "CancelRequested": "procession.primitives.event",
+    "CloudEvents": "procession.injectors.cloud_events",
     "Command": "procession.primitives.command",
     "CommandGivenUp": "procession.primitives.event",
+    "Cron": "procession.injectors.cron",
+    "Document": "procession.injectors.cloud_events",
     "CommandRefused": "procession.primitives.event",
     "Effects": "procession.primitives.effects",
     "Envelope": "procession.primitives.envelope",
@@ -38,10 +43,13 @@ _HOMES = {
     "HttpPolicy": "procession.gateways.http",
     "HttpResponse": "procession.gateways.http",
     "HumanTasks": "procession.human.gateway",
+    "Injector": "procession.primitives.injector",
+    "Intake": "procession.primitives.injector",
     "Invariant": "procession.primitives.invariant",
+    "JsonLines": "procession.injectors.json_lines",
     "Lift": "procession.primitives.lifts",
-    "Outside": "procession.publishing",
-    "Position": "procession.publishing",
+    "Outside": "procession.primitives.outside",
+    "Position": "procession.primitives.outside",
     "ProcessManager": "procession.primitives.process",
     "ProcessionError": "procession.errors",
     "ProgramOutput": "procession.gateways.subprocess",
@@ -106,9 +114,12 @@ __all__ = [
     "Attempt",
     "AttemptFailed",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
     "CommandRefused",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Escalation",
@@ -122,7 +133,10 @@ __all__ = [
     "HttpPolicy",
     "HttpResponse",
     "HumanTasks",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

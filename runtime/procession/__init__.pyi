@@ -19,6 +19,10 @@ from procession.human.gateway import asks as asks
 from procession.human.listing import TaskView as TaskView
 from procession.human.question import Question as Question
 from procession.human.task import Escalation as Escalation
+from procession.injectors.cloud_events import CloudEvents as CloudEvents
+from procession.injectors.cloud_events import Document as Document
+from procession.injectors.cron import Cron as Cron
+from procession.injectors.json_lines import JsonLines as JsonLines
 from procession.primitives.aggregate import Aggregate as Aggregate
 from procession.primitives.allowance import allows as allows
 from procession.primitives.command import Command as Command
@@ -66,15 +70,17 @@ from procession.primitives.handlers import folds as folds
 from procession.primitives.handlers import on as on
 from procession.primitives.handlers import starts as starts
 from procession.primitives.history import History as History
+from procession.primitives.injector import Injector as Injector
+from procession.primitives.injector import Intake as Intake
 from procession.primitives.invariant import Invariant as Invariant
 from procession.primitives.invariant import invariant as invariant
 from procession.primitives.lifts import Lift as Lift
 from procession.primitives.lifts import lifts as lifts
+from procession.primitives.outside import Outside as Outside
+from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
 from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
-from procession.publishing import Outside as Outside
-from procession.publishing import Position as Position
 from procession.reading.why import Why as Why
 from procession.reading.why_not import WhyNot as WhyNot
 from procession.send_errors import SendRefused as SendRefused
@@ -87,9 +93,12 @@ __all__ = [
     "Attempt",
     "AttemptFailed",
     "CancelRequested",
+    "CloudEvents",
     "Command",
     "CommandGivenUp",
     "CommandRefused",
+    "Cron",
+    "Document",
     "Effects",
     "Envelope",
     "Escalation",
@@ -103,7 +112,10 @@ __all__ = [
     "HttpPolicy",
     "HttpResponse",
     "HumanTasks",
+    "Injector",
+    "Intake",
     "Invariant",
+    "JsonLines",
     "Lift",
     "Outside",
     "Position",

@@ -15,7 +15,8 @@ ProcessionError
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
 │   ├── Overloaded           the intake is full and the caller asked not to wait
-│   └── NotAccepted          the commit failed; it is known that nothing was written
+│   ├── NotAccepted          the commit failed; it is known that nothing was written
+│   └── SendRefused          a command was not decided: send_errors.py
 ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
 ├── JournalError             the durable record can't be used
 │   ├── JournalOwned         another process owns it

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import overload
 
+import attrs
 import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
-from procession.engine.envelopes import recorded_of
+from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.router import Origin
@@ -26,8 +27,9 @@ from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.publishing import Outside, Position, encode_all
+from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings
 from procession.telemetry import Meter, observe
@@ -36,11 +38,13 @@ _FOLLOW_PAGE = 500
 
 
 class Runtime:
-    """An open runtime. Made by `open_runtime`; used within the same trio run."""
+    """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._archiving = False
+        self.beside: list[Callable[[], ActorInfo]] = []
+        """What runs beside the engine, for the tree."""
 
     @property
     def journal(self) -> JournalReader:
@@ -181,7 +185,7 @@ class Runtime:
         """Durable events after a position, in order, at most `limit`."""
         refuse_in_turn("events")
         rows = await self.journal.events(after, limit, types)
-        return [recorded_of(self._engine.registry, row) for row in rows]
+        return all_recorded(self._engine.registry, rows)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Durable events after a position, in order, as they come; ends when the runtime closes.
@@ -215,7 +219,8 @@ class Runtime:
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
-        return self._engine.tree()
+        tree = self._engine.tree()
+        return attrs.evolve(tree, children=(*tree.children, *(info() for info in self.beside)))
 
     @property
     def held(self) -> str:

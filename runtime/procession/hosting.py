@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import trio
 
 from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
+from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
+from procession.primitives.injector import Injector, events_brought, refuse_namesakes
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
-from procession.settings import Settings
+from procession.primitives.resources import Plan, plan_resources
+from procession.settings import ResourcesSettings, Settings
 
 
 @contextlib.asynccontextmanager
@@ -28,10 +31,12 @@ async def open_runtime(
     journal: str | Path | Journal,
     *,
     processes: Sequence[type[ProcessManager]] = (),
-    gateways: Sequence[Gateway] = (),
+    gateways: Sequence[Gateway | type[Gateway]] = (),
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
+    injectors: Sequence[Injector | type[Injector]] = (),
+    resources: Mapping[str, object] | None = None,
     aggregates: Sequence[type[Aggregate]] = (),
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
@@ -45,11 +50,16 @@ async def open_runtime(
     Args:
         journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
         processes: the process managers.
-        gateways: one instance each; with the aggregates they take every command that the processes send.
+        gateways: one each; with the aggregates they take every command that the processes send. An instance, or a class
+            whose fields are filled by name from the resources.
         events: further event types that may be published.
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
+        injectors: what brings outside facts in; instances or classes, as gateways.
+        resources: what classes are given, by name: plain values, and factories of context managers, which may take
+            other resources by their parameters' names. They are opened before anything runs, each after what it needs,
+            and closed in the reverse order after the last commit.
         aggregates: what decides commands, from flows and from `send`.
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
@@ -57,6 +67,7 @@ async def open_runtime(
 
     Raises:
         DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
+        ResourceFailed: a resource can't be opened (the journal was not touched), failed in use, or can't be closed.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
@@ -65,27 +76,53 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, events, lifts, invariants, aggregates)
+    registry = build_registry(processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates)
+    refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
-    opening: Opening | None = None
-    if isinstance(journal, str | Path):
-        journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
-    try:
-        engine = Engine(journal, registry, settings, clock)
-    except BaseException:
-        await journal.close()
-        raise
-    async with running(engine, since or {}, opening) as runtime:
-        yield runtime
+    plan = plan_resources(resources or {}, takers_of(gateways, injectors))
+    with plain_errors():
+        async with _resources_of(plan, settings.resources) as ready:
+            registry.gateways |= {
+                name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
+            }
+            brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
+            refuse_namesakes(brought)
+            opening: Opening | None = None
+            if isinstance(journal, str | Path):
+                journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
+            try:
+                engine = Engine(journal, registry, settings, clock)
+            except BaseException:
+                await journal.close()
+                raise
+            async with running(engine, since or {}, opening, brought) as runtime:
+                yield runtime
+
+
+def takers_of(
+    gateways: Iterable[Gateway | type[Gateway]], injectors: Iterable[Injector | type[Injector]]
+) -> list[tuple[str, type, str]]:
+    """All that is given as a class, and so takes its fields from the resources: kind, class and site."""
+    return [
+        *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
+        *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
+    ]
+
+
+def _resources_of(
+    plan: Plan, limits: ResourcesSettings
+) -> contextlib.AbstractAsyncContextManager[Mapping[str, object]]:
+    if not plan.factories:
+        return contextlib.nullcontext(plan.values)
+    # What opens resources is loaded where there are some.
+    from procession.engine.resource_host import opened  # noqa: PLC0415
+
+    return opened(plan, limits)
 
 
 def _refuse_breaches(registry: Registry) -> None:
     # Code is read where a runtime opens, not where classes are only named.
-    from procession.laws.purity import (  # noqa: PLC0415
-        refuse_impure,
-        refuse_impure_aggregate,
-        refuse_impure_lift,
-    )
+    from procession.laws.purity import refuse_impure, refuse_impure_aggregate, refuse_impure_lift  # noqa: PLC0415
 
     for definition in registry.processes.values():
         refuse_impure(definition)
@@ -119,15 +156,42 @@ async def _opened(
 
 
 @contextlib.asynccontextmanager
-async def running(engine: Engine, since: Mapping[str, Since], opening: Opening | None = None) -> AsyncIterator[Runtime]:
+async def running(
+    engine: Engine,
+    since: Mapping[str, Since],
+    opening: Opening | None = None,
+    injectors: Sequence[Injector] = (),
+) -> AsyncIterator[Runtime]:
     """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
     with plain_errors():
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
+            runtime = Runtime(engine)
             try:
-                yield Runtime(engine)
+                async with _injecting(engine, runtime, injectors, nursery):
+                    yield runtime
             finally:
                 await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _injecting(
+    engine: Engine, runtime: Runtime, injectors: Sequence[Injector], nursery: trio.Nursery
+) -> AsyncIterator[None]:
+    """Injectors run for as long as the block, in the runtime's nursery; they end before anything else does."""
+    if not injectors:
+        yield
+        return
+    # What runs injectors is loaded where there are some.
+    from procession.injecting import Injecting  # noqa: PLC0415
+
+    injecting = Injecting(engine, runtime, injectors)
+    runtime.beside.append(injecting.info)
+    nursery.start_soon(injecting.run)
+    try:
+        yield
+    finally:
+        await injecting.close()
 
 
 @contextlib.contextmanager

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Self
-
-import attrs
+from collections.abc import Sequence
 
 from procession.engine.intake import Incoming
 from procession.engine.router import targets_of
 from procession.errors import InvalidPayload, TooLarge, UnknownType
 from procession.primitives.codec import to_json
 from procession.primitives.event import OWN_EVENTS, Event
+from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import IntakeSettings
 
 DEFAULT_SOURCE = "local"
 _ID_BYTES_MAX = 512
-
-
-@attrs.frozen
-class Outside:
-    """An event with its outside identity: CloudEvents `source` and `id`, which name it for ever."""
-
-    event: Event
-    id: str | None = None
-    """Unique within its source. None: it gets a fresh one, and publishing it again is a new event."""
-    source: str | None = None
-    """Who says so; `local` where an id is given without it."""
-    trace: str | None = None
-    """W3C traceparent."""
-    data: Mapping[str, object] | None = None
-    """The data as it came, where its type ignores extra fields: stored as it came."""
-
-
-class Position(int):
-    """The place of an event in the journal, and whether it was there before."""
-
-    duplicate: bool
-
-    def __new__(cls, position: int, *, duplicate: bool) -> Self:
-        """An int that knows whether its event was accepted before, under the same source and id."""
-        made = super().__new__(cls, position)
-        made.duplicate = duplicate
-        return made
 
 
 def encode_all(registry: Registry, limits: IntakeSettings, outside: Sequence[Outside]) -> tuple[Incoming, ...]:

@@ -238,6 +238,14 @@ class ShutdownSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ResourcesSettings:
+    """What gateways and injectors are given."""
+
+    open_s: float = float_knob(30, 0.001, 3_600, "One resource may take this long to open.")
+    close_s: float = float_knob(5, 0.001, 3_600, "One resource may take this long to close.")
+
+
+@attrs.frozen(kw_only=True)
 class PuritySettings:
     """How turns are watched."""
 
@@ -280,6 +288,7 @@ class Settings:
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()
     log: LogSettings = LogSettings()
+    resources: ResourcesSettings = ResourcesSettings()
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

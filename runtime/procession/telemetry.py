@@ -72,6 +72,8 @@ class Counters:
     turns_shadowed: int = _counter("Turns that ran again in a second process.")
     turns_differing: int = _counter("Turns that came out differently in the second process.")
     turns_unshadowed: int = _counter("Sampled turns that no second process ran: no room, no class, or no answer.")
+    facts_refused: int = _counter("Facts that injectors brought and that were refused: malformed lines and the like.")
+    injectors_given_up: int = _counter("Injectors that failed more often than supervision allows.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 
     def as_dict(self) -> dict[str, int]:

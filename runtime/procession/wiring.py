@@ -17,9 +17,10 @@ from procession.engine.opening import Since
 from procession.engine.turn import describe
 from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime
-from procession.hosting import open_runtime
+from procession.hosting import open_runtime, takers_of
 from procession.journal.journal import Journal
 from procession.primitives.registry import Registry, build_registry
+from procession.primitives.resources import combine_resources, plan_resources, resources_of
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 
@@ -85,13 +86,19 @@ def load_file(path: Path) -> ModuleType:
 
 
 def combine(wirings: Sequence[Wiring]) -> Wiring:
-    """Several wirings as one; classes and gateways that come twice are refused when a runtime opens."""
+    """Several wirings as one; classes and gateways that come twice are refused when a runtime opens.
+
+    Raises:
+        WiringError: two have different resources of one name.
+    """
     return Wiring(
         tuple(process for wiring in wirings for process in wiring.processes),
         tuple(gateway for wiring in wirings for gateway in wiring.gateways),
         tuple(event for wiring in wirings for event in wiring.events),
         tuple(rule for wiring in wirings for rule in wiring.invariants),
         tuple(dict.fromkeys(lift for wiring in wirings for lift in wiring.lifts)),
+        tuple(injector for wiring in wirings for injector in wiring.injectors),
+        combine_resources(wiring.resources for wiring in wirings),
         tuple(aggregate for wiring in wirings for aggregate in wiring.aggregates),
     )
 
@@ -99,7 +106,7 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
     return build_registry(
-        wiring.processes, wiring.gateways, wiring.events, wiring.lifts, wiring.invariants, wiring.aggregates
+        wiring.processes, wiring.gateways, wiring.events_named, wiring.lifts, wiring.invariants, wiring.aggregates
     )
 
 
@@ -110,15 +117,32 @@ async def open_wired(
     *,
     journal: str | Path | Journal | None = None,
     since: Mapping[str, Since] | None = None,
+    injecting: bool = True,
 ) -> AsyncIterator[Runtime]:
-    """A runtime over a wiring, on the journal that the settings name, or on this one; raises as `open_runtime`."""
+    """A runtime over a wiring, on the journal that the settings name, or on this one; raises as `open_runtime`.
+
+    Args:
+        wiring: all that it runs.
+        settings: how it runs.
+        journal: default: the one that the settings name.
+        since: as `open_runtime` takes it.
+        injecting: run the injectors, and open what they need. Without it nothing comes in but what is published.
+    """
+    resources = wiring.resources
+    if not injecting:
+        plan_resources(
+            resources, takers_of(wiring.gateways, wiring.injectors)
+        )  # what can't work is refused all the same
+        resources = resources_of(resources, takers_of(wiring.gateways, ()))
     async with open_runtime(
         settings.journal.path if journal is None else journal,
         processes=wiring.processes,
         gateways=wiring.gateways,
-        events=wiring.events,
+        events=wiring.events_named,
         lifts=wiring.lifts,
         invariants=wiring.invariants,
+        injectors=wiring.injectors if injecting else (),
+        resources=resources,
         aggregates=wiring.aggregates,
         settings=settings,
         since=since,

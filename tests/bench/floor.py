@@ -125,43 +125,54 @@ def grouped(steps: Sequence[Group], size: int) -> list[Group]:
     return found
 
 
-class Floor:
-    """A new file of the same schema, to write groups into."""
+def prepare(connection: sqlite3.Connection) -> None:
+    """Durable, as a journal is."""
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
 
-    def __init__(self, path: Path, product: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = full")
+
+def opened(path: Path) -> sqlite3.Connection:
+    """A connection that writes groups."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    prepare(connection)
+    return connection
+
+
+def make(path: Path, product: Path) -> None:
+    """A new file of the same schema, with the rows that no step writes."""
+    with closing(opened(path)) as connection:
         for script in SCRIPTS:
-            self._connection.executescript(files("procession.journal").joinpath(script).read_text("utf-8"))
-        self._connection.execute("attach ? as product", (str(product),))
+            connection.executescript(files("procession.journal").joinpath(script).read_text("utf-8"))
+        connection.execute("attach ? as product", (str(product),))
         for table in _GIVEN:
-            self._connection.execute(f"insert into main.{table} select * from product.{table}")
-        self._connection.execute("detach product")
+            connection.execute(f"insert into main.{table} select * from product.{table}")
 
-    def write(self, groups: Sequence[Group]) -> list[float]:
-        """One commit each; the seconds that each took."""
-        connection = self._connection
-        took_s = []
-        for group in groups:
-            began = time.perf_counter()
-            connection.execute("begin immediate")
-            connection.execute(_OWNER, group.owner)
-            for name, statement in _STATEMENTS.items():
-                if rows := getattr(group, name):
-                    connection.executemany(statement, rows)
-            connection.execute("commit")
-            took_s.append(time.perf_counter() - began)
-        return took_s
 
-    def close(self) -> None:
-        self._connection.close()
+def write_group(connection: sqlite3.Connection, group: Group) -> None:
+    """One commit."""
+    connection.execute("begin immediate")
+    connection.execute(_OWNER, group.owner)
+    for name, statement in _STATEMENTS.items():
+        if rows := getattr(group, name):
+            connection.executemany(statement, rows)
+    connection.execute("commit")
+
+
+def write_groups(connection: sqlite3.Connection, groups: Sequence[Group]) -> list[float]:
+    """One commit each; the seconds that each took."""
+    took_s = []
+    for group in groups:
+        began = time.perf_counter()
+        write_group(connection, group)
+        took_s.append(time.perf_counter() - began)
+    return took_s
 
 
 def write(path: Path, product: Path, groups: Sequence[Group]) -> list[float]:
     """Write them into a new file; the seconds that each commit took. The file then holds what the product wrote."""
-    with closing(Floor(path, product)) as floor:
-        took_s = floor.write(groups)
+    make(path, product)
+    with closing(opened(path)) as connection:
+        took_s = write_groups(connection, groups)
     assert_same(path, product)
     return took_s
 

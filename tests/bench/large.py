@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from procession import Event, Outside, open_runtime
-from procession.journal.rows import CommandRow, Commit, EventRow, FlowRow, Heads, StepRow, TimerRow
+from procession.journal.rows import CommandRow, Commit, EventRow, FlowRow, StepRow, TimerRow
 from procession.journal.sqlite import open_sqlite
 from procession.primitives.codec import Codec
 from procession.primitives.registry import build_registry
@@ -60,16 +60,6 @@ _COMMANDS = (("stock.reserve", "warehouse"), ("card.charge", "payments"), ("parc
 def key_of(number: int) -> str:
     """The key of the flow with this id."""
     return f"{number:07}"
-
-
-def more(heads: Heads, flows: int, times: int) -> Iterator[Commit]:
-    """Commits that each begin so many new flows, after all that is there."""
-    rows = _Rows(Large(0, 1 << 62), position=heads.position, seq=heads.command)
-    for time in range(times):
-        commit = Commit()
-        for number in range(heads.flow + 1 + time * flows, heads.flow + 1 + (time + 1) * flows):
-            rows.step(commit, number, 1)
-        yield commit
 
 
 def placed(number: int) -> Outside:

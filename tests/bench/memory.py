@@ -1,7 +1,8 @@
 """What flows cost that wait for an event, each with one timer set: the memory of a process that has them all.
 
 Each figure comes from a process of its own: an empty runtime, one that has just published and handled so many flows,
-and one that opened the journal that they are in.
+and one that opened the journal that they are in. What one flow more costs is the slope from half of them to all: the
+cache is full in both.
 """
 
 # A script prints.
@@ -89,9 +90,12 @@ def measure(folder: Path, *, flows: int = 100_000) -> Figures:
     with tempfile.TemporaryDirectory(dir=folder) as empty:
         base = _in_process(Path(empty) / "empty.db", 0)
     full = folder / "memory.db"
+    half = _in_process(folder / "half.db", flows // 2)
     published, reopened = _in_process(full, flows), _in_process(full, 0)
     return {
         "flows": flows,
+        "bytes_per_flow_more": (published - half) / (flows - flows // 2),
+        "bytes_per_flow_reopened": (reopened - base) / flows,
         "empty_mb": base / 1e6,
         "after_publishing_mb": (published - base) / 1e6,
         "after_reopening_mb": (reopened - base) / 1e6,

@@ -18,6 +18,7 @@ import trio
 from procession import Command, Effects, Event, Gateway, Outside, ProcessManager, ends, open_runtime, starts
 from tests.bench.figures import Figures
 
+SIZES = (1_000, 10_000, 100_000)
 _BATCH = 500
 _ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,7 @@ class Job(ProcessManager, name="job", key="job"):
         """It is on paper."""
 
 
-class Printer(Gateway, name="printer", concurrency=64):
+class Printer(Gateway, name="printer", concurrency=64, timeout_s=3600):
     works: bool
 
     async def print(self, command: Print) -> JobPrinted:
@@ -73,12 +74,24 @@ async def start_again(path: Path, flows: int) -> Figures:
         done = time.perf_counter()
         ended = runtime.counters()["procession_flows_ended"]
         assert ended == flows, f"{ended} of {flows} flows ended"
-    return {"flows": flows, "ready_s": ready - began, "sent_again_per_s": flows / (done - ready)}
+    return {"ready_s": ready - began, "sent_again_per_s": flows / (done - ready)}
 
 
-def measure(folder: Path, *, flows: int = 100_000) -> Figures:
-    """One round."""
-    path = folder / "recovery.db"
+def sizes_upto(flows: int) -> list[int]:
+    """The sizes below, and this one."""
+    return [*(size for size in SIZES if size < flows), flows]
+
+
+def measure(folder: Path, *, flows: int = SIZES[-1]) -> Figures:
+    """One round: each size, up to this one."""
+    found: Figures = {}
+    for size in sizes_upto(flows):
+        for name, value in _measured(folder / f"recovery-{size}.db", size).items():
+            found[f"{name}_{size}"] = value
+    return found
+
+
+def _measured(path: Path, flows: int) -> Figures:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path])}
     died = subprocess.run(
         [sys.executable, "-m", "tests.bench.recovery", str(path), str(flows)], cwd=_ROOT, env=environment, check=False

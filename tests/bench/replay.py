@@ -16,6 +16,7 @@ from procession import Event, Outside, ProcessManager, Runtime, Settings, ends, 
 from procession.actors.mailbox import Mailbox
 from procession.engine.flow import Flow
 from procession.engine.guard import UNGUARDED
+from procession.engine.loader import TOGETHER_MAX
 from procession.engine.rehydrate import Rehydrator
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.fingerprint import fingerprint
@@ -118,20 +119,24 @@ async def _columns_per_s(reader: SqliteReader, events: int) -> float:
 
 
 async def _rehydrated_per_s(reader: SqliteReader, flows: int) -> float:
-    """Events a second, while as many flows are folded at a time as may be awake."""
+    """Events a second, with as many flows in one question as the engine asks for."""
     registry, settings = build_registry([Trip], []), Settings()
     definition = registry.processes["trip"]
     counters = Counters()
     marks = {"trip": fingerprint(definition)}
     rehydrator = Rehydrator(
-        registry, reader, counters, marks, slice_steps=settings.flows.load_slice_steps, guard=UNGUARDED
+        registry,
+        reader,
+        counters,
+        marks,
+        slice_steps=settings.flows.load_slice_steps,
+        snapshot_every=settings.flows.snapshot_every_steps,
+        guard=UNGUARDED,
     )
     flow_of = [Flow(definition=definition, key=f"{number:08}", mailbox=Mailbox(1)) for number in range(flows)]
     began = time.perf_counter()
-    for at in range(0, flows, settings.flows.awake_max):
-        async with trio.open_nursery() as nursery:
-            for flow in flow_of[at : at + settings.flows.awake_max]:
-                nursery.start_soon(rehydrator.load, flow)
+    for at in range(0, flows, TOGETHER_MAX):
+        await rehydrator.load_many(flow_of[at : at + TOGETHER_MAX])
     took_s = time.perf_counter() - began
     assert counters.flows_loaded == flows, f"{counters.flows_loaded} flows were folded, of {flows}"
     assert all(flow.state == Trip(EVENTS_PER_FLOW - 1) for flow in flow_of), "folded to something else"

@@ -25,6 +25,7 @@ import trio
 from procession import open_runtime
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
+from procession.journal.archived import Archived
 from procession.journal.archiver import FILE_FLOWS_MAX, Archiver
 from procession.journal.rows import FlowQuery, JournalCounts
 from procession.journal.sqlite import open_sqlite
@@ -38,7 +39,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 _PAGE = 2000
 _BATCH = 256
-_AFTER_LINE_SLICES_MAX = 2
+_LIVE_EVERY = 10
+_ENDED_SHARE = 1 - 1 / _LIVE_EVERY
 
 
 @attrs.frozen
@@ -59,8 +61,8 @@ class Report:
     kills: int = 0
     ended_early: int = 0
     """Runs that came to their end before they were killed."""
-    left: list[tuple[int, int]] = attrs.field(factory=list)
-    """By kill: flows and events that had gone."""
+    left: list[tuple[int, int, int]] = attrs.field(factory=list)
+    """By kill: flows and events that had gone, and files that the journal named."""
     faults: list[str] = attrs.field(factory=list)
     accepted_again: int = 0
     bytes_before: int = 0
@@ -90,7 +92,7 @@ async def _flows(reader: SqliteReader) -> int:
 
 
 async def archive(path: Path, slice_s: float, file_flows_max: int = FILE_FLOWS_MAX) -> None:
-    """One life of the child: archive all that has ended; a line before each transaction and one after it."""
+    """One life of the child: archive all that has ended; a line with what it moved before and after a transaction."""
     journal = await open_sqlite(path, clock_us=SystemClock().now_us)
 
     async def log(row: ArchiveRow) -> None:
@@ -99,24 +101,19 @@ async def archive(path: Path, slice_s: float, file_flows_max: int = FILE_FLOWS_M
         )
 
     try:
-        _tell()
+        print(0, flush=True)
         archiver = Archiver(
-            journal,
-            SystemClock().now_us(),
-            slice_s=slice_s,
-            file_flows_max=file_flows_max,
-            before_slice=_tell,
-            on_progress=_tell,
-            log=log,
+            journal, SystemClock().now_us(), slice_s=slice_s, file_flows_max=file_flows_max, on_progress=_tell, log=log
         )
+        archiver.before_slice = lambda: _tell(archiver.done)
         await archiver.run(ArchiveQuery(SystemClock().now_us()))
         await journal.close_clean()
     finally:
         await journal.close()
 
 
-def _tell(*_: object) -> None:
-    print(flush=True)
+def _tell(done: Archived) -> None:
+    print(done.flows, flush=True)
 
 
 def run_with_kills(
@@ -126,24 +123,31 @@ def run_with_kills(
     kills: int,
     seed: int,
     lines_max: int,
+    moment_s_max: float,
     sample_every: int,
     slice_s: float = 0.02,
     file_flows_max: int = FILE_FLOWS_MAX,
 ) -> Report:
-    """Make a journal of which nine of ten flows have ended, archive it under kills, and compare."""
+    """Make a journal of which nine of ten flows have ended, archive it under kills, and compare.
+
+    The kills are spread over the whole of it: of n + 1 parts the first n have one each, once so many flows of that part
+    have gone as chance says, up to `lines_max` lines and `moment_s_max` later.
+    """
     path, report, chance = folder / "large.db", Report(), random.Random(seed)
     if not path.exists():
-        _timed(report, "make", lambda: large.write(path, large.Large(flows, 10)))
+        _timed(report, "make", lambda: large.write(path, large.Large(flows, _LIVE_EVERY)))
     report.bytes_before = path.stat().st_size
     upto = 10 * flows
     before = _timed(report, "read before", lambda: content(path, upto, sample_every))
     began = time.perf_counter()
+    arguments = (str(path), "--child", str(slice_s), "--file-flows-max", str(file_flows_max))
+    gone = trio.run(_gone, path)
     while report.kills < kills and not report.ended_early:
-        arguments = (str(path), "--child", str(slice_s), "--file-flows-max", str(file_flows_max))
-        _killed_once(
-            report, chance.randint(1, lines_max), chance.uniform(0, _AFTER_LINE_SLICES_MAX * slice_s), arguments
-        )
-        report.left.append(trio.run(_gone, path))
+        due = flows * _ENDED_SHARE * (report.kills + chance.random()) / (kills + 1)
+        lines, moment_s = chance.randint(1, lines_max), chance.uniform(0, moment_s_max)
+        _killed_once(report, int(due) - gone[0], lines, moment_s, arguments)
+        gone = trio.run(_gone, path)
+        report.left.append(gone)
     report.seconds["archive under kills"] = time.perf_counter() - began
     _timed(report, "archive the rest", lambda: archive(path, slice_s))
     report.faults += _timed(report, "verify", lambda: _faults(path))
@@ -155,15 +159,17 @@ def run_with_kills(
     return report
 
 
-def _killed_once(report: Report, lines: int, more_s: float, arguments: Sequence[str]) -> None:
-    """Let the child tell so many lines, then live a moment longer."""
+def _killed_once(report: Report, flows: int, lines: int, moment_s: float, arguments: Sequence[str]) -> None:
+    """Let the child move so many flows, then tell so many lines, then live a moment longer."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "tests.crash.archiving", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stdout is not None
+        while (line := child.stdout.readline()) and int(line) < flows:
+            pass
         for _ in range(lines):
             child.stdout.readline()
-        time.sleep(more_s)
+        time.sleep(moment_s)
         child.kill()
     if child.returncode == 0:
         report.ended_early += 1
@@ -171,17 +177,18 @@ def _killed_once(report: Report, lines: int, more_s: float, arguments: Sequence[
         report.kills += 1
 
 
-async def _gone(path: Path) -> tuple[int, int]:
-    """What has gone, and whether the chains hold: checked without the files, which takes long, after each kill."""
+async def _gone(path: Path) -> tuple[int, int, int]:
+    """Flows and events that have gone, and files that the journal names."""
     reader = await read_sqlite(path)
     try:
         gone = await reader.ask(
             lambda connection: connection.execute(
-                "select (select count(*) from archived_flow), (select coalesce(sum(number), 0) from event_tombstone)"
+                "select (select count(*) from archived_flow), (select coalesce(sum(number), 0) from event_tombstone),"
+                " (select count(*) from archive)"
             ).fetchone()
         )
-        flows, events = gone
-        return flows, events
+        flows, events, files = gone
+        return flows, events, files
     finally:
         await reader.close()
 
@@ -232,7 +239,8 @@ def main() -> None:
     parser.add_argument("place", type=Path, help="a folder; a journal large.db in it is used")
     parser.add_argument("--flows", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--lines-max", type=int, default=300)
+    parser.add_argument("--lines-max", type=int, default=50, help="50 are about the transactions of one file")
+    parser.add_argument("--moment-s-max", type=float, default=3.0, help="about as long as writing one file takes")
     parser.add_argument("--file-flows-max", type=int, default=FILE_FLOWS_MAX)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--child", type=float, metavar="SLICE_S", help="be the one that is killed")
@@ -246,6 +254,7 @@ def main() -> None:
         kills=given.kills,
         seed=given.seed,
         lines_max=given.lines_max,
+        moment_s_max=given.moment_s_max,
         sample_every=997,
         slice_s=0.1,
         file_flows_max=given.file_flows_max,

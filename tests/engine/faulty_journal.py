@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, Self
 
 import trio
@@ -93,8 +93,10 @@ class FaultyJournal(MemoryJournal):
         await self._read()
         return found
 
-    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
-        found = await super().open_commands(gateway, due_us_max, limit)
+    async def open_commands(
+        self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
+    ) -> list[OpenCommand]:
+        found = await super().open_commands(gateway, due_us_max, limit, known)
         await self._read()
         return found
 

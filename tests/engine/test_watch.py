@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gc
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 import trio
 
-from procession import FlowHandle, Runtime
+from procession import FlowHandle, Runtime, open_runtime
 from procession.errors import FlowQuarantined
 from procession.journal.memory import MemoryJournal
 from tests.engine.faulty_journal import FaultyJournal
-from tests.engine.tally import Broken, BrokenTally, Closed, Counted, Opened, Tally, numbered, opened
+from tests.engine.tally import Broken, BrokenTally, Closed, Counted, Desk, Opened, Tally, numbered, opened
 
 
 async def test_the_outcome_of_a_flow_that_ended_long_ago_is_known(autojump_clock: trio.testing.MockClock) -> None:
@@ -139,3 +140,24 @@ async def follow(runtime: Runtime, seen: list[int], after: int) -> None:
     async with aclosing(runtime.follow(after)) as events:
         async for recorded in events:
             seen.append(recorded.position)  # noqa: PERF401 - one by one, as they come
+
+
+async def test_a_follower_that_is_behind_ends_when_the_runtime_closes(tmp_path: Path) -> None:
+    followed: list[int] = []
+    held, closed = trio.Event(), trio.Event()
+
+    async def follow_slowly(runtime: Runtime) -> None:
+        async with aclosing(runtime.follow()) as events:
+            async for recorded in events:
+                followed.append(recorded.position)
+                held.set()
+                await closed.wait()
+
+    async with trio.open_nursery() as nursery:
+        async with open_runtime(tmp_path / "tally.db", processes=[Tally], gateways=[Desk()]) as runtime:
+            await runtime.publish(Opened("a"))
+            nursery.start_soon(follow_slowly, runtime)
+            await held.wait()
+            await runtime.publish(Opened("b"))
+        closed.set()
+    assert followed == [1]

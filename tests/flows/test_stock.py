@@ -61,7 +61,7 @@ def test_a_number_is_at_least_one(command: ReceiveStock | ReserveStock) -> None:
 # The basket.
 
 FILLED = BasketFilled("b1", (("book", 1), ("pen", 2)))
-NO_PENS = CommandRefused(ReserveStock("pen", "b1", 2), "c1", "stock", "pen", TooFewInStock(1))
+NO_PENS = CommandRefused(ReserveStock("pen", "b1", 2), "c1", "inventory", "pen", TooFewInStock(1))
 
 
 def test_every_line_is_asked_for() -> None:

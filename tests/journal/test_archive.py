@@ -334,15 +334,19 @@ async def test_compaction_gives_the_room_back(path: Path) -> None:
 async def test_commits_go_on_between_the_slices(path: Path) -> None:
     journal = await made(path, 300)
     seen: list[int] = []
+    over = trio.Event()
 
     async def write() -> None:
-        for number in range(301, 340):
+        number = 300
+        while not over.is_set():
+            number += 1
             await journal.commit(started(number, 600 + number))
             seen.append(rows_of(path, "archived_flow"))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(write)
         await archive(journal, slice_s=0, pause_s=0.001)
+        over.set()
     assert len(set(seen)) > 1, "some were written before, some after a slice"
     assert await journal.verify() == []
     await journal.close()

@@ -121,10 +121,10 @@ def new_command_id_at_retry(patch: pytest.MonkeyPatch) -> None:
 def order_lost_at_restart(patch: pytest.MonkeyPatch) -> None:
     """What is new is handled before what the crash left undone."""
 
-    async def load(self: FlowHost, flow: Flow) -> None:
-        await self._rehydrator.load(flow)
+    def later(self: FlowHost, flow: Flow) -> None:
+        """Nothing stands before it."""
 
-    patch.setattr(FlowHost, "_load", load)
+    patch.setattr(FlowHost, "_stored_first", later)
 
 
 def quarantine_drops_later_events(patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import attrs
 import trio
@@ -55,8 +55,7 @@ class Supervised:
         return ActorInfo(self.name, self.state, self.restarts, children, self.last_error)
 
 
-@attrs.frozen
-class Result(Generic[T]):
+class Result(NamedTuple, Generic[T]):
     """How a supervised call ended: a value, or the exception it raised."""
 
     value: T | None

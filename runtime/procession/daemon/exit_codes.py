@@ -7,6 +7,7 @@ import enum
 import attrs
 
 from procession import errors
+from procession.primitives.resources import ResourceFailed
 
 
 class ExitCode(enum.IntEnum):
@@ -95,6 +96,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.UnknownInJournal, ExitCode.SCHEMA),
     (errors.NotAJournal, ExitCode.USAGE),
     (errors.JournalUnwritable, ExitCode.UNREACHABLE),
+    (ResourceFailed, ExitCode.UNREACHABLE),
     (errors.ArchiveUnreadable, ExitCode.UNREACHABLE),
     (errors.NotFound, ExitCode.NOT_FOUND),
     (NoSuchFile, ExitCode.NOT_FOUND),

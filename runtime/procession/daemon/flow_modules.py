@@ -17,6 +17,7 @@ from procession.laws.inner_state import is_test
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
+from procession.primitives.injector import Injector
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.state import State
@@ -124,12 +125,15 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 "name classes that derive from Aggregate",
             )
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
-        ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class"),
+        ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
+        ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
         ("invariant", wiring.invariants, Invariant, "name functions that are marked @invariant(...)"),
     )
     for kind, things, cls, cure in kinds:
         for thing in things:
-            if not isinstance(thing, cls):
+            classes = cls in (Gateway, Injector)
+            given = isinstance(thing, type) and issubclass(thing, cls) and thing is not cls
+            if not (isinstance(thing, cls) or (classes and given)):
                 raise UsageRefused(f"{where} names {_shown(thing)} as {_an(kind)}, which is none", cure)
     events: Sequence[object] = wiring.events
     for event in events:

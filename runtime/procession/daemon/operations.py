@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 
 from procession.daemon.acting import FlowAct, act_on_flow
-from procession.daemon.cloudevents import CloudEventError, parse
 from procession.daemon.exit_codes import InputRefused, UsageRefused
 from procession.daemon.figures import figures_json
 from procession.daemon.snapshot import Snapshots
@@ -17,8 +16,9 @@ from procession.daemon.task_acts import TaskAct, act_on_task
 from procession.errors import IdReused, PublishRefused
 from procession.facade import Runtime
 from procession.human.gateway import desks_among
+from procession.primitives.cloudevents import CloudEventError, parse
+from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
-from procession.publishing import Outside
 
 
 @attrs.define

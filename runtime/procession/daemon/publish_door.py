@@ -15,8 +15,8 @@ from procession.engine.opening import Since
 from procession.errors import IdReused, ProcessionError, PublishRefused
 from procession.facade import Runtime
 from procession.journal.rows import JournalCounts
+from procession.primitives.outside import Outside
 from procession.primitives.wiring import Wiring
-from procession.publishing import Outside
 from procession.wiring import open_wired
 
 _ASKED_BYTES_MAX = 1_048_576
@@ -117,7 +117,7 @@ async def door_of(
     if owner is not None:
         yield AskedDoor(owner)
         return
-    async with open_wired(wiring, configuration.settings, since=since) as runtime:
+    async with open_wired(wiring, configuration.settings, since=since, injecting=False) as runtime:
         yield OwnDoor(runtime)
 
 

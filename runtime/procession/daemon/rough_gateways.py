@@ -8,9 +8,11 @@ What becomes of a call depends on the seed, the command's content and the number
 
 from __future__ import annotations
 
+import functools
 import inspect
 import random
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -21,7 +23,7 @@ from procession.errors import Refused
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.fields import resolved_fields
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.settings import GatewaysSettings, Settings
 
 _FAILING_SHARE = 0.08
@@ -47,18 +49,54 @@ class BadDayError(Exception):
     """The call failed."""
 
 
-def quick_to_retry(settings: Settings, gateways: tuple[Gateway, ...]) -> Settings:
+def quick_to_retry(settings: Settings, gateways: Iterable[Gateway | type[Gateway]]) -> Settings:
     """The settings with short waits for these gateways."""
-    by_name = {**settings.gateways.by_name, **{type(gateway).__gateway__.name: _POLICY for gateway in gateways}}
+    names = [gateway_class(gateway).__gateway__.name for gateway in gateways]
+    by_name = {**settings.gateways.by_name, **dict.fromkeys(names, _POLICY)}
     changed: GatewaysSettings = attrs.evolve(settings.gateways, by_name=by_name)
     return attrs.evolve(settings, gateways=changed)
 
 
-def roughen(gateway: Gateway, seed: int, *, fast: bool) -> None:
-    """Put a bad day between the runtime and this gateway."""
+def roughened(gateway: Gateway | type[Gateway], seed: int, *, fast: bool) -> Gateway | type[Gateway]:
+    """The gateway, with a bad day between the runtime and it; of a class one that stands for it."""
+    if isinstance(gateway, type):
+        return _rough_class(gateway, seed, fast=fast)
     for method in command_methods(type(gateway)):
         rough = _Rough(method, getattr(gateway, method.name), seed, fast=fast)
         setattr(gateway, method.name, rough.call if method.is_async else rough.call_plain)
+    return gateway
+
+
+def _rough_class(cls: type[Gateway], seed: int, *, fast: bool) -> type[Gateway]:
+    rough = {method.name: _rough_method(cls, method, seed, fast=fast) for method in command_methods(cls)}
+    options = cls.__gateway__
+    policy = attrs.asdict(options.policy, filter=lambda _, value: value is not None)
+    made: Any = types.new_class(cls.__name__, (cls,), {"name": options.name, **policy}, lambda body: body.update(rough))
+    made.__module__ = cls.__module__
+    standing: type[Gateway] = made
+    return standing
+
+
+def _rough_method(cls: type[Gateway], method: CommandMethod, seed: int, *, fast: bool) -> Callable[..., Any]:
+    """A method of the same signature; what it knows of earlier tries is that of the one instance a runtime has."""
+    inner = getattr(cls, method.name)
+    rough = _Rough(method, inner, seed, fast=fast)
+
+    if method.is_async:
+
+        @functools.wraps(inner)
+        async def call(self: Gateway, command: Command, *attempt: object) -> object:
+            rough.inner = inner.__get__(self)
+            return await rough.call(command, *attempt)
+
+        return call
+
+    @functools.wraps(inner)
+    def call_plain(self: Gateway, command: Command, *attempt: object) -> object:
+        rough.inner = inner.__get__(self)
+        return rough.call_plain(command, *attempt)
+
+    return call_plain
 
 
 @attrs.define(eq=False)

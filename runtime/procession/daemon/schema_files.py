@@ -56,7 +56,7 @@ def folders_of(modules: Sequence[tuple[ModuleType, Wiring]]) -> list[SchemaFolde
     found = []
     for folder, wirings in sorted(inside.items()):
         both = combine(wirings)
-        part = gather(both.processes, both.gateways, both.events, both.lifts, both.aggregates)
+        part = gather(both.processes, both.gateways, both.events_named, both.lifts)
         found.append(SchemaFolder(folder / FILE, messages_of(part), part.chains))
     return found
 

@@ -20,9 +20,9 @@ import attrs
 from procession.primitives.definition import Definition, events_named
 from procession.primitives.event import Event, FailureEvent
 from procession.primitives.fields import resolved_fields
-from procession.primitives.gateway import command_methods
+from procession.primitives.gateway import command_methods, gateway_class
+from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
-from procession.publishing import Outside
 
 _OPEN_FLOWS_MAX = 200
 _STEPS_MAX = 12
@@ -49,7 +49,7 @@ def plans_of(registry: Registry) -> list[Plan]:
     answers = {
         event
         for gateway in registry.gateways.values()
-        for method in command_methods(type(gateway))
+        for method in command_methods(gateway_class(gateway))
         for event in method.contract.events
     }
     found = [_plan(definition, answers) for definition in registry.processes.values() if type(definition.key) is str]

@@ -19,7 +19,7 @@ from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.figures import figures_json, print_figures, remarks
 from procession.daemon.output import Output
 from procession.daemon.progress import Progress
-from procession.daemon.rough_gateways import quick_to_retry, roughen
+from procession.daemon.rough_gateways import quick_to_retry, roughened
 from procession.daemon.stopping import Stop, run_stoppable
 from procession.daemon.traffic import plans_of, traffic
 from procession.daemon.verb_new import STARTER
@@ -70,9 +70,9 @@ class _Demo:
         self._flows: int = options.flows
         self._seed: int = options.seed
         # Never the gateways of production: a demo must not touch the outside world.
-        self._wiring: Wiring = load_wiring(settings, "testing")
-        for gateway in self._wiring.gateways:
-            roughen(gateway, self._seed, fast=options.fast)
+        wiring = load_wiring(settings, "testing")
+        rough = tuple(roughened(gateway, self._seed, fast=options.fast) for gateway in wiring.gateways)
+        self._wiring: Wiring = attrs.evolve(wiring, gateways=rough)
         self._settings = quick_to_retry(settings, self._wiring.gateways)
         self._plans = plans_of(registry_of(self._wiring))
         if not self._plans:
@@ -81,7 +81,7 @@ class _Demo:
     async def run(self) -> int:
         """Publish all, wait until all has come to rest, and tell."""
         progress = Progress("demo", "flows", self._output.stderr, self._flows)
-        async with open_wired(self._wiring, self._settings, journal=self._journal) as runtime:
+        async with open_wired(self._wiring, self._settings, journal=self._journal, injecting=False) as runtime:
             async with trio.open_nursery() as ticking:
                 ticking.start_soon(self._tick, runtime, progress)
                 await self._stop.race(lambda: self._drive(runtime))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import attrs
 import trio
 
-from procession.daemon.cloudevents import CloudEventError, parse
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
 from procession.daemon.durations import human
 from procession.daemon.event_lines import STDIN, BadLineError, EventLines, Line, open_lines, size_of
@@ -21,8 +20,10 @@ from procession.daemon.publish_door import Batch, Door, RefusedAt, door_of
 from procession.daemon.stopping import Stop, run_stoppable
 from procession.errors import ProcessionError, PublishRefused
 from procession.journal.rows import JournalCounts
+from procession.primitives.cloudevents import CloudEventError, parse
+from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
-from procession.publishing import Outside, encode_all
+from procession.publishing import encode_all
 from procession.settings import IntakeSettings
 from procession.wiring import load_wiring, registry_of
 

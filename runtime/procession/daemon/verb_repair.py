@@ -42,7 +42,7 @@ async def _act(
     if owner is not None:
         _report(options, output, await stop.asking(lambda: owner.ask("act", **act.asked())))
         return 0
-    async with open_wired(load_wiring(settings), settings, since=since_of(options)) as runtime:
+    async with open_wired(load_wiring(settings), settings, since=since_of(options), injecting=False) as runtime:
         acted = await act_on_flow(runtime, act, stop.race)
     _report(options, output, acted)
     return stop.exit_code or 0

@@ -15,6 +15,7 @@ from procession.daemon.output import Output
 from procession.daemon.verb_show import flow_name
 from procession.errors import NotFound
 from procession.journal.sqlite_reader import read_sqlite
+from procession.primitives.gateway import gateway_class
 from procession.primitives.registry import Registry
 from procession.reading.causes import read_why, stored_names
 from procession.reading.waits import read_surroundings, read_why_not
@@ -79,7 +80,7 @@ def _paused(configuration: Configuration, registry: Registry | None) -> list[str
     """The gateways that the settings, or their own classes, pause from the start."""
     gateways = {} if registry is None else registry.gateways
     of = configuration.settings.gateways.of
-    return [name for name, it in gateways.items() if of(name, type(it).__gateway__.policy.declared()).paused]
+    return [name for name, it in gateways.items() if of(name, gateway_class(it).__gateway__.policy.declared()).paused]
 
 
 def _plain(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs hands over

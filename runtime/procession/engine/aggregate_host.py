@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 
 import attrs
 import trio
@@ -15,7 +14,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.solo import Solo
 from procession.engine.turn import TurnFailed
-from procession.errors import NotAccepted, ProcessionError
+from procession.errors import InvalidKey, NotAccepted, ProcessionError
 from procession.primitives.decisions import AggregateDefinition
 from procession.send_errors import AggregateSetAside, DecisionFailed
 from procession.telemetry import Counters
@@ -72,9 +71,6 @@ class AggregateHost:
         self._nursery: trio.Nursery | None = None
         self._loads = 0
 
-    def __iter__(self) -> Iterator[AggregateStream]:
-        return iter([actor.stream for actor in self._actors.values()])
-
     @property
     def inbox(self) -> AggregateInbox:
         """The commands of flows that wait to be decided."""
@@ -83,11 +79,6 @@ class AggregateHost:
     def idle(self) -> bool:
         """Nothing waits to be decided, here or in the journal."""
         return self._loads == 0 and self._inbox.idle()
-
-    def find(self, name: str, key: str) -> AggregateStream | None:
-        """An aggregate that is in memory, or None."""
-        actor = self._actors.get((name, key))
-        return None if actor is None else actor.stream
 
     async def hold(self, definition: AggregateDefinition, key: str) -> AggregateStream:
         """An aggregate, loaded; it stays in memory until `let_go`.
@@ -152,7 +143,9 @@ class AggregateHost:
                 return
 
     def _admit(self, asked: Asked) -> None:
-        actor = self._actor(*self._inbox.place_of(asked))
+        actor = self._actor_of(asked)
+        if actor is None:
+            return
         if actor.is_read:
             self._decide(actor, asked)
         else:
@@ -177,6 +170,16 @@ class AggregateHost:
             raise AggregateSetAside(f"{stream.name} is set aside: {stream.reason}", _MEND)
         if stream.state is None:
             raise NotAccepted(f"the engine failed while {stream.name} was loaded")
+
+    def _actor_of(self, asked: Asked) -> _Actor | None:
+        """The aggregate that a command is for. None where it names none any more: it is given up."""
+        try:
+            return self._actor(*self._inbox.place_of(asked))
+        except InvalidKey as error:
+            if not asked.done:
+                self._decisions.give_up(asked, str(error))
+            self._inbox.decided(asked)
+            return None
 
     def _decide(self, actor: _Actor, asked: Asked) -> None:
         if not asked.done:
@@ -205,7 +208,9 @@ class AggregateHost:
         asked = self._inbox.take()
         if asked is None:
             return
-        actor = self._actor(*self._inbox.place_of(asked))
+        actor = self._actor_of(asked)
+        if actor is None:
+            return
         if not actor.is_read:
             await self._begin_loading(actor).wait()
         async with self._solo.alone(actor.stream):

@@ -13,7 +13,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.outbox import command_of
 from procession.engine.solo import MARKS_MAX
 from procession.engine.turns import SentCommand
-from procession.errors import ProcessionError
+from procession.errors import ProcessionError, WiringError
 from procession.journal.rows import CommandChange, OpenCommand
 from procession.primitives.codec import from_json, to_json
 from procession.primitives.decisions import AggregateDefinition
@@ -83,7 +83,11 @@ class AggregateInbox:
         self._closed = True
 
     def place_of(self, asked: Asked) -> tuple[AggregateDefinition, str]:
-        """The aggregate that a command is for. Its key was found good when the flow asked."""
+        """The aggregate that a command is for.
+
+        Raises:
+            InvalidKey: it names none. It did when the flow asked: the class is another now.
+        """
         definition = self._registry.deciders[type(asked.command)].definition
         return definition, definition.key_of(asked.command)
 
@@ -199,8 +203,12 @@ class AggregateInbox:
             logger.error("command %s can't be decided: %s", command.row.id.hex(), error)  # noqa: TRY400 - no fault of ours
 
     def _asked(self, command: OpenCommand) -> Asked:
-        message = command_of(self._registry, command.effects, command.row.idx)
-        process = self._registry.processes[command.process]
+        message = command_of(self._registry, from_json(command.effects)[command.row.idx])
+        process = self._registry.processes.get(command.process)
+        if process is None:
+            raise WiringError(
+                f"the process {command.process!r} that asked is not given", "give it, or its commands wait"
+            )
         return Asked(command.row, message, process, command.key, command.correlation, command.trace)
 
 

@@ -174,7 +174,9 @@ class Answers:
             else:
                 event_id = self._ids.answer(handle.row.id, index)
             origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace)
-            desk.router.address(event, payload, origin, desk.table.flow(definition, handle.key))
+            flow = desk.table.flow(definition, handle.key)
+            flow.id = flow.id or handle.flow
+            desk.router.address(event, payload, origin, flow)
 
     def _end(self, verdict: Verdict) -> None:
         verdict.handle.ended = verdict.state

@@ -58,6 +58,8 @@ class CommandWindow:
         """By number: everything that is in memory, also what runs."""
         self._ready: OrderedDict[int, deque[Handle]] = OrderedDict()
         self._resting: list[tuple[int, int, Handle]] = []
+        self.ready = 0
+        """How many may begin now, as far as nobody cancelled them."""
         self._readers = 0
         self._forgotten: set[int] = set()
         self.more = True
@@ -95,6 +97,13 @@ class CommandWindow:
         if known is not None and known.state == "stuck" and known.ended != "open":
             self.more = True  # opened again: it is read when the thread of its old attempt has returned
         return known is not None or seq in self._forgotten
+
+    def here(self) -> list[int]:
+        """Numbers of the commands that are here, and need not be read.
+
+        Not of those that have ended while a thread is left of them: that one was opened again, `knows` must notice.
+        """
+        return [seq for seq, handle in self.known.items() if handle.state != "stuck" or handle.ended == "open"]
 
     def rest(self, handle: Handle, due_us: int, now_us: int) -> None:
         """A command waits until it is due again."""
@@ -137,12 +146,14 @@ class CommandWindow:
             flow, queue = self._ready.popitem(last=False)
             while queue and queue[0].state != "ready":
                 queue.popleft()
+                self.ready -= 1
             if not queue:
                 continue
             if self._ordered and self._is_behind(queue[0]):
                 self._ready[flow] = queue
                 continue
             handle = queue.popleft()
+            self.ready -= 1
             if queue:
                 self._ready[flow] = queue
             return handle
@@ -171,6 +182,7 @@ class CommandWindow:
             if handle.state in ("ready", "resting"):
                 self.forget(handle)
         self._ready.clear()
+        self.ready = 0
         self._resting.clear()
         self.more = True
 
@@ -180,6 +192,7 @@ class CommandWindow:
             handle.state = "ready"
             queue = self._ready.setdefault(handle.flow, deque())
             queue.append(handle)
+            self.ready += 1
             if self._ordered and len(queue) > 1 and queue[-2].row.seq > handle.row.seq:
                 # One that failed and is due again stands before those that wait for it, else all wait for ever.
                 self._ready[handle.flow] = deque(sorted(queue, key=lambda one: one.row.seq))

@@ -5,7 +5,7 @@ Decision, events, and what becomes of the command stand in one commit, whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import attrs
 
@@ -283,5 +283,4 @@ def _sent_again(row: CommandRow) -> int:
     return found if isinstance(found, int) else 0
 
 
-Decide = Callable[[FromOutside], Decided]
 _TRIES = 2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import attrs
 import trio
@@ -14,11 +15,13 @@ from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
 from procession.engine.gateway_host import GatewayHost, hosts_of
 from procession.engine.ledger import Batch, Ledger
+from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
 from procession.errors import NotFound, ProcessionError
 from procession.journal.rows import OpenCommand
 from procession.primitives.codec import from_json
+from procession.primitives.definition import Definition
 from procession.primitives.registry import Registry
 from procession.settings import GatewaysSettings
 from procession.telemetry import Counters
@@ -27,6 +30,8 @@ logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000
 """Commands that rest for longer than this stay in the journal while others wait for room."""
 _PAGE = 500
+_AHEAD_MAX = 1_000
+"""Commands that are read before they may begin; their flows are in memory by then."""
 
 
 @attrs.define(eq=False)
@@ -139,15 +144,17 @@ class Gateways:
         """A command is there that may begin now."""
         return any(handle.state == "ready" for host in self for handle in host.window.known.values())
 
-    async def drive(self, name: str, ledger: Ledger) -> None:
+    async def drive(self, name: str, ledger: Ledger, loader: Loader) -> None:
         """One gateway's loop: read on where there is more, begin what may begin, sleep until something may."""
         host = self._hosts[name]
         while True:
             host.wake = trio.Event()
             if host.open and host.window.more:
                 host.window.drop_far(self._clock.now_us() + _HORIZON_US)
-                if host.window.room >= min(_PAGE, host.drive.commands_loaded_max) // 2:
-                    await self._read_on(host, ledger)
+                ahead_max = self._ahead_max(host, loader)
+                size = min(_PAGE, host.window.room, ahead_max - host.window.ready)
+                if size >= max(1, min(_PAGE, ahead_max) // 2):
+                    await self._read_on(host, ledger, loader, size)
             host.begin_ready()
             now = trio.current_time()
             wakes_at = host.next_wake(now, self._clock.now_us())
@@ -202,37 +209,58 @@ class Gateways:
             detail += f", last error: {host.last_error}"
         return ActorInfo(name, state, actor.restarts, (), detail)
 
-    async def _read_on(self, host: GatewayHost, ledger: Ledger) -> None:
-        """Take open commands from the journal into the window, those due first."""
-        window = host.window
-        limit = len(window) + min(_PAGE, window.room)
+    def _ahead_max(self, host: GatewayHost, loader: Loader) -> int:
+        """How many commands may be in memory that could begin; ordered ones may have to wait for one that rests."""
+        if host.ordered:
+            return host.drive.commands_loaded_max
+        return max(1, min(_AHEAD_MAX, host.drive.commands_loaded_max, loader.ahead_max // len(self._hosts)))
+
+    async def _read_on(self, host: GatewayHost, ledger: Ledger, loader: Loader, size: int) -> None:
+        """Take open commands from the journal into the window, those due first, when their flows are in memory."""
+        window, journal = host.window, ledger.journal
         window.begin_read()
         window.more = False
         try:
-            page = await ledger.journal.open_commands(host.name, self._clock.now_us() + _HORIZON_US, limit)
+            page = await journal.open_commands(host.name, self._clock.now_us() + _HORIZON_US, size, window.here())
+            if not host.paused:
+                await loader.prefetch(self._soon(page))
             self._take(host, page)
-            if len(page) < limit:
-                limit = len(window) + min(_PAGE, window.room) + 1
-                page = await ledger.journal.open_commands(host.name, _FOREVER_US, limit)
-                if len(page) < limit:
+            full = len(page) >= size
+            if not full:
+                size = min(_PAGE, window.room) + 1
+                page = await journal.open_commands(host.name, _FOREVER_US, size, window.here())
+                full = len(page) >= size
+                if not full:
                     self._take(host, page)
-            window.more = window.more or len(page) >= limit
+            window.more = window.more or full
         finally:
             window.end_read()
 
-    def _take(self, host: GatewayHost, page: list[OpenCommand]) -> None:
+    def _soon(self, page: list[OpenCommand]) -> Iterator[tuple[Definition, str]]:
+        """The flows whose commands may begin at once, and which therefore an answer will arrive for."""
+        now_us = self._clock.now_us()
         for command in page:
-            if not host.window.knows(command.row.seq):
-                self._take_one(host, command)
+            definition = self._registry.processes.get(command.process)
+            if definition is not None and (command.row.due_us <= now_us or not command.row.attempts):
+                yield definition, command.key
 
-    def _take_one(self, host: GatewayHost, command: OpenCommand) -> None:
+    def _take(self, host: GatewayHost, page: list[OpenCommand]) -> None:
+        text, effects = "", []
+        for command in page:
+            if host.window.knows(command.row.seq):
+                continue
+            if command.effects is not text:  # commands of one step stand side by side: its effects are decoded once
+                text, effects = command.effects, from_json(command.effects)
+            self._take_one(host, command, effects[command.row.idx])
+
+    def _take_one(self, host: GatewayHost, command: OpenCommand, effect: Mapping[str, Any]) -> None:
         try:
-            host.window.add(self._handle(command), self._clock.now_us())
+            host.window.add(self._handle(command, effect), self._clock.now_us())
         except ProcessionError as error:
             logger.error("command %s can't be sent: %s", command.row.id.hex(), error)  # noqa: TRY400 - no fault of ours
 
-    def _handle(self, command: OpenCommand) -> Handle:
-        message = command_of(self._registry, command.effects, command.row.idx)
+    def _handle(self, command: OpenCommand, effect: Mapping[str, Any] | None = None) -> Handle:
+        message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
         receiver = self._registry.receivers[type(message)]
         log = from_json(command.row.log) if command.row.log else []
         handle = Handle(

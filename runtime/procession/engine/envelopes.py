@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from functools import partial
+from collections.abc import Iterable
 
 from procession.journal.rows import EventRow
 from procession.primitives.codec import from_json
@@ -43,7 +43,13 @@ def message_of(registry: Registry, row: EventRow) -> Event:
 
 def recorded_of(registry: Registry, row: EventRow) -> Recorded:
     """A stored event as callers see it; the envelope has the type it came with. Raises as `message_of` does."""
-    return Recorded(row.position, message_of(registry, row), partial(envelope_of, row))
+    return Recorded(row.position, message_of(registry, row), row, envelope_of)
+
+
+def all_recorded(registry: Registry, rows: Iterable[EventRow]) -> list[Recorded]:
+    """Many stored events as callers see them; raises as `message_of` does."""
+    read = registry.read
+    return [Recorded(row.position, read(row.type, row.version, row.payload), row, envelope_of) for row in rows]
 
 
 def time_of(microseconds: int) -> datetime.datetime:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import attrs
@@ -12,9 +13,10 @@ import trio
 
 from procession.actors.supervisor import Result, contained
 from procession.engine.answers import Answer, Answers
-from procession.engine.breaker import Breaker, RateLimit
+from procession.engine.breaker import Breaker, RateLimit, wait_s
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
+from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
@@ -26,6 +28,9 @@ _LOG_MAX = 20
 _FOUND_CHARS_MAX = 300
 _LOOK_AGAIN_S = 0.02
 _NEVER = float("inf")
+_EARLY_MAX = 0.001
+"""Of its time-out, an attempt that follows another one at once may have so much less."""
+_HOST_LOST_PAUSE_US = 1_000_000
 _SLICE_S = 0.01
 """A task that makes one attempt after another lets others run after this long."""
 
@@ -66,6 +71,8 @@ class GatewayHost:
     counters: Counters
     spread: Callable[[], float]
     """A number in 0..1, drawn for each back-off."""
+    on_host: bool = False
+    """Its `async def` methods are awaited on the asyncio loop of the host."""
     window: CommandWindow = attrs.field(init=False)
     breaker: Breaker = attrs.field(init=False)
     rate: RateLimit = attrs.field(init=False)
@@ -78,6 +85,7 @@ class GatewayHost:
     _held_back: bool = False
     """Breaker or rate hold the next attempt back."""
     _nursery: trio.Nursery | None = None
+    _now: Callable[[], float] = trio.current_time
     _limiter: trio.CapacityLimiter = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -117,6 +125,7 @@ class GatewayHost:
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""
         self._nursery = nursery
+        self._now = trio.lowlevel.current_clock().current_time
 
     def begin_ready(self) -> bool:
         """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
@@ -134,7 +143,7 @@ class GatewayHost:
             return None
         if not self.window.stirs:
             return None
-        now = trio.current_time()
+        now = self._now()
         if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
             self._held_back = True
             return None
@@ -193,25 +202,25 @@ class GatewayHost:
 
         They share a cancel scope: the one that is cancelled, or runs into its time-out, is the last.
         """
-        until = trio.current_time() + _SLICE_S
+        until = self._now() + _SLICE_S
         with trio.CancelScope() as scope:
             while handle is not None:
                 await self._attempt(handle, scope)
                 if self.breaker.failures or scope.cancel_called or self._is_solo():
                     return  # the gateway's loop decides what may begin next
-                if trio.current_time() > until:
+                if self._now() > until:
                     scope.deadline = _NEVER
                     await trio.lowlevel.checkpoint()
-                    until = trio.current_time() + _SLICE_S
+                    until = self._now() + _SLICE_S
                 handle = self._begin_next()
 
     async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
-        attempt = Attempt(
-            handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s, handle.trace
-        )
-        arguments = (handle.command, attempt) if handle.method.wants_attempt else (handle.command,)
+        arguments: tuple[object, ...] = (handle.command,)
+        if handle.method.wants_attempt:
+            known = (handle.row.id.hex(), handle.attempts, handle.process, handle.key)
+            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.trace))
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
@@ -219,9 +228,13 @@ class GatewayHost:
             if not await self.answers.mark(handle):
                 doomed = True
                 return
-            scope.deadline = trio.current_time() + self.drive.timeout_s
-            if handle.method.is_async:
+            deadline = self._now() + self.drive.timeout_s
+            if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
+                scope.deadline = deadline  # that costs a place in trio's heap of deadlines
+            if handle.method.is_async and not self.on_host:
                 result = await contained(lambda: method(*arguments))
+            elif handle.method.is_async:
+                result = await contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
             else:
                 result = await contained(lambda: self._in_thread(handle, method, arguments))
         finally:
@@ -264,19 +277,34 @@ class GatewayHost:
         def done() -> None:
             nonlocal returned
             returned = True
-            if handle.state != "stuck":
-                return
-            if handle.ended == "open":
-                self.window.rest(handle, handle.row.due_us, self.clock.now_us())
-            else:
-                self.forget(handle)
-            self.wake.set()
+            self._returned(handle)
 
         try:
             return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
         finally:
             if not returned:
                 handle.state = "stuck"
+
+    async def _on_host(self, handle: Handle, work: Callable[[], Coroutine[Any, Any, object]]) -> object:
+        """A method awaited on the host's loop; one that does not heed its cancellation goes on unseen, as a thread."""
+        host = HOST_LOOP.get()
+        assert host is not None, "refused at opening"
+        call = host.begin(work, functools.partial(self._returned, handle))
+        try:
+            return await call.wait()
+        finally:
+            if not call.ended:
+                handle.state = "stuck"
+
+    def _returned(self, handle: Handle) -> None:
+        """A call that was abandoned has returned: its command waits no longer."""
+        if handle.state != "stuck":
+            return
+        if handle.ended == "open":
+            self.window.rest(handle, handle.row.due_us, self.clock.now_us())
+        else:
+            self.forget(handle)
+        self.wake.set()
 
     def _finished(self, handle: Handle, result: Result[object]) -> None:
         if result.error is None:
@@ -292,6 +320,9 @@ class GatewayHost:
         elif isinstance(result.error, AttemptFailed):
             after_s = result.error.after_s if isinstance(result.error, RetryLater) else 0
             self._failed(handle, shown(result.error), refused=False, after_s=after_s)
+        elif isinstance(result.error, HostLost):
+            self._unmake(handle, f"{result.error}: outcome unknown, will retry under the same id")
+            self._retry_at(handle, self.clock.now_us() + _HOST_LOST_PAUSE_US)
         else:
             self._failed(handle, describe(result.error), refused=False)
 
@@ -303,15 +334,17 @@ class GatewayHost:
         elif handle.timed_out:
             self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
         else:
-            self.breaker.abandoned()
-            self.counters.attempts_cancelled += 1
-            handle.attempts -= 1
-            self._note(
-                handle, handle.attempts + 1, "cancelled at shutdown: outcome unknown, will retry under the same id"
-            )
+            self._unmake(handle, "cancelled at shutdown: outcome unknown, will retry under the same id")
             self.answers.retry_later(handle, handle.row.due_us)
             if handle.state != "stuck":
                 self.window.rest(handle, handle.row.due_us, self.clock.now_us())
+
+    def _unmake(self, handle: Handle, found: str) -> None:
+        """An attempt that was broken off by no fault of the gateway: it does not count."""
+        self.breaker.abandoned()
+        self.counters.attempts_cancelled += 1
+        handle.attempts -= 1
+        self._note(handle, handle.attempts + 1, found)
 
     def _failed(self, handle: Handle, found: str, *, refused: bool, after_s: float = 0) -> None:
         self.counters.attempts_failed += 1
@@ -324,20 +357,14 @@ class GatewayHost:
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
             return
-        due_us = now_us + self._wait_us(handle.attempts, after_s)
+        self._retry_at(handle, now_us + int(wait_s(self.drive, handle.attempts, after_s, self.spread()) * 1_000_000))
+
+    def _retry_at(self, handle: Handle, due_us: int) -> None:
         self.answers.retry_later(handle, due_us)
         if handle.state == "stuck":
             handle.row = handle.row._replace(due_us=due_us)
         elif handle.ended == "open":
-            self.window.rest(handle, due_us, now_us)
-
-    def _wait_us(self, attempts: int, after_s: float) -> int:
-        """The back-off, or what the gateway asked for where that is longer; spread, that not all come back at once."""
-        drive, spread = self.drive, self.spread()
-        whole = min(drive.backoff_max_s, drive.backoff_initial_s * drive.backoff_factor ** min(attempts - 1, 60))
-        backoff_s = whole * (1 + drive.jitter * (2 * spread - 1))
-        asked_s = min(after_s, drive.retry_later_max_s) + (whole * drive.jitter * spread if after_s else 0)
-        return int(max(backoff_s, asked_s) * 1_000_000)
+            self.window.rest(handle, due_us, self.clock.now_us())
 
     def _note(self, handle: Handle, number: int, found: str) -> None:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
@@ -346,7 +373,7 @@ class GatewayHost:
 
 
 def hosts_of(
-    gateways: Mapping[str, Gateway],
+    gateways: Mapping[str, Gateway | type[Gateway]],
     settings: GatewaysSettings,
     answers: Answers,
     clock: Clock,
@@ -362,7 +389,10 @@ def hosts_of(
     settings.check_names(gateways)
     hosts: dict[str, GatewayHost] = {}
     for name, gateway in gateways.items():
-        policy = type(gateway).__gateway__.policy
+        assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
+        policy = gateway.__gateway__.policy
         drive = settings.of(name, policy.declared())
-        hosts[name] = GatewayHost(name, gateway, drive, policy.ordered, answers, clock, counters, spread)
+        hosts[name] = GatewayHost(
+            name, gateway, drive, policy.ordered, answers, clock, counters, spread, on_host=policy.host
+        )
     return hosts

@@ -77,7 +77,6 @@ class Ids:
         return self._derived(bytes(6) + invariant.encode(), b"i", process, key, 0)
 
     def _derived(self, origin: bytes, kind: bytes, process: str, key: str, index: int) -> bytes:
-        hashed = blake2b(self._journal_id, digest_size=10)
-        hashed.update(b"%s|%s|%s\x00%s|%d" % (kind, origin, process.encode(), key.encode(), index))
-        digest = hashed.digest()
+        named = b"%s%s|%s|%s\x00%s|%d" % (self._journal_id, kind, origin, process.encode(), key.encode(), index)
+        digest = blake2b(named, digest_size=10).digest()
         return origin[:6] + bytes((0x80 | digest[0] & 0x0F, digest[1], 0x80 | digest[2] & 0x3F)) + digest[3:]

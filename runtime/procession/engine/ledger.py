@@ -82,6 +82,10 @@ class Ledger:
         self.run_ready: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         """Runs the turns that are ready, so that their steps stand beside their events; set by the flows' host."""
         self._work = trio.Event()
+        self._sleeps = False
+        """Nothing is to be written until `wake`."""
+        self.runs_ready_next = False
+        """`run` will have the turns run that are ready, before it does anything else, once it is woken."""
         self._closing = False
         self._abandoned = False
 
@@ -167,7 +171,9 @@ class Ledger:
 
     def wake(self) -> None:
         """There is something to write."""
-        self._work.set()
+        if self._sleeps:
+            self._sleeps = False
+            self._work.set()
 
     def when_durable(self, waiter: Released) -> None:
         """Tell `waiter` when all that is in the batch now is durable."""
@@ -197,7 +203,7 @@ class Ledger:
     def close(self) -> None:
         """`run` returns when all that is here is written."""
         self._closing = True
-        self._work.set()
+        self.wake()
 
     async def run(self) -> None:
         """Write batches until closed.
@@ -207,15 +213,20 @@ class Ledger:
                 all whose outcome is not known.
         """
         while True:
+            self.runs_ready_next = True
             if not self.filling:
                 if self._closing:
+                    self.runs_ready_next = False
                     return
-                self._work = trio.Event()
+                self._work, self._sleeps = trio.Event(), True
                 await self._work.wait()
             else:
                 await trio.lowlevel.checkpoint()  # attempts that the last commit released may answer at once
+            self.runs_ready_next = False
             # Without this, each event whose turn has not come yet would cost a delivery row and a second commit.
             await self.run_ready()
+            if not self.filling:
+                continue  # it was woken for turns that left nothing to write
             await self._find_rows()
             batch = self._seal()
             if batch.commit:

@@ -111,7 +111,15 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         guard=lasting.guard,
         shadow=lasting.shadow,
     )
-    rehydrator = Rehydrator(registry, journal, counters, known, slice_steps=flows.load_slice_steps, guard=lasting.guard)
+    rehydrator = Rehydrator(
+        registry,
+        journal,
+        counters,
+        known,
+        slice_steps=flows.load_slice_steps,
+        snapshot_every=flows.snapshot_every_steps,
+        guard=lasting.guard,
+    )
     decisions = Decisions(
         registry,
         ledger,

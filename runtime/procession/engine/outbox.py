@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from typing import NamedTuple
-
-import attrs
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery
@@ -13,7 +12,7 @@ from procession.engine.ids import Ids
 from procession.engine.turn import Turn, TurnFailed, shown
 from procession.errors import InvalidKey, InvalidPayload, WiringError
 from procession.journal.rows import TimerRow
-from procession.primitives.codec import from_json, to_json
+from procession.primitives.codec import to_json
 from procession.primitives.command import Command
 from procession.primitives.effects import After, At, Cancel, End, Record
 from procession.primitives.event import Event
@@ -44,8 +43,7 @@ class NewFact(NamedTuple):
     payload: bytes
 
 
-@attrs.frozen
-class Orders:
+class Orders(NamedTuple):
     """The effects of one turn, ready to be written."""
 
     effects: str | None
@@ -168,14 +166,13 @@ class Outbox:
         return payload
 
 
-def command_of(registry: Registry, effects: str, index: int) -> Command:
-    """The command at an index of a stored step's effects.
+def command_of(registry: Registry, effect: Mapping[str, Any]) -> Command:
+    """The command in an effect of a stored step.
 
     Raises:
         InvalidPayload: it does not fit its class any more.
         WiringError: its class is not registered.
     """
-    effect = from_json(effects)[index]
     cls = registry.commands.get(effect["command"])
     if cls is None:
         raise WiringError(f"the command type {effect['command']!r} is not registered", "register its gateway")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import trio
 
-from procession.engine.envelopes import message_of
+from procession.engine.flow import Flow
 from procession.engine.guard import Guard
 from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
-from procession.journal.rows import SnapshotRow, Stepped
+from procession.journal.rows import ShortFlow, SnapshotRow, StepOutcome
+from procession.primitives.definition import Reaction
+from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
 from procession.primitives.state import State
 from procession.telemetry import Counters
@@ -29,6 +31,7 @@ class Rehydrator:
         fingerprints: Mapping[str, str],
         *,
         slice_steps: int,
+        snapshot_every: int,
         guard: Guard,
     ) -> None:
         self._registry = registry
@@ -36,7 +39,10 @@ class Rehydrator:
         self._counters = counters
         self._fingerprints = fingerprints
         self._slice_steps = slice_steps
+        self._short_steps = min(slice_steps, snapshot_every - 1, _SHORT_STEPS_MAX)
+        """A flow of so many steps is folded from all of them: it has no snapshot, or gains nothing by it."""
         self._guard = guard
+        self._folding: dict[tuple[str, str, int], Reaction | None] = {}
 
     async def load(self, flow: Stream) -> None:
         """Read and fold a flow or aggregate that is resident and not folded. One that has ended is not: nothing asks.
@@ -68,7 +74,8 @@ class Rehydrator:
             for stepped in steps:
                 assert stepped.step.version == version + 1, f"{flow.name}: version {version + 1} is missing"
                 version = stepped.step.version
-                state = self._fold(flow, state, stepped)
+                event = stepped.event
+                state = self._fold(flow, state, stepped.step.outcome, event.type, event.version, event.payload)
             if len(steps) < self._slice_steps:
                 break
             await trio.lowlevel.checkpoint()
@@ -80,14 +87,71 @@ class Rehydrator:
         """Whether an error of `load` lies in the flow and its code, not in the disk."""
         return isinstance(error, TurnFailed | InvalidPayload | UnknownType | WiringError)
 
-    def _fold(self, flow: Stream, state: State, stepped: Stepped) -> State:
-        if stepped.step.outcome != "handled":
+    async def load_many(self, flows: Sequence[Flow]) -> list[Flow]:
+        """Read and fold flows that are resident and not folded, all at once; returns those with stored deliveries.
+
+        What is long, or can't be folded, stays as it is: `load` it alone.
+        """
+        found = await self._journal.load_many([(flow.process, flow.key) for flow in flows], self._short_steps)
+        held: list[Flow] = []
+        steps = 0
+        for flow in flows:
+            short = found.get((flow.process, flow.key))
+            if not self._take_short(flow, short) or short is None:
+                continue
+            if short.held:
+                held.append(flow)
+            steps += len(short.steps or ())
+            if steps >= self._slice_steps:
+                steps = 0
+                await trio.lowlevel.checkpoint()
+        return held
+
+    def _take_short(self, flow: Flow, short: ShortFlow | None) -> bool:
+        """Fold a flow where it is short and nobody did meanwhile."""
+        if flow.known or flow.state is not None or (short is not None and short.steps is None):
+            return False
+        state: State = flow.definition.cls()
+        if short is not None:
+            version = 0
+            try:
+                for past in short.steps or ():
+                    assert past.version == version + 1, f"{flow.name}: version {version + 1} is missing"
+                    version, outcome, kind, kind_version, payload = past
+                    state = self._fold(flow, state, outcome, kind, kind_version, payload)
+            except (TurnFailed, ProcessionError) as error:
+                if not self.is_fault_of_flow(error):
+                    raise
+                return False
+            assert short.row.outcome is not None or version == short.row.version, f"{flow.name}: folded to {version}"
+            flow.take_row(short.row)
+            self._counters.flows_loaded += short.row.outcome is None
+        assert isinstance(state, ProcessManager), "a flow is folded to its process"
+        flow.known, flow.state = True, state
+        return True
+
+    def _fold(self, flow: Stream, state: State, outcome: StepOutcome, kind: str, version: int, payload: str) -> State:
+        """The state after a step. An event that no fold takes is not even decoded."""
+        if outcome != "handled":
             return state
-        event = message_of(self._registry, stepped.event)
-        return refold(flow.definition.reaction(event), state, event, self._guard)
+        reaction = self._reaction_that_folds(flow, kind, version)
+        if reaction is None:
+            return state
+        return refold(reaction, state, self._registry.read(kind, version, payload), self._guard)
+
+    def _reaction_that_folds(self, flow: Stream, kind: str, version: int) -> Reaction | None:
+        name = (flow.process, kind, version)
+        if name not in self._folding:
+            seen = self._registry.chains.newest(self._registry.event_class(kind, version))
+            reaction = flow.definition.reactions.get(seen)
+            self._folding[name] = None if reaction is None or reaction.fold is None else reaction
+        return self._folding[name]
 
     def _restore(self, flow: Stream, snapshot: SnapshotRow) -> State | None:
         try:
             return self._registry.codec.state_from_json(flow.definition.cls, snapshot.state)
         except ProcessionError:
             return None  # a cache that can't be read is thrown away; the steps are the truth
+
+
+_SHORT_STEPS_MAX = 64

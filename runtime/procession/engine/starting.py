@@ -32,7 +32,7 @@ def start_parts(parts: Parts, lasting: Lasting, life: Life, nursery: trio.Nurser
 async def _drive(parts: Parts, lasting: Lasting, life: Life, name: str) -> None:
     """A gateway's loop is restarted alone: its window is read again from the journal."""
     gateways = lasting.gateways
-    await parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger))
+    await parts.restarting(gateways.actors[name], lambda: gateways.drive(name, life.ledger, life.host.loader))
 
 
 async def _judge(parts: Parts, lasting: Lasting, life: Life) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from threading import get_ident
-from typing import Literal, TypeVar
-
-import attrs
+from typing import Literal, NamedTuple, TypeVar
 
 from procession.engine.guard import RUNNING, UNGUARDED, Guard
 from procession.primitives.command import Command
@@ -25,8 +23,7 @@ FACTS_DEPTH_MAX = 100
 """Facts that lead to facts that lead to facts …: a flow that records deeper is set aside."""
 
 
-@attrs.frozen(slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What a turn made of the state, and what it asks for."""
 
     state: ProcessManager

@@ -35,7 +35,9 @@ class Unsettled:
         if life is None:
             return
         if refuse is not None:
-            refuse.refuse(NotAccepted(str(error)))
+            guilty = NotAccepted(str(error))
+            guilty.__cause__ = error  # it would be rejected again: whoever tries again by itself must know
+            refuse.refuse(guilty)
         rejected = isinstance(error, CommitRejected)
         for batch in life.ledger.abandon():
             held = [waiter for waiter in batch.released if isinstance(waiter, Submission) and waiter is not refuse]

@@ -9,7 +9,7 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.ledger import Batch
-from procession.errors import FlowQuarantined, RuntimeClosed
+from procession.errors import CommitFailed, FlowQuarantined, RuntimeClosed
 from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow
 
@@ -31,6 +31,8 @@ class Watch:
         self._journal = journal
         self._flows: dict[tuple[str, str], _Waiting] = {}
         self._changed = trio.Event()
+        self._waiters = 0
+        """How many wait for a change."""
         self._closed = False
         self._position = 0
         self.find: Callable[[str, str], Flow | None] = nowhere
@@ -63,13 +65,20 @@ class Watch:
 
     def stir(self) -> None:
         """Something that somebody may wait for has changed."""
-        if self._changed.statistics().tasks_waiting:
+        if self._waiters:
             self._changed.set()
             self._changed = trio.Event()
 
     async def changed(self) -> None:
         """Wait for the next change."""
-        await self._changed.wait()
+        await self._wait(self._changed)
+
+    async def _wait(self, change: trio.Event) -> None:
+        self._waiters += 1
+        try:
+            await change.wait()
+        finally:
+            self._waiters -= 1
 
     async def flow_ended(self, process: str, key: str) -> str:
         """The outcome of a flow, once it is durable; waits for a flow that nobody has heard of too.
@@ -107,7 +116,12 @@ class Watch:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
         while True:
             waiting, closed, until = self._changed, self._closed, self._position
-            rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
+            try:
+                rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
+            except (CommitFailed, RuntimeClosed):
+                if not self._closed:
+                    raise
+                return  # the journal was closed while somebody was still behind
             for row in rows:
                 yield row
                 after_position = row.position
@@ -115,7 +129,7 @@ class Watch:
                 if closed:
                     return
                 if until == self._position:
-                    await waiting.wait()
+                    await self._wait(waiting)
 
 
 def nowhere(process: str, key: str) -> None:

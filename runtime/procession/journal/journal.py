@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from procession.journal.rows import (
@@ -21,6 +21,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    ShortFlow,
     Standing,
     Stepped,
     TimerRow,
@@ -61,6 +62,13 @@ class JournalReader(Protocol):
         """
         ...
 
+    async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
+        """Flows by (process, key), those of at most `steps_max` steps whole; one that was never seen is missing.
+
+        For the engine, as `load` is: of a flow that has ended there are no steps.
+        """
+        ...
+
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         """The next steps of a flow in order of version, with their events."""
         ...
@@ -82,8 +90,10 @@ class JournalReader(Protocol):
         """Flows that have a delivery in this state, in order of id, each once."""
         ...
 
-    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
-        """Open commands of a gateway due by then, in order of (due_us, seq)."""
+    async def open_commands(
+        self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
+    ) -> list[OpenCommand]:
+        """Open commands of a gateway due by then, in order of (due_us, seq), but for those whose seq is known."""
         ...
 
     async def command(self, command_id: bytes) -> OpenCommand | None:

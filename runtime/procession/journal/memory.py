@@ -6,7 +6,7 @@ import json
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -32,6 +32,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    ShortFlow,
     Standing,
     Stepped,
     TimerRow,
@@ -120,6 +121,10 @@ class MemoryJournal:
         steps = self._steps(flow, 0 if snapshot is None else snapshot.version, steps_max)
         return LoadedFlow(store.flows[flow], snapshot, steps)
 
+    async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
+        store = await self._checkpoint()
+        return {name: store.short_flow(store.by_key[name], steps_max) for name in flows if name in store.by_key}
+
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         await self._checkpoint()
         return self._steps(flow, after_version, limit)
@@ -157,11 +162,13 @@ class MemoryJournal:
             place = bisect_right(keys, (flow + 1,), place)
         return found
 
-    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
+    async def open_commands(
+        self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
+    ) -> list[OpenCommand]:
         store = await self._checkpoint()
         keys = store.open[gateway].keys if gateway in store.open else []
-        end = bisect_right(keys, (due_us_max + 1, 0))
-        return [self._command(seq) for _, seq in keys[: min(limit, end)]]
+        due = keys[: bisect_right(keys, (due_us_max + 1, 0))]
+        return [self._command(seq) for seq in [seq for _, seq in due if seq not in known][:limit]]
 
     def _command(self, seq: int) -> OpenCommand:
         store = self._store

@@ -18,6 +18,8 @@ from procession.journal.rows import (
     EventRow,
     FlowRow,
     OwnerInfo,
+    PastStep,
+    ShortFlow,
     SnapshotRow,
     StepRow,
     TimerRow,
@@ -88,6 +90,19 @@ class Store:
     snapshots: dict[int, SnapshotRow] = attrs.field(factory=dict)
     types: dict[tuple[str, str, int], TypeRow] = attrs.field(factory=dict)
     concerns: dict[tuple[str, str], ConcernRow] = attrs.field(factory=dict)
+
+    def short_flow(self, flow: int, steps_max: int) -> ShortFlow:
+        """What `load_many` tells of a flow."""
+        row, held = self.flows[flow], bool(self.deliveries.get(flow))
+        if row.outcome is not None:
+            return ShortFlow(row, [], held)
+        if row.version > steps_max:
+            return ShortFlow(row, None, held)
+        handled = [(step, self.events[step.position]) for step in self.steps.get(flow, [])]
+        steps = [
+            PastStep(step.version, step.outcome, event.type, event.version, event.payload) for step, event in handled
+        ]
+        return ShortFlow(row, steps, held)
 
     def withdrawn(self, commit: Commit) -> list[UnhandledRow]:
         """The rows that the withdrawals of a commit leave."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import weakref
 from datetime import UTC, datetime
 
 import attrs
@@ -46,6 +47,7 @@ class Lock:
         self.path = path
         self.holder = holder
         self._descriptor = descriptor
+        _held.add(self)
 
     def announce(self, address: str | None) -> None:
         """Name the owner's local socket in the lock file."""
@@ -56,6 +58,12 @@ class Lock:
         """The error for whoever else wants this journal."""
         return _owned(self.path, self.holder)
 
+    def let_go(self) -> None:
+        """In a forked child: close what it shares with the owner, which goes on holding the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
     def release(self) -> None:
         """Empty the file and let the lock go. Doing it twice is fine."""
         if self._descriptor >= 0:
@@ -65,6 +73,18 @@ class Lock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+_held: weakref.WeakSet[Lock] = weakref.WeakSet()
+
+
+def _let_go_of_all() -> None:
+    for lock in list(_held):
+        lock.let_go()
+
+
+# An OS lock lives as long as any process has its descriptor open: a child that outlives its parent would hold it on.
+os.register_at_fork(after_in_child=_let_go_of_all)
 
 
 def lock_path(path: str) -> str:

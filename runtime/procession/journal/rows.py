@@ -201,7 +201,10 @@ class Commit:
     concerns: list[ConcernRow] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in attrs.fields(Commit))
+        return any(getattr(self, name) for name in _PARTS)
+
+
+_PARTS = tuple(field.name for field in attrs.fields(Commit))
 
 
 class OpenCommand(NamedTuple):
@@ -254,6 +257,26 @@ class LoadedFlow(NamedTuple):
     row: FlowRow | None
     snapshot: SnapshotRow | None
     steps: list[Stepped]
+
+
+class PastStep(NamedTuple):
+    """What a fold needs of a step and of the event that it handled."""
+
+    version: int
+    outcome: StepOutcome
+    type: str
+    type_version: int
+    payload: str
+
+
+class ShortFlow(NamedTuple):
+    """A flow as it stands, whole where it is short."""
+
+    row: FlowRow
+    steps: list[PastStep] | None
+    """All of them in order of version; None where there are more than was asked for."""
+    held: bool
+    """Deliveries of it are stored, in whatever state."""
 
 
 class LookUp(NamedTuple):

@@ -29,15 +29,19 @@ Where = tuple[list[str], list[object]]
 def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
     """See `JournalReader.flows`."""
     where, parameters = _named(query)
-    source, place = "flow not indexed", "id > ?"
+    source, place, outcome = "flow not indexed", "id > ?", "+outcome = ?"
     if query.status and "ended" not in query.status:
         # Few flows at any time have not ended, and they have an index of their own.
         source, place = "flow", "status <> 'ended' and +id > ?"
         where = [f"+{condition}" for condition in where]
     elif where and _are_few(connection, where, parameters):
         source, place = "flow", "+id > ?"
+    elif query.outcome is not None:
+        # Its index has them in order of id: however many there are, a page of them is read and no more.
+        source, outcome = "flow", "outcome = ?"
+        where = [f"+{condition}" for condition in where]
     for value, condition in (
-        (query.outcome, "outcome = ?"),
+        (query.outcome, outcome),
         (query.started_before_us, "started_us < ?"),
         (query.started_after_us, "started_us > ?"),
         (query.updated_before_us, "updated_us < ?"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
-from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_read, sqlite_schema
+from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_load, sqlite_read, sqlite_schema
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
@@ -35,6 +35,7 @@ from procession.journal.rows import (
     LookUp,
     OpenCommand,
     OwnerInfo,
+    ShortFlow,
     Standing,
     Stepped,
     TimerRow,
@@ -150,6 +151,9 @@ class SqliteReader:
     async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
         return await self._read(partial(sqlite_read.load, process=process, key=key, steps_max=steps_max))
 
+    async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
+        return await self._read(partial(sqlite_load.load_many, flows=flows, steps_max=steps_max))
+
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(
             partial(sqlite_archived.steps, folder=self.archives, flow=flow, after_version=after_version, limit=limit)
@@ -178,8 +182,13 @@ class SqliteReader:
             partial(sqlite_read.flows_with_deliveries, state=state, after_flow=after_flow, limit=limit)
         )
 
-    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
-        return await self._read(partial(sqlite_read.open_commands, gateway=gateway, due_us_max=due_us_max, limit=limit))
+    async def open_commands(
+        self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
+    ) -> list[OpenCommand]:
+        asked = partial(
+            sqlite_read.open_commands, gateway=gateway, due_us_max=due_us_max, limit=limit, known=tuple(known)
+        )
+        return await self._read(asked)
 
     async def command(self, command_id: bytes) -> OpenCommand | None:
         return await self._read(partial(sqlite_read.command, command_id=command_id))

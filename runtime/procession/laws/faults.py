@@ -142,11 +142,11 @@ def never_armed(part: Part) -> Iterator[Suspect]:
 
 
 def doubled(
-    gateways: Iterable[tuple[Gateway, Iterable[CommandMethod]]], aggregates: Iterable[AggregateDefinition]
+    gateways: Iterable[tuple[type[Gateway], Iterable[CommandMethod]]], aggregates: Iterable[AggregateDefinition]
 ) -> Iterator[Suspect]:
     """A command that two gateways or aggregates take."""
     takers = [
-        (method.command, f"{type(gateway).__name__}.{method.name}", method.site)
+        (method.command, f"{gateway.__name__}.{method.name}", method.site)
         for gateway, methods in gateways
         for method in methods
     ]

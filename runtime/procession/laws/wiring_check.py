@@ -17,7 +17,7 @@ from procession.primitives.command import Command
 from procession.primitives.decisions import AggregateDefinition, compile_aggregate, refusals_of
 from procession.primitives.definition import Definition, Folding, commands_named, compile_definition, events_named
 from procession.primitives.event import GENERIC, Event
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
 from procession.primitives.registry import refuse_older, site_of
 from procession.primitives.stored import stored_of
@@ -58,11 +58,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     events = _events(
         definitions,
         taken,
-        [*wiring.events, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
+        [*wiring.events_named, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
     )
     commands = _commands(definitions, taken)
     commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
-    checked.things += [*events, *commands, *(type(gateway) for gateway in wiring.gateways)]
+    checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
     for event in events:
         checked.suspects += declarations.check_event(event)
     for command in commands:
@@ -82,11 +82,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     foldings: list[Folding] = [*definitions, *aggregates]
     checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(
-        "gateway", [(type(g).__gateway__.name, type(g), type(g).__gateway__.site) for g in wiring.gateways]
+        "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events, chains)
+        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events_named, chains)
         checked.suspects += faults.without_receiver(parts, taken, aggregates)
     return checked
 
@@ -134,12 +134,12 @@ def _parts(wiring: Wiring, checked: Checked) -> Iterator[faults.Part]:
         yield faults.Part(definition, scans)
 
 
-def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[Gateway, tuple[CommandMethod, ...]]]:
-    for gateway in wiring.gateways:
+def _gateways(wiring: Wiring, checked: Checked) -> Iterator[tuple[type[Gateway], tuple[CommandMethod, ...]]]:
+    for gateway in map(gateway_class, wiring.gateways):
         try:
-            yield gateway, command_methods(type(gateway))
+            yield gateway, command_methods(gateway)
         except DefinitionError as error:
-            checked.suspects.append(Suspect(finding_of(error), (type(gateway),), certain=True))
+            checked.suspects.append(Suspect(finding_of(error), (gateway,), certain=True))
 
 
 def _aggregates(wiring: Wiring, checked: Checked) -> Iterator[AggregateDefinition]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -37,6 +38,7 @@ class Codec:
         self._failures = FAILURES
         self._checks: dict[type, tuple[tuple[str, frozenset[type] | None, Any], ...]] = {}
         self._commands: dict[str, type[Command]] = {}
+        self._hooks: dict[type, Callable[[Any, Any], Any]] = {}
         self._refusals: dict[tuple[str, int], type[Refusal]] = {}
 
     def register(self, cls: type[Event | Command | Refusal]) -> None:
@@ -58,6 +60,7 @@ class Codec:
         self._checks[cls] = tuple(
             (name, plain_types(annotation), annotation) for name, annotation in resolved_fields(cls).items()
         )
+        self._hooks[cls] = self._converters.hook(cls)
         if issubclass(cls, Command):
             self._commands[stored_of(cls).name] = cls
         elif issubclass(cls, Refusal):
@@ -111,6 +114,19 @@ class Codec:
             raise InvalidPayload(stored_of(cls).name, f"no JSON: {error}") from error
         return self.structure(cls, data)
 
+    def reader(self, cls: type[T]) -> Callable[[str | bytes], T]:
+        """`decode` for one class, in one call: for whoever reads very many."""
+        hook, loads, decode, failures = self._hooks.get(cls), orjson.loads, self.decode, self._failures
+
+        def read(payload: str | bytes) -> T:
+            try:
+                data = loads(payload)
+                return hook(data, cls) if hook is not None and type(data) is dict else decode(cls, payload)
+            except failures:
+                return decode(cls, payload)  # again, to say what does not fit
+
+        return read
+
     def structure(self, cls: type[T], data: object) -> T:
         """The message that parsed JSON holds.
 
@@ -123,7 +139,7 @@ class Codec:
                 return typing.cast("T", found)
             if not isinstance(data, dict):
                 raise InvalidPayload(stored_of(cls).name, f"expected an object, found {type(data).__name__}")
-            return self._structure(data, cls)
+            return typing.cast("T", self._hooks[cls](data, cls))
         except self._failures:
             raise InvalidPayload(stored_of(cls).name, self._converters.explain(cls, data)) from None
 

@@ -53,6 +53,10 @@ class Converters:
         self._fast.register_structure_hook(cls, _reader(cls, self._fast))
         self._fast.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, self._fast))
 
+    def hook(self, cls: type) -> Callable[[Any, Any], Any]:
+        """What makes an instance of parsed JSON; `structure` would look it up each time."""
+        return self._fast.get_structure_hook(cls)
+
     def explain(self, cls: type, data: object) -> str:
         """Why data is no message of this class."""
         if self._detailed is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
@@ -42,9 +43,10 @@ class Recorded:
 
     position: int
     event: Event
-    _describe: Callable[[], Envelope] = attrs.field(repr=False, eq=False)
+    _row: Any = attrs.field(repr=False, eq=False)
+    _describe: Callable[[Any], Envelope] = attrs.field(repr=False, eq=False)
 
     @property
     def envelope(self) -> Envelope:
         """Its metadata, made when it is asked for: who replays many events mostly does not."""
-        return self._describe()
+        return self._describe(self._row)

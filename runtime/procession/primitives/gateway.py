@@ -59,6 +59,10 @@ class RetryLater(AttemptFailed):
     """The earliest next attempt; `gateways.retry_later_max_s` bounds it."""
 
 
+_NO_KNOBS = ("ordered", "host")
+"""What a class alone can say of itself: no setting overrides it."""
+
+
 @attrs.frozen
 class GatewayPolicy:
     """How a gateway is driven; None takes the default of the settings, which may also override it by name."""
@@ -77,10 +81,12 @@ class GatewayPolicy:
     paused: bool | None = None
     ordered: bool = False
     """A flow's commands to this gateway wait for each other, in the order yielded."""
+    host: bool = False
+    """Its `async def` methods are awaited on the asyncio loop of the host, not on trio."""
 
     def declared(self) -> dict[str, bool | int | float]:
         """What the class says itself, by the names that the settings know."""
-        said = attrs.asdict(self, filter=lambda field, value: value is not None and field.name != "ordered")
+        said = attrs.asdict(self, filter=lambda field, value: value is not None and field.name not in _NO_KNOBS)
         return dict(said)
 
 
@@ -96,7 +102,8 @@ class Gateway:
 
     The return annotation is the contract: one event, a union, a tuple of events or None, checked at run time.
     A plain `def` runs in a worker thread; cancelled, it is abandoned and its outcome is unknown. An exception is
-    retried by the policy (`RetryLater` says when at the earliest); `Refused` is not.
+    retried by the policy (`RetryLater` says when at the earliest); `Refused` is not. With `host=True` an `async def` is
+    awaited on the asyncio loop of the program that opened the runtime by `procession.embed.open_async`.
 
     Args:
         name: the stored name, for ever.
@@ -136,6 +143,11 @@ class GatewayOptions:
     name: str
     policy: GatewayPolicy
     site: str
+
+
+def gateway_class(gateway: Gateway | type[Gateway]) -> type[Gateway]:
+    """The class of what a wiring names: an instance, or a class whose fields are filled from the resources."""
+    return gateway if isinstance(gateway, type) else type(gateway)
 
 
 @attrs.frozen

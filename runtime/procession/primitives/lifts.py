@@ -93,6 +93,8 @@ class Chains:
 
     def __init__(self, given: Iterable[AnyLift] = ()) -> None:
         self._steps: dict[type[Event], AnyLift] = {}
+        self.olds = self._steps.keys()
+        """The types that are lifted."""
         for lift in given:
             other = self._steps.setdefault(lift.old, lift)
             if other is not lift:

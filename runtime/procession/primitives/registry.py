@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -21,7 +21,7 @@ from procession.primitives.definition import (
 )
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fingerprint import fingerprint
-from procession.primitives.gateway import CommandMethod, Gateway, command_methods
+from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
@@ -36,7 +36,7 @@ _NEAR_MAX = 3
 class Receiver:
     """Where a command goes."""
 
-    gateway: Gateway
+    gateway: type[Gateway]
     name: str
     method: CommandMethod
 
@@ -62,7 +62,8 @@ class Registry:
     events: dict[tuple[str, int], type[Event]] = attrs.field(factory=dict)
     commands: dict[str, type[Command]] = attrs.field(factory=dict)
     processes: dict[str, Definition] = attrs.field(factory=dict)
-    gateways: dict[str, Gateway] = attrs.field(factory=dict)
+    gateways: dict[str, Gateway | type[Gateway]] = attrs.field(factory=dict)
+    """Where one is given as a class, that class, until its instance takes its place."""
     receivers: dict[type[Command], Receiver] = attrs.field(factory=dict)
     aggregates: dict[str, AggregateDefinition] = attrs.field(factory=dict)
     deciders: dict[type[Command], Decider] = attrs.field(factory=dict)
@@ -77,6 +78,7 @@ class Registry:
     _named: frozenset[type[Event]] = frozenset()
     """Event types that handlers, gateways or `events` name, before the lifts."""
     _older_names: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    _readers: dict[tuple[str, int], Callable[[str | bytes], Event]] = attrs.field(factory=dict)
 
     @functools.cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -105,7 +107,8 @@ class Registry:
         Raises:
             LiftFailed: a lift raised, or made an event that does not fit its type.
         """
-        return self.chains.lifted(event, self.codec.check)
+        chains = self.chains
+        return chains.lifted(event, self.codec.check) if type(event) in chains.olds else event
 
     def read(self, name: str, version: int, payload: str | bytes) -> Event:
         """A stored event as handlers see it: decoded by its own type, then lifted. The one place that reads events.
@@ -114,7 +117,15 @@ class Registry:
             UnknownType: its class is not registered.
             InvalidPayload: it does not fit its class any more, or can't be lifted.
         """
-        return self.lifted(self.codec.decode(self.event_class(name, version), payload))
+        reader = self._readers.get((name, version)) or self._reader(name, version)
+        return reader(payload)
+
+    def _reader(self, name: str, version: int) -> Callable[[str | bytes], Event]:
+        cls = self.event_class(name, version)
+        decode = self.codec.reader(cls)
+        reader = (lambda payload: self.lifted(decode(payload))) if cls in self.chains else decode
+        self._readers[name, version] = reader
+        return reader
 
     def older_names(self, name: str) -> tuple[str, ...]:
         """The other stored names of what is lifted to the event of this name: how its timers were called then."""
@@ -148,13 +159,8 @@ class Registry:
     def add_event(self, cls: type[Event]) -> None:
         """Register an event class, whole: its fields are checked, its codec hooks built."""
         stored = stored_of(cls)
-        known = self.events.get((stored.name, stored.version))
-        if known is cls:
+        if not self._is_new("event", self.events.get((stored.name, stored.version)), cls):
             return
-        if known is not None:
-            raise two_classes("event", stored.name, known, cls)
-        _resolvable(cls)
-        self.codec.register(cls)
         self.events[stored.name, stored.version] = cls
         newest = self._latest.get(stored.name)
         if newest is None or stored_of(newest).version < stored.version:
@@ -162,27 +168,25 @@ class Registry:
 
     def add_command(self, cls: type[Command]) -> None:
         """Register a command class."""
-        stored = stored_of(cls)
-        known = self.commands.get(stored.name)
-        if known is cls:
-            return
-        if known is not None:
-            raise two_classes("command", stored.name, known, cls)
-        _resolvable(cls)
-        self.codec.register(cls)
-        self.commands[stored.name] = cls
+        name = stored_of(cls).name
+        if self._is_new("command", self.commands.get(name), cls):
+            self.commands[name] = cls
 
     def add_refusal(self, cls: type[Refusal]) -> None:
         """Register a refusal class."""
         stored = stored_of(cls)
-        known = self.refusals.get((stored.name, stored.version))
+        if self._is_new("refusal", self.refusals.get((stored.name, stored.version)), cls):
+            self.refusals[stored.name, stored.version] = cls
+
+    def _is_new(self, kind: str, known: type | None, cls: type[Event | Command | Refusal]) -> bool:
+        """Whether a class is not registered yet; then its fields are checked here, and its codec hooks built."""
         if known is cls:
-            return
+            return False
         if known is not None:
-            raise two_classes("refusal", stored.name, known, cls)
+            raise two_classes(kind, stored_of(cls).name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
-        self.refusals[stored.name, stored.version] = cls
+        return True
 
     def _near(self, name: str) -> tuple[str, ...]:
         tail = name.rsplit(".", maxsplit=1)[-1].lower()
@@ -192,7 +196,7 @@ class Registry:
 
 def build_registry(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     invariants: Iterable[Invariant] = (),
@@ -216,13 +220,13 @@ def build_registry(
 
 def gather(
     processes: Sequence[type[ProcessManager]],
-    gateways: Sequence[Gateway],
+    gateways: Sequence[Gateway | type[Gateway]],
     events: Iterable[type[Event]] = (),
     lifts: Iterable[AnyLift] = (),
     aggregates: Sequence[type[Aggregate]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
-    brought = dict.fromkeys(one for gateway in gateways for one in type(gateway).__brings__)
+    brought = dict.fromkeys(one for gateway in gateways for one in gateway_class(gateway).__brings__)
     processes = [*processes, *(one for one in brought if issubclass(one, ProcessManager) and one not in processes)]
     aggregates = [*aggregates, *(one for one in brought if issubclass(one, Aggregate) and one not in aggregates)]
     registry = Registry(chains=Chains(lifts))
@@ -261,15 +265,16 @@ def _add_invariant(registry: Registry, rule: Invariant) -> None:
     registry.invariants[name] = (*known, rule)
 
 
-def _add_gateway(registry: Registry, gateway: Gateway) -> None:
-    name = type(gateway).__gateway__.name
+def _add_gateway(registry: Registry, gateway: Gateway | type[Gateway]) -> None:
+    cls = gateway_class(gateway)
+    name = cls.__gateway__.name
     if name in registry.gateways:
-        raise two_classes("gateway", name, type(registry.gateways[name]), type(gateway))
+        raise two_classes("gateway", name, gateway_class(registry.gateways[name]), cls)
     registry.gateways[name] = gateway
-    for method in command_methods(type(gateway)):
+    for method in command_methods(cls):
         registry.add_command(method.command)
-        _refuse_second(registry, method.command, f"{method.site}: {type(gateway).__name__}.{method.name}")
-        registry.receivers[method.command] = Receiver(gateway, name, method)
+        _refuse_second(registry, method.command, f"{method.site}: {cls.__name__}.{method.name}")
+        registry.receivers[method.command] = Receiver(cls, name, method)
         for event in method.contract.events:
             registry.add_event(event)
 
@@ -280,7 +285,7 @@ def _add_aggregate(registry: Registry, aggregate: type[Aggregate]) -> None:
     if name in registry.aggregates:
         raise two_classes("aggregate", name, registry.aggregates[name].cls, aggregate)
     if name in registry.gateways:
-        raise two_classes("gateway or aggregate", name, type(registry.gateways[name]), aggregate)
+        raise two_classes("gateway or aggregate", name, gateway_class(registry.gateways[name]), aggregate)
     refuse_older(definition, registry.chains)
     registry.aggregates[name] = definition
     for command, decision in definition.decisions.items():
@@ -305,7 +310,7 @@ def _refuse_second(registry: Registry, command: type[Command], second: str) -> N
     first = ""
     if command in registry.receivers:
         other = registry.receivers[command]
-        first = f"{type(other.gateway).__name__}.{other.method.name} ({other.method.site})"
+        first = f"{other.gateway.__name__}.{other.method.name} ({other.method.site})"
     elif command in registry.deciders:
         known = registry.deciders[command]
         first = f"{known.definition.cls.__name__}.{known.decision.name} ({known.decision.handler.site})"

@@ -12,6 +12,7 @@ from procession.primitives.asked import asked_in_code
 from procession.primitives.command import Command
 from procession.primitives.definition import Definition, Reaction, commands_named
 from procession.primitives.event import OWN_EVENTS, CommandGivenUp, Event
+from procession.primitives.gateway import gateway_class
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 
@@ -184,7 +185,7 @@ def _about(registry: Registry, node: Node, made: set[Origin]) -> About:
         aggregate = registry.aggregates[node.name].cls
         return About(_named(aggregate), aggregate.__aggregate__.site)
     if node.kind == "gateway":
-        gateway = type(registry.gateways[node.name])
+        gateway = gateway_class(registry.gateways[node.name])
         return About(_named(gateway), gateway.__gateway__.site)
     if node.kind == "command":
         cls = registry.commands[node.name]

@@ -12,6 +12,8 @@ from procession.journal.rows import (
     FlowQuery,
     LoadedFlow,
     OpenCommand,
+    PastStep,
+    ShortFlow,
     SnapshotRow,
     Standing,
     TypeInUse,
@@ -72,6 +74,26 @@ class ReadingContract(JournalCase):
             assert await read([3, 1], 2, 9) == [(1, 1, 3), (1, 2, 6)]
             assert await read([4, 3], 0, 1) == [(3, 1, 2)]
             assert await read([], 0, 9) == []
+
+    async def test_many_flows_are_loaded_at_once_those_that_are_short_whole(self) -> None:
+        async with self.opened() as journal:
+            commit = Commit(events=[event(n, "k1") for n in (1, 2, 3, 4, 5, 6)])
+            commit.steps = [step(1, 1, 3), step(1, 2, 1), step(2, 1, 2), step(2, 2, 4), step(2, 3, 5), step(3, 1, 6)]
+            ended = flow(3, 1, status="ended")
+            commit.flows = {1: flow(1, 2), 2: flow(2, 3), 3: ended, 4: flow(4, 0, status="unstarted")}
+            commit.deliveries = {(4, 1): delivery(4, 1, "waiting"), (1, 2): delivery(1, 2)}
+            await journal.commit(commit)
+            asked = [("other", "k1"), *((PROCESS, key) for key in ("k4", "k3", "k9", "k1", "k2", "k1"))]
+            found = await journal.load_many(asked, 2)
+            of_event = {row.position: (row.type, row.version, row.payload) for row in commit.events}
+            past = [PastStep(n, "handled", *of_event[at]) for n, at in ((1, 3), (2, 1))]
+            assert found == {
+                (PROCESS, "k1"): ShortFlow(commit.flows[1], past, held=True),
+                (PROCESS, "k2"): ShortFlow(commit.flows[2], None, held=False),
+                (PROCESS, "k3"): ShortFlow(ended, [], held=False),
+                (PROCESS, "k4"): ShortFlow(commit.flows[4], [], held=True),
+            }
+            assert await journal.load_many([], 2) == {}
 
     async def test_deliveries_are_set_replaced_and_deleted(self) -> None:
         async with self.opened() as journal:
@@ -135,6 +157,8 @@ class ReadingContract(JournalCase):
             assert [found.row.seq for found in await journal.open_commands("bank", 30, 9)] == [2, 3, 1]
             assert [found.row.seq for found in await journal.open_commands("bank", 29, 9)] == [2, 3]
             assert [found.row.seq for found in await journal.open_commands("bank", 30, 1)] == [2]
+            assert [found.row.seq for found in await journal.open_commands("bank", 30, 1, {2, 4, 9})] == [3]
+            assert await journal.open_commands("bank", 30, 9, [1, 2, 3]) == []
             effects = step(1, 1, 1, *(command_effect(1, 1, idx) for idx in range(4))).effects
             assert effects is not None
             sent = OpenCommand(commit.commands[3], PROCESS, "k1", effects, id_of("e", 1), None)

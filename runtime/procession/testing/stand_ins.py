@@ -34,6 +34,7 @@ def stand_in(gateway: type[Gateway], player: Player) -> Gateway:
     played = {name: _played(gateway, methods, player) for name, methods in by_method.items()}
     options = gateway.__gateway__
     policy = attrs.asdict(options.policy, filter=lambda _, value: value is not None)
+    policy["host"] = False  # what is played needs no loop
     made: Any = types.new_class(
         gateway.__name__, (Gateway,), {"name": options.name, **policy}, lambda body: body.update(played)
     )

@@ -33,14 +33,15 @@ from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
 from procession.primitives.aggregate import Aggregate
+from procession.primitives.codec import from_json
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway
 from procession.primitives.invariant import Invariant
+from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry, build_registry
 from procession.primitives.wiring import Wiring
-from procession.publishing import Outside, Position
 from procession.sending import Reply
 from procession.settings import Settings
 from procession.testing.outcomes import Outcomes
@@ -105,7 +106,7 @@ class World:
         self._registry: Registry = build_registry(
             (*wired.processes, *processes),
             [stand_in(cls, self) for cls in classes],
-            (*wired.events, *events),
+            (*wired.events_named, *events),
             wired.lifts,
             (*wired.invariants, *invariants),
             (*wired.aggregates, *aggregates),
@@ -328,7 +329,7 @@ class World:
         contents = self._contents()
         effects = {(step.flow, step.position): step.effects or "[]" for step in contents.steps}
         return [
-            command_of(self._registry, effects[row.flow, row.position], row.idx)
+            command_of(self._registry, from_json(effects[row.flow, row.position])[row.idx])
             for row in contents.commands
             if row.state in states
         ]

@@ -69,7 +69,7 @@ class _Again:
     def _command(self, cause: bytes) -> Command | None:
         asked = self._commands.get(cause)
         if asked is not None:
-            return command_of(self._registry, self._effects[asked.flow, asked.position], asked.idx)
+            return command_of(self._registry, from_json(self._effects[asked.flow, asked.position])[asked.idx])
         row = self._by_id.get(cause)
         news = None if row is None else message_of(self._registry, row)
         return news.command if isinstance(news, CommandDecided) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 import trio
@@ -20,6 +20,7 @@ from procession.journal.rows import (
     LoadedFlow,
     LookUp,
     OpenCommand,
+    ShortFlow,
     Stepped,
 )
 from procession.testing.simulation.fault import Fault, numbers
@@ -175,6 +176,9 @@ class DiskJournal(MemoryJournal):
     async def load(self, process: str, key: str, steps_max: int) -> LoadedFlow:
         return await self._read(super().load(process, key, steps_max))
 
+    async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
+        return await self._read(super().load_many(flows, steps_max))
+
     async def steps(self, flow: int, after_version: int, limit: int) -> list[Stepped]:
         return await self._read(super().steps(flow, after_version, limit))
 
@@ -186,8 +190,10 @@ class DiskJournal(MemoryJournal):
     async def flows_with_deliveries(self, state: DeliveryState, after_flow: int, limit: int) -> list[FlowRow]:
         return await self._read(super().flows_with_deliveries(state, after_flow, limit))
 
-    async def open_commands(self, gateway: str, due_us_max: int, limit: int) -> list[OpenCommand]:
-        return await self._read(super().open_commands(gateway, due_us_max, limit))
+    async def open_commands(
+        self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
+    ) -> list[OpenCommand]:
+        return await self._read(super().open_commands(gateway, due_us_max, limit, known))
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         return await self._read(super().timers(after, limit))

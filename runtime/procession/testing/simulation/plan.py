@@ -9,7 +9,7 @@ import attrs
 
 from procession.primitives.command import Command
 from procession.primitives.event import Event
-from procession.publishing import Outside
+from procession.primitives.outside import Outside
 from procession.settings import Settings
 from procession.testing.simulation.fault import AT_COMMITS, AT_TIMES, OF_GATEWAYS, Fault, numbers
 

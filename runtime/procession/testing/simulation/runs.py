@@ -165,7 +165,7 @@ class Simulation:
         registry = build_registry(
             (*wired.processes, *processes),
             [stand_in(cls, stage) for cls in classes],
-            (*wired.events, *events),
+            (*wired.events_named, *events),
             aggregates=(*wired.aggregates, *aggregates),
         )
         self._case = Case(registry, stage, Outcomes(classes, outcomes, given_up=False), settings or Settings())

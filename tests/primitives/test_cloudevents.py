@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from procession.daemon.cloudevents import CloudEventError, parse
 from procession.laws.json_schema import json_schema_of
+from procession.primitives.cloudevents import CloudEventError, parse
 from tests.laws.test_json_schema import Grown
 
 WHOLE: dict[str, object] = {

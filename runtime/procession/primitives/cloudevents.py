@@ -1,18 +1,17 @@
-"""CloudEvents 1.0 in JSON, one a line: strictly checked, since what is accepted is kept for ever."""
+"""CloudEvents 1.0 in JSON: strictly checked, since what is accepted is kept for ever."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import attrs
 
-from procession.daemon.exit_codes import InputRefused
+from procession.errors import PublishRefused
 from procession.primitives.codec import from_json
+from procession.primitives.outside import CloudEvent
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _KNOWN = frozenset({*_REQUIRED, "data", "data_base64", "datacontenttype", "dataschema", "subject", "time"})
@@ -23,32 +22,21 @@ _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json(\s*;.*)?|text/json(\s*;.
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _SHOWN_CHARS_MAX = 60
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 SCHEMA_URN = "urn:procession:event:"
 """What the `$id` of an event's JSON Schema begins with; its name and version follow."""
 
 
 @attrs.define
-class CloudEventError(InputRefused):
-    """A line is no CloudEvent; says what was found in it, and the cure."""
+class CloudEventError(PublishRefused):
+    """A document is no CloudEvent, or not one that can be read here. Mend it; sending it again as it is fails again."""
 
     found: str
     cure: str
 
     def __str__(self) -> str:
         return f"{self.found}; {self.cure}"
-
-
-class CloudEvent(NamedTuple):
-    """What of a CloudEvent goes into the journal."""
-
-    id: str
-    source: str
-    type: str
-    version: int | None
-    """Of the type, where `dataschema` names it; None: the newest."""
-    data: Mapping[str, object]
-    trace: str | None
-    """W3C traceparent, where one came as an extension attribute."""
 
 
 def parse(line: bytes) -> CloudEvent:
@@ -61,6 +49,38 @@ def parse(line: bytes) -> CloudEvent:
         found = from_json(line)
     except ValueError as error:
         raise _no_json(line, error) from None
+    return event_of(found)
+
+
+def parse_document(body: bytes, content_type: str) -> list[CloudEvent | CloudEventError]:
+    """The events of a structured document or of a batch, in order; of each that is none, what is wrong with it.
+
+    Raises:
+        CloudEventError: the content type is another, or the whole is no JSON, or no list where a batch should be.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (STRUCTURED, BATCH):
+        raise CloudEventError(f"the content type is {_shown(content_type)}", f"send {STRUCTURED} or {BATCH}")
+    try:
+        found = from_json(body)
+    except ValueError as error:
+        raise _no_json(body, error) from None
+    if kind == STRUCTURED:
+        return [event_of(found)]
+    if not isinstance(found, list):
+        raise CloudEventError(f"the batch is {_kind(found)}", "write a JSON list of CloudEvents")
+    return [_event_or_error(item) for item in found]
+
+
+def _event_or_error(item: object) -> CloudEvent | CloudEventError:
+    try:
+        return event_of(item)
+    except CloudEventError as error:
+        return error
+
+
+def event_of(found: object) -> CloudEvent:
+    """The event that parsed JSON holds; raises as `parse`."""
     if not isinstance(found, dict):
         raise CloudEventError(f"it is {_kind(found)}, no JSON object", "write one CloudEvent in a line")
     for name in _REQUIRED:
