@@ -80,16 +80,19 @@ async def events(runtime: Runtime, key: str) -> list[Event]:
 Opened = Callable[[], AbstractAsyncContextManager[Runtime]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+on_both = pytest.mark.parametrize("again", ["memory", "sqlite"], indirect=True)
+
+
+@pytest.fixture
 def again(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    """Opens a runtime on the same journal each time."""
-    memory = MemoryJournal()
+    """Opens a runtime on the same journal each time: in memory, unless a test asks for both."""
+    memory, kind = MemoryJournal(), getattr(request, "param", "memory")
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Runtime]:
         journal = (
             memory.reopened()
-            if request.param == "memory"
+            if kind == "memory"
             else await open_sqlite(str(tmp_path / "bank.db"), clock_us=lambda: 1_000_000)
         )
         async with bank(journal) as runtime:
@@ -101,6 +104,7 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
 # From outside.
 
 
+@on_both
 async def test_a_command_is_answered_with_its_events(again: Opened) -> None:
     async with again() as runtime:
         reply = await runtime.send(Deposit("a", 500), id="d-1", source="shop", timeout_s=5)
@@ -108,6 +112,7 @@ async def test_a_command_is_answered_with_its_events(again: Opened) -> None:
         assert [recorded.position for recorded in await runtime.events()][-1] == reply.position
 
 
+@on_both
 async def test_a_refusal_is_an_answer_and_adds_nothing_to_the_stream(again: Opened) -> None:
     async with again() as runtime:
         await runtime.send(Deposit("a", 500))
@@ -124,6 +129,7 @@ async def test_nothing_may_be_decided_too(again: Opened) -> None:
         assert await runtime.aggregate(Account, "a").version() == 0
 
 
+@on_both
 async def test_the_same_id_is_answered_as_it_was_the_first_time_also_after_a_restart(again: Opened) -> None:
     async with again() as runtime:
         first = [
@@ -145,6 +151,7 @@ async def test_the_same_id_is_answered_as_it_was_the_first_time_also_after_a_res
         assert await events(runtime, "a") == [Deposited("a", 500), Deposited("a", 900)]
 
 
+@on_both
 async def test_the_same_id_with_another_command_is_refused(again: Opened) -> None:
     async with again() as runtime:
         await runtime.send(Deposit("a", 500), id="1", source="shop")
@@ -157,6 +164,7 @@ async def test_the_same_id_with_another_command_is_refused(again: Opened) -> Non
             await runtime.publish(TransferRequested("t", "a", "target", 1), id="1", source="shop")
 
 
+@on_both
 async def test_sent_many_times_at_once_it_is_decided_once(again: Opened) -> None:
     async with again() as runtime:
         async with trio.open_nursery() as nursery:
@@ -189,6 +197,7 @@ async def test_the_answer_comes_when_it_is_durable(autojump_clock: trio.testing.
 # From flows.
 
 
+@on_both
 async def test_a_flow_is_fed_what_was_decided(again: Opened) -> None:
     async with again() as runtime:
         await runtime.send(Deposit("a", 500))
@@ -198,6 +207,7 @@ async def test_a_flow_is_fed_what_was_decided(again: Opened) -> None:
         assert await events(runtime, "target") == [Deposited("target", 300, "t")]
 
 
+@on_both
 async def test_a_flow_is_told_that_it_was_refused_and_the_stream_is_as_it_was(again: Opened) -> None:
     async with again() as runtime:
         await runtime.publish(TransferRequested("t", "a", "target", 300))

@@ -111,15 +111,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         guard=lasting.guard,
         shadow=lasting.shadow,
     )
-    rehydrator = Rehydrator(
-        registry,
-        journal,
-        counters,
-        known,
-        slice_steps=flows.load_slice_steps,
-        snapshot_every=flows.snapshot_every_steps,
-        guard=lasting.guard,
-    )
+    rehydrator = _rehydrator(lasting)
     decisions = Decisions(
         registry,
         ledger,
@@ -160,6 +152,19 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     ledger.run_ready = _run_ready(host, aggregates) if registry.aggregates else host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, aggregates, solo)
+
+
+def _rehydrator(lasting: Lasting) -> Rehydrator:
+    flows = lasting.settings.flows
+    return Rehydrator(
+        lasting.registry,
+        lasting.journal,
+        lasting.counters,
+        lasting.fingerprints,
+        slice_steps=flows.load_slice_steps,
+        snapshot_every=flows.snapshot_every_steps,
+        guard=lasting.guard,
+    )
 
 
 def _sender(lasting: Lasting, ledger: Ledger, inbox: AggregateInbox, solo: Solo) -> Callable[[SentCommand], None]:
