@@ -111,6 +111,8 @@ async def test_a_question_to_nobody_is_told_to_the_flow_with_the_reason(autojump
         ({}, "the question is for person='' and group=''; name one of them"),
         ({"person": "ann", "group": "board"}, "name one of them"),
         ({"person": "ann", "title": ""}, "the question has no title"),
+        ({"person": "ann", "deadline": timedelta(0)}, "leaves no time to answer"),
+        ({"person": "ann", "escalations": (Escalation(-DAY, person="eve"),)}, "leaves no time to answer"),
         ({"person": "ann", "escalations": (Escalation(DAY),)}, "the escalation after 1 day, 0:00:00 is for person=''"),
         (
             {"person": "ann", "deadline": DAY, "escalations": (Escalation(DAY, person="eve"),)},

@@ -164,6 +164,7 @@ async def test_a_cancelled_task_can_not_be_answered_and_the_flow_is_told(autojum
         ({"approved": True}, "required field missing @ $.comment"),
         ({**YES, "amount_cents": 1}, "the form has no field 'amount_cents', it asks for approved, comment"),
         ({**YES, "at": "2026-01-01"}, "the form has no field 'at'"),
+        ({"approved": True, "comment": "x" * 200_000}, "at most 100000"),
         ({"approved": True, "comment": object()}, "expected what JSON can hold, found object @ $.comment"),
     ],
 )
@@ -200,6 +201,15 @@ async def test_a_task_is_given_to_one_person_or_one_group(autojump_clock: object
             await tasks.reassign(task.task_id, by="bob")
         with pytest.raises(ActRefused, match="name one of them"):
             await tasks.reassign(task.task_id, by="bob", person="eve", group="board")
+
+
+async def test_nobody_can_not_answer(autojump_clock: object) -> None:
+    async with a_world() as world:
+        tasks, task = await asked(world)
+        for act in (tasks.answer(task.task_id, by="", **YES), tasks.claim(task.task_id, by=" ")):
+            with pytest.raises(ActRefused, match="say who acts"):
+                await act
+        assert (await tasks.show(task.task_id)).status == "open"
 
 
 async def test_an_answer_after_the_flow_ended_is_late(autojump_clock: object) -> None:

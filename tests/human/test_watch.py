@@ -9,14 +9,17 @@ from procession import CancelRequested
 from procession.human.task import (
     CancelTask,
     Escalation,
+    OpenTask,
     Task,
     TaskAnswered,
     TaskAsked,
     TaskCancelled,
     TaskClaimed,
     TaskLapsed,
+    TaskOpened,
     TaskReassigned,
 )
+from procession.human.watch import EscalationFellDue, TaskFellDue
 from procession.testing import explore, given
 
 ASKED = TaskAsked(
@@ -53,3 +56,11 @@ def test_no_order_of_answers_escalations_and_deadlines_leaves_it_stuck() -> None
 def test_who_cancels_its_flow_withdraws_the_task() -> None:
     asked = given(Approvals.watch, ASKED)
     asked.when(CancelRequested("eve", "filed twice")).then(CancelTask("1", "eve", "filed twice"))
+
+
+def test_nothing_falls_due_before_the_task_is_open() -> None:
+    given(Approvals.watch).when(ASKED).then(OpenTask("1", "approvals", "", "managers")).then_unarmed()
+    opened = given(Approvals.watch, ASKED).when(TaskOpened("1", "approvals", "", "managers"))
+    opened.then_armed(EscalationFellDue("1", "approvals", 0), after=timedelta(days=1))
+    opened.then_armed(EscalationFellDue("1", "approvals", 1), after=timedelta(days=2))
+    opened.then_armed(TaskFellDue("1", "approvals"), after=timedelta(days=3))

@@ -97,6 +97,8 @@ class Tasks:
         return (await self.show(task_id)).task_id
 
     async def _act(self, act: str, command: AnswerTask | CancelTask | ClaimTask | ReassignTask) -> None:
+        if not command.by.strip():
+            raise ActRefused(act, command.task_id, f"by is {command.by!r}; say who acts")
         reply = await self._runtime.send(command)
         if reply.refusal is not None:
             raise ActRefused(act, command.task_id, _because(reply.refusal))

@@ -18,6 +18,7 @@ from procession.primitives.event import Event
 from procession.primitives.schema import schema_of
 from procession.primitives.stored import stored_of
 
+_ANSWER_CHARS_MAX = 100_000
 WHO, WHEN, WHY = "by", "at", "why"
 """Fields that are filled in: who answered, when, and why nobody did."""
 
@@ -44,6 +45,9 @@ class Question:
         for what, person, group in asked:
             if bool(person) == bool(group):
                 raise ValueError(f"{what} is for person={person!r} and group={group!r}; name one of them")
+        waits = [self.deadline, *(one.after for one in self.escalations)]
+        if any(wait is not None and wait <= datetime.timedelta(0) for wait in waits):
+            raise ValueError("the deadline or an escalation leaves no time to answer; give more than zero")
         if not self.title:
             raise ValueError("the question has no title; say in a line what is asked")
         late = [str(one.after) for one in self.escalations if self.deadline is not None and one.after >= self.deadline]
@@ -60,7 +64,6 @@ class Asked:
     unanswered: type[Event] | None
     form: str
     """A JSON Schema of what the person fills in."""
-    _copied: frozenset[str]
     _asked: tuple[str, ...]
 
     @property
@@ -83,6 +86,8 @@ class Asked:
             self.answered(command, text, by, _ANY_TIME)
         except ValueError as error:
             raise InvalidPayload(name, str(error)) from error
+        if len(text) > _ANSWER_CHARS_MAX:
+            raise InvalidPayload(name, f"the answer has {len(text)} characters as JSON, at most {_ANSWER_CHARS_MAX}")
         return text
 
     def answered(self, command: str, answer: str, by: str, at: datetime.datetime) -> Event:
@@ -130,7 +135,7 @@ def asked_of(
     for event in (answer, unanswered):
         if event is not None:
             _warm_up(event)
-    return Asked(command, answer, unanswered, _form(answer, asked), frozenset(known), asked)
+    return Asked(command, answer, unanswered, _form(answer, asked), asked)
 
 
 def _plain(name: str, value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -55,23 +56,33 @@ class TaskWatch(ProcessManager, name="human.tasks", key="task_id"):
     kind: str = ""
     command: str = ""
     escalations: tuple[Escalation, ...] = ()
+    deadline: datetime.timedelta | None = None
 
     @folds
     def was_asked(self, asked: TaskAsked) -> TaskWatch:
-        return self.evolve(task_id=asked.task_id, kind=asked.kind, command=asked.command, escalations=asked.escalations)
+        return self.evolve(
+            task_id=asked.task_id,
+            kind=asked.kind,
+            command=asked.command,
+            escalations=asked.escalations,
+            deadline=asked.deadline,
+        )
 
     @starts
-    def watch(self, asked: TaskAsked) -> Effects:
-        """Have it opened, and look at it again when it is due."""
+    def have_it_opened(self, asked: TaskAsked) -> Effects:
         yield OpenTask(asked.task_id, asked.desk, asked.person, asked.group)
-        for step, escalation in enumerate(asked.escalations):
-            name = f"human.escalation_{step}"
-            yield after(escalation.after, EscalationFellDue(asked.task_id, asked.desk, step), name=name)
-        if asked.deadline is not None:
-            yield after(asked.deadline, TaskFellDue(asked.task_id, asked.desk))
 
     @on(late="ignore")
-    def follow(self, event: TaskOpened | TaskClaimed | TaskReassigned | TaskEscalated) -> None:
+    def look_again(self, opened: TaskOpened) -> Effects:
+        """Only now: what falls due before it is open, after a crash for instance, would find nothing and be lost."""
+        for step, escalation in enumerate(self.escalations):
+            name = f"human.escalation_{step}"
+            yield after(escalation.after, EscalationFellDue(opened.task_id, opened.desk, step), name=name)
+        if self.deadline is not None:
+            yield after(self.deadline, TaskFellDue(opened.task_id, opened.desk))
+
+    @on(late="ignore")
+    def follow(self, event: TaskClaimed | TaskReassigned | TaskEscalated) -> None:
         """Part of its history."""
 
     @on
