@@ -45,8 +45,8 @@ def build_registry(
     """
     registry = gather(processes, gateways, events, lifts, aggregates, projectors)
     registry.check_lifts()
-    for process in processes:
-        _check_receivers(registry, process)
+    for definition in registry.processes.values():
+        _check_receivers(registry, definition.cls)
     for rule in invariants:
         _add_invariant(registry, rule)
     return registry
@@ -61,6 +61,9 @@ def gather(
     projectors: Iterable[type[Projector]] = (),
 ) -> Registry:
     """The same for one part of what a runtime is given: its commands may have their receivers elsewhere."""
+    brought = dict.fromkeys(one for gateway in gateways for one in gateway_class(gateway).__brings__)
+    processes = [*processes, *(one for one in brought if issubclass(one, ProcessManager) and one not in processes)]
+    aggregates = [*aggregates, *(one for one in brought if issubclass(one, Aggregate) and one not in aggregates)]
     registry = Registry(chains=Chains(lifts))
     for own in OWN_EVENTS:
         registry.add_event(own)
@@ -119,7 +122,7 @@ def _add_aggregate(registry: Registry, aggregate: type[Aggregate]) -> None:
     if name in registry.aggregates:
         raise two_classes("aggregate", name, registry.aggregates[name].cls, aggregate)
     if name in registry.gateways:
-        raise two_classes("gateway or aggregate", name, type(registry.gateways[name]), aggregate)
+        raise two_classes("gateway or aggregate", name, gateway_class(registry.gateways[name]), aggregate)
     refuse_older(definition, registry.chains)
     registry.aggregates[name] = definition
     for command, decision in definition.decisions.items():

@@ -156,13 +156,8 @@ class Registry:
     def add_event(self, cls: type[Event]) -> None:
         """Register an event class, whole: its fields are checked, its codec hooks built."""
         stored = stored_of(cls)
-        known = self.events.get((stored.name, stored.version))
-        if known is cls:
+        if not self._is_new("event", self.events.get((stored.name, stored.version)), cls):
             return
-        if known is not None:
-            raise two_classes("event", stored.name, known, cls)
-        _resolvable(cls)
-        self.codec.register(cls)
         self.events[stored.name, stored.version] = cls
         newest = self._latest.get(stored.name)
         if newest is None or stored_of(newest).version < stored.version:
@@ -170,27 +165,25 @@ class Registry:
 
     def add_command(self, cls: type[Command]) -> None:
         """Register a command class."""
-        stored = stored_of(cls)
-        known = self.commands.get(stored.name)
-        if known is cls:
-            return
-        if known is not None:
-            raise two_classes("command", stored.name, known, cls)
-        _resolvable(cls)
-        self.codec.register(cls)
-        self.commands[stored.name] = cls
+        name = stored_of(cls).name
+        if self._is_new("command", self.commands.get(name), cls):
+            self.commands[name] = cls
 
     def add_refusal(self, cls: type[Refusal]) -> None:
         """Register a refusal class."""
         stored = stored_of(cls)
-        known = self.refusals.get((stored.name, stored.version))
+        if self._is_new("refusal", self.refusals.get((stored.name, stored.version)), cls):
+            self.refusals[stored.name, stored.version] = cls
+
+    def _is_new(self, kind: str, known: type | None, cls: type[Event | Command | Refusal]) -> bool:
+        """Whether a class is not registered yet; then its fields are checked here, and its codec hooks built."""
         if known is cls:
-            return
+            return False
         if known is not None:
-            raise two_classes("refusal", stored.name, known, cls)
+            raise two_classes(kind, stored_of(cls).name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
-        self.refusals[stored.name, stored.version] = cls
+        return True
 
     def _near(self, name: str) -> tuple[str, ...]:
         tail = name.rsplit(".", maxsplit=1)[-1].lower()
