@@ -289,7 +289,7 @@ def _add_aggregate(registry: Registry, aggregate: type[Aggregate]) -> None:
     if name in registry.aggregates:
         raise two_classes("aggregate", name, registry.aggregates[name].cls, aggregate)
     if name in registry.gateways:
-        raise two_classes("gateway or aggregate", name, type(registry.gateways[name]), aggregate)
+        raise two_classes("gateway or aggregate", name, gateway_class(registry.gateways[name]), aggregate)
     refuse_older(definition, registry.chains)
     registry.aggregates[name] = definition
     for command, decision in definition.decisions.items():
@@ -314,7 +314,7 @@ def _refuse_second(registry: Registry, command: type[Command], second: str) -> N
     first = ""
     if command in registry.receivers:
         other = registry.receivers[command]
-        first = f"{type(other.gateway).__name__}.{other.method.name} ({other.method.site})"
+        first = f"{other.gateway.__name__}.{other.method.name} ({other.method.site})"
     elif command in registry.deciders:
         known = registry.deciders[command]
         first = f"{known.definition.cls.__name__}.{known.decision.name} ({known.decision.handler.site})"
