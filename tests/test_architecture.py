@@ -34,13 +34,15 @@ LAYERS["reading"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_T
 LAYERS["projections"] = LAYERS["reading"]
 LAYERS["facade"] = LAYERS["reading"] | {"reading", "projections"}
 LAYERS["embed"] = LAYERS["facade"] | {"facade"}
-LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "injectors", "embed"}
+LAYERS["human"] = LAYERS["facade"] | {"facade"}
+LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "human", "injectors", "embed"}
 LAYERS["testing"] = LAYERS["wiring"] | {"wiring"}
 LAYERS["daemon"] = LAYERS["testing"] | {"testing"}
 LAYERS["__main__"] = frozenset({"daemon"})
 
 PART_OF = {
     "aggregate_handle": "facade",
+    "archiving": "facade",
     "asking": "facade",
     "facades": "facade",
     "flow_handle": "facade",

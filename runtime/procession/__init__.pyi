@@ -8,7 +8,19 @@ from procession.facades import CommandFacade as CommandFacade
 from procession.facades import QueryFacade as QueryFacade
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
+from procession.gateways.http import HttpGateway as HttpGateway
+from procession.gateways.http import HttpPolicy as HttpPolicy
+from procession.gateways.http import HttpResponse as HttpResponse
+from procession.gateways.subprocess import ProgramOutput as ProgramOutput
+from procession.gateways.subprocess import ProgramPolicy as ProgramPolicy
+from procession.gateways.subprocess import SubprocessGateway as SubprocessGateway
 from procession.hosting import open_runtime as open_runtime
+from procession.human.desk import Tasks as Tasks
+from procession.human.gateway import HumanTasks as HumanTasks
+from procession.human.gateway import asks as asks
+from procession.human.listing import TaskView as TaskView
+from procession.human.question import Question as Question
+from procession.human.task import Escalation as Escalation
 from procession.injectors.cloud_events import CloudEvents as CloudEvents
 from procession.injectors.cloud_events import Document as Document
 from procession.injectors.cron import Cron as Cron
@@ -50,7 +62,9 @@ from procession.primitives.event import (
     FailureEvent as FailureEvent,
 )
 from procession.primitives.gateway import Attempt as Attempt
+from procession.primitives.gateway import AttemptFailed as AttemptFailed
 from procession.primitives.gateway import Gateway as Gateway
+from procession.primitives.gateway import RetryLater as RetryLater
 from procession.primitives.handlers import applies as applies
 from procession.primitives.handlers import decides as decides
 from procession.primitives.handlers import ends as ends
@@ -86,6 +100,7 @@ __all__ = [
     "Aggregate",
     "AggregateHandle",
     "Attempt",
+    "AttemptFailed",
     "CancelRequested",
     "CloudEvents",
     "Command",
@@ -96,12 +111,17 @@ __all__ = [
     "Document",
     "Effects",
     "Envelope",
+    "Escalation",
     "Event",
     "FailureEvent",
     "FlowHandle",
     "FlowSummary",
     "Gateway",
     "History",
+    "HttpGateway",
+    "HttpPolicy",
+    "HttpResponse",
+    "HumanTasks",
     "Injector",
     "Intake",
     "Invariant",
@@ -111,25 +131,33 @@ __all__ = [
     "Position",
     "ProcessManager",
     "ProcessionError",
+    "ProgramOutput",
+    "ProgramPolicy",
     "ProjectionInfo",
     "Projector",
     "QueryFacade",
+    "Question",
     "Reading",
     "Recorded",
     "Refusal",
     "Refused",
     "Reply",
+    "RetryLater",
     "Rows",
     "Runtime",
     "SendRefused",
     "Settings",
     "Store",
+    "SubprocessGateway",
+    "TaskView",
+    "Tasks",
     "Why",
     "WhyNot",
     "Wiring",
     "after",
     "allows",
     "applies",
+    "asks",
     "at",
     "cancel",
     "decides",

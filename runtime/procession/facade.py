@@ -17,9 +17,9 @@ from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
-from procession.engine.router import Origin
+from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
-from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
+from procession.errors import ActRefused, NotAccepted, NotFound
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
@@ -27,7 +27,7 @@ from procession.journal.rows import FlowQuery, FlowStatus
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.projections.view import NoProjections, ProjectionsView
@@ -292,45 +292,21 @@ class Runtime(Asking):
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
-        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
-        from procession.journal.archiver import Archiver  # noqa: PLC0415
-        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
-        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
-
         refuse_in_turn("archive")
-        journal = self._engine.lasting.journal
-        if not isinstance(journal, SqliteJournal):
-            raise ActRefused("archive", "the journal", "it is in memory, there is nothing to keep a file beside")
         if self._archiving:
             raise ActRefused("archive", "the journal", "it is being archived already")
-        now_us = self._engine.clock.now_us()
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.archiving import archive_beside  # noqa: PLC0415
+
         name = process if process is None or isinstance(process, str) else process.__process__.name
-
-        async def log(row: ArchiveRow) -> None:
-            await self._log(JournalArchived(row.number, row.flows, row.events, by, why))
-
-        archiver = Archiver(
-            journal, now_us, slice_s=_SLICE_S, pause_s=_PAUSE_S, before_slice=self._engine.running, log=log
-        )
         self._archiving = True
         try:
-            query = ArchiveQuery(now_us - older_than // datetime.timedelta(microseconds=1), name)
-            return await archiver.run(query, flows_max=limit)
+            return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
 
     async def _log(self, act: Event) -> None:
-        life = self._engine.running()
-        payload = self._engine.registry.codec.encode(act).decode()
-        life.router.log(act, payload, Origin(self._engine.lasting.ids.fresh()))
-        number = life.ledger.latest
-        self._engine.counters.acts_recorded += 1
-        await life.ledger.wait_durable(number)
-        if life.ledger.durable_number < number:
-            raise OutcomeUnknown((type(act).__name__,), self._engine.held or "the engine failed")
+        await journal_act(self._engine, act)
 
 
 _LOOK_AGAIN_S = 0.05
-_SLICE_S = 0.01
-"""How long archiving may hold up a commit, about; and how long commits then have the journal for themselves."""
-_PAUSE_S = 0.02

@@ -22,7 +22,8 @@ from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Projector
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.primitives.resources import Plan, plan_resources
 from procession.projections.view import RunningProjections
 from procession.settings import ResourcesSettings, Settings
@@ -61,7 +62,8 @@ async def open_runtime(
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
         projectors: what folds events into projections, which `Runtime.query` asks.
-        projections: the folder of their stores; default: as the settings say, or beside the journal, or in memory.
+        projections: the folder in which their stores lie; default: `projectors.folder` of the settings, or a folder
+            beside the journal. The stores of a journal in memory are in memory too, unless a folder is named.
         injectors: what brings outside facts in; instances or classes, as gateways.
         resources: what classes are given, by name: plain values, and factories of context managers, which may take
             other resources by their parameters' names. They are opened before anything runs, each after what it needs,
@@ -83,17 +85,15 @@ async def open_runtime(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    named = (*events, *events_brought(injectors))
-    registry = build_registry(processes, gateways, named, lifts, invariants, aggregates, projectors)
+    registry = build_registry(
+        processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
+    )
     refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
         async with _resources_of(plan, settings.resources) as ready:
-            classes = [(name, one) for name, one in registry.gateways.items() if isinstance(one, type)]
-            registry.gateways |= {name: plan.made(one, ready) for name, one in classes}
-            brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
-            refuse_namesakes(brought)
+            brought = _made(plan, ready, registry, injectors)
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)
             opened, opening = await _opened(journal, registry, settings, since or {}, clock)
             engine = await _engine_on(opened, registry, settings, clock)
@@ -109,6 +109,21 @@ def takers_of(
         *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
         *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
     ]
+
+
+def _made(
+    plan: Plan,
+    ready: Mapping[str, object],
+    registry: Registry,
+    injectors: Sequence[Injector | type[Injector]],
+) -> list[Injector]:
+    """Gateways in the registry, and injectors, that were given as classes, made of the resources that are ready."""
+    registry.gateways |= {
+        name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
+    }
+    brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
+    refuse_namesakes(brought)
+    return brought
 
 
 def _resources_of(

@@ -20,8 +20,8 @@ from procession.errors import SettingsError
 from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
-NOT_SETTINGS = frozenset({"PROCESSION_CI", "PROCESSION_CONFIG"})
-"""Variables with the prefix that other parts read: the tests, and the command line."""
+NOT_SETTINGS = frozenset({"PROCESSION_ATTEMPT", "PROCESSION_CI", "PROCESSION_COMMAND_ID", "PROCESSION_CONFIG"})
+"""Variables with the prefix that other parts read: the tests, the command line, and programs that a gateway runs."""
 
 
 def _check_backoff(group: str, initial_s: float, longest_s: float) -> None:
@@ -134,6 +134,9 @@ class GatewaySettings:
     backoff_max_s: float = float_knob(60, 0.001, 86_400, "The longest wait between two attempts.")
     backoff_factor: float = float_knob(2, 1, 10, "Each wait is so much longer than the one before.")
     jitter: float = float_knob(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
+    retry_later_max_s: float = float_knob(
+        3_600, 0.001, 604_800, "The longest wait that a gateway may ask for, by RetryLater or a Retry-After."
+    )
     breaker_failures: int = int_knob(10, 1, 10_000, "So many failures one after another stop all attempts.")
     breaker_cooldown_s: float = float_knob(30, 0.001, 86_400, "Then one attempt is made after this long.")
     commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")

@@ -19,7 +19,8 @@ from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime
 from procession.hosting import open_runtime, takers_of
 from procession.journal.journal import Journal
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.primitives.resources import combine_resources, plan_resources, resources_of
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings

@@ -42,7 +42,7 @@ from flows.loan_application import (
 from flows.loan_pipeline import LoanPipeline
 from procession import Event, Outside, Projector, Rows, Store, open_runtime, projects, projects_columns
 from procession.primitives.codec import from_json
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from tests.bench.figures import Figures
 from tests.flows.loan_log import loan_log
 

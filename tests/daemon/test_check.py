@@ -266,7 +266,11 @@ BAD: list[tuple[str, tuple[str, ...], str]] = [
     ("x = ", ("bad.py",), "can't be loaded: invalid syntax"),
     ("x = 1 / 0", ("bad.py",), "module bad.py can't be imported (ZeroDivisionError: division by zero)"),
     ("raise SystemExit(3)", ("bad",), "module bad can't be imported (SystemExit: 3)"),
-    ("x = 1", ("bad",), "module bad has no wiring, no process, no aggregate, no projector and no test; define wire_production"),
+    (
+        "x = 1",
+        ("bad",),
+        "module bad has no wiring, no process, no aggregate, no projector and no test; define wire_production",
+    ),
     ("def wire_production(settings): return 5", ("bad",), "bad.wire_production returned int; return a Wiring"),
     (
         "def wire_production(settings): raise KeyError('SHOP_TOKEN')",

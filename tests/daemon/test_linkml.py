@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]  # it has no types, and its stubs ar
 from procession import Event, FailureEvent
 from procession.daemon.linkml import linkml_of
 from procession.daemon.yaml_text import yaml_text
-from tests.daemon.test_json_schema import Grown
+from tests.laws.test_json_schema import Grown
 from tests.primitives.test_codec import Full, Lenient, Plain, Ship
 
 TYPES = {"string", "integer", "float", "boolean", "datetime", "date"}

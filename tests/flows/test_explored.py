@@ -6,8 +6,9 @@ from types import ModuleType
 
 import pytest
 
-from flows import batch_settlement, loan_application, order_fulfilment, user_provisioning
+from flows import batch_settlement, expense_approval, loan_application, order_fulfilment, user_provisioning
 from flows.batch_settlement import Batch, BatchReceived
+from flows.expense_approval import ExpenseApproval
 from flows.loan_application import AskAboutOffer, LoanApplication, OfferFollowedUp
 from flows.order_fulfilment import Order, PaymentCaptured, RefundCard, ShipParcel
 from flows.user_provisioning import AccountCreated, Provisioning, ProvisioningRequested, RemoveAccount
@@ -21,6 +22,7 @@ FLOWS = [
     (batch_settlement, Batch, None),
     (batch_settlement, Batch, BatchReceived("1", (("a", 1), ("b", 2), ("c", 3)))),
     (loan_application, LoanApplication, None),
+    (expense_approval, ExpenseApproval, None),
 ]
 
 
@@ -37,7 +39,9 @@ def test_no_order_of_events_breaks_a_reference_flow(
     explore(process, wiring=wired(module), start=None if start is None else [start]).assert_clean()
 
 
-@pytest.mark.parametrize("module", [order_fulfilment, user_provisioning, batch_settlement, loan_application])
+@pytest.mark.parametrize(
+    "module", [order_fulfilment, user_provisioning, batch_settlement, loan_application, expense_approval]
+)
 def test_both_wirings_bring_the_same_invariants(module: ModuleType) -> None:
     assert wired(module).invariants
     assert module.wire_production(Settings()).invariants == wired(module).invariants

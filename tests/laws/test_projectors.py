@@ -14,7 +14,7 @@ from procession.engine.guard import Guard, make_guard
 from procession.errors import DefinitionError
 from procession.journal.memory import MemoryJournal
 from procession.laws.wiring_check import check_wiring
-from procession.primitives.registry import gather
+from procession.primitives.registration import gather
 from procession.primitives.stored import stored_of
 from procession.projection_errors import ProjectionError
 from procession.projections.fold import Folder

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from procession.daemon.json_schema import json_schema_of
+from procession.laws.json_schema import json_schema_of
 from procession.primitives.cloudevents import CloudEventError, parse
-from tests.daemon.test_json_schema import Grown
+from tests.laws.test_json_schema import Grown
 
 WHOLE: dict[str, object] = {
     "specversion": "1.0",

@@ -14,7 +14,7 @@ import trio
 from procession import Projector, Runtime, Settings, Store, open_runtime, projects
 from procession.errors import ActRefused, DefinitionError
 from procession.journal.memory import MemoryJournal
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.projection_errors import ProjectionChanged, ProjectionFailed, StoreRefused, StoreUnusable
 from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings

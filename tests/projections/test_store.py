@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from procession import Projector, Settings, Store, projects
-from procession.primitives.registry import gather
+from procession.primitives.registration import gather
 from procession.projection_errors import QueryRefused, StoreRefused
 from procession.projections.folder import in_memory
 from procession.projections.generation import Generation, made

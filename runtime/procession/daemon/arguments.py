@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "map": "procession.daemon.verb_map",
     "explore": "procession.daemon.verb_explore",
     "projections": "procession.daemon.verb_projections",
+    "tasks": "procession.daemon.verb_tasks",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -109,6 +110,7 @@ def _parser() -> Parser:
     _add_exploring(verb)
     _add_archive(verb)
     _add_projections(verb)
+    _add_tasks(verb)
     return parser
 
 
@@ -188,6 +190,43 @@ def _add_projections(verb: Callable[[str, str], Parser]) -> None:
     projections.add_argument("act", choices=("ls", "rebuild", "verify"), help="what to do")
     projections.add_argument("projectors", nargs="*", metavar="PROJECTION", help="by name; default: all")
     projections.add_argument("--folder", metavar="DIR", help="where their stores lie; default: as configured")
+
+
+def _add_tasks(verb: Callable[[str, str], Parser]) -> None:
+    everywhere = _everywhere()
+    acts = verb("tasks", "List, show, claim and answer the tasks that flows ask people to do.").add_subparsers(
+        dest="act", metavar="ACT", title="acts", required=True
+    )
+
+    def act(name: str, help_text: str) -> Parser:
+        added: Parser = acts.add_parser(
+            name, help=help_text, description=help_text, parents=[everywhere], allow_abbrev=False
+        )
+        if name != "ls":
+            added.add_argument("task", metavar="TASK", help="its id, as `procession tasks ls` shows it")
+        if name not in ("ls", "show"):
+            added.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
+            added.add_argument(
+                "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
+            )
+        return added
+
+    ls = act("ls", "List open tasks; works beside a running owner.")
+    ls.add_argument("--assignee", metavar="NAME", help="only this person's")
+    ls.add_argument("--group", action="append", metavar="NAME", help="and what anyone of this group may answer")
+    ls.add_argument("--all", action="store_true", help="also those that were answered, lapsed or were cancelled")
+    ls.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many; 0 for all; default: 100")
+    act("show", "Show one task: what is asked, of whom, until when; works beside a running owner.")
+    answer = act("answer", "Answer a task; the fields are those of its form.")
+    answer.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help="text where the form wants text, else JSON")
+    answer.add_argument("--data", metavar="JSON", help="the fields as one object")
+    act("claim", "Take a task of a group.")
+    reassign = act("reassign", "Give a task to somebody else.")
+    reassign.add_argument("--to", metavar="NAME", help="a person")
+    reassign.add_argument("--to-group", metavar="NAME", help="a group, of which anyone may answer")
+    reassign.add_argument("--reason", default="", metavar="TEXT", help="why; stays in the journal")
+    withdraw = act("cancel", "Withdraw a task: nobody can answer it any more.")
+    withdraw.add_argument("--reason", required=True, metavar="TEXT", help="why; stays in the journal")
 
 
 def _add_acts(verb: Callable[[str, str], Parser]) -> None:

@@ -21,12 +21,11 @@ from procession.primitives.injector import Injector
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Projector
-from procession.primitives.state import State
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_file, wiring_of
 
-StateT = TypeVar("StateT", bound=State)
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -58,7 +57,7 @@ def load_flow_module(name: str, settings: Settings, kind: Kind) -> FlowModule:
         wiring = _checked(_wired(module, settings, kind), f"{module.__name__}.wire_{kind}")
         return FlowModule(module, wiring, whole=True, tests=tests)
     processes, aggregates = tuple(_classes(module, ProcessManager)), tuple(_classes(module, Aggregate))
-    projectors = tuple(_projectors(module))
+    projectors = tuple(_classes(module, Projector))
     if not processes and not aggregates and not projectors and not tests:
         raise UsageRefused(
             f"module {name} has no wiring, no process, no aggregate, no projector and no test",
@@ -121,8 +120,8 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
-    _check_classes("aggregate", wiring.aggregates, Aggregate, where)
-    _check_classes("projector", wiring.projectors, Projector, where)
+    _check_classes(where, "aggregate", wiring.aggregates, Aggregate)
+    _check_classes(where, "projector", wiring.projectors, Projector)
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
         ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
@@ -130,7 +129,9 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
     )
     for kind, things, cls, cure in kinds:
         for thing in things:
-            if not (isinstance(thing, cls) or (cls in (Gateway, Injector) and _derives(thing, cls))):
+            classes = cls in (Gateway, Injector)
+            given = isinstance(thing, type) and issubclass(thing, cls) and thing is not cls
+            if not (isinstance(thing, cls) or (classes and given)):
                 raise UsageRefused(f"{where} names {_shown(thing)} as {_an(kind)}, which is none", cure)
     events: Sequence[object] = wiring.events
     for event in events:
@@ -139,15 +140,13 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
     return wiring
 
 
-def _check_classes(kind: str, things: Sequence[object], cls: type, where: str) -> None:
+def _check_classes(where: str, kind: str, things: Sequence[object], base: type) -> None:
     for thing in things:
-        if not _derives(thing, cls):
-            found = f"{where} names {_shown(thing)} as {_an(kind)}, which is none"
-            raise UsageRefused(found, f"name classes that derive from {cls.__name__}")
-
-
-def _derives(thing: object, cls: type) -> bool:
-    return isinstance(thing, type) and issubclass(thing, cls) and thing is not cls
+        if not (isinstance(thing, type) and issubclass(thing, base) and thing is not base):
+            raise UsageRefused(
+                f"{where} names {_shown(thing)} as {_an(kind)}, which is none",
+                f"name classes that derive from {base.__name__}",
+            )
 
 
 def _an(kind: str) -> str:
@@ -158,14 +157,8 @@ def _shown(thing: object) -> str:
     return thing.__qualname__ if isinstance(thing, type) else f"{thing!r:.60}"
 
 
-def _classes(module: ModuleType, kind: type[StateT]) -> Iterator[type[StateT]]:
+def _classes(module: ModuleType, kind: type[T]) -> Iterator[type[T]]:
     for thing in vars(module).values():
         # By its type: an object that stands for another one may not be asked which class it has.
         if issubclass(type(thing), type) and issubclass(thing, kind) and thing.__module__ == module.__name__:
-            yield thing
-
-
-def _projectors(module: ModuleType) -> Iterator[type[Projector]]:
-    for thing in vars(module).values():
-        if issubclass(type(thing), type) and issubclass(thing, Projector) and thing.__module__ == module.__name__:
             yield thing

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from procession.daemon.json_schema import WORDS, Names, description_of
+from procession.laws.json_schema import WORDS, Names, description_of
 from procession.laws.schemas import Entry, entry_of
 from procession.primitives.codec import to_json
 from procession.primitives.schema import Type

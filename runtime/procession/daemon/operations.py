@@ -12,8 +12,10 @@ from procession.daemon.acting import FlowAct, act_on_flow
 from procession.daemon.exit_codes import InputRefused, UsageRefused
 from procession.daemon.figures import figures_json
 from procession.daemon.snapshot import Snapshots
+from procession.daemon.task_acts import TaskAct, act_on_task
 from procession.errors import IdReused, PublishRefused
 from procession.facade import Runtime
+from procession.human.gateway import desks_among
 from procession.primitives.cloudevents import CloudEventError, parse
 from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
@@ -47,6 +49,7 @@ class Operations:
             "publish": self._publish,
             "resume": self._resume,
             "snapshot": self._snapshot,
+            "task": self._task,
         }
 
     async def do(self, asked: Mapping[str, Any]) -> object:
@@ -117,6 +120,9 @@ class Operations:
             limit=asked["limit"],
         )
         return attrs.asdict(done)
+
+    async def _task(self, asked: Mapping[str, Any]) -> object:
+        return await act_on_task(self._runtime, desks_among(self._registry.gateways.values()), TaskAct.of(asked))
 
     async def _snapshot(self, asked: Mapping[str, Any]) -> object:
         return await self._snapshots.take()

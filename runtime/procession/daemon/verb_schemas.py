@@ -7,11 +7,11 @@ from typing import Any
 
 from procession.daemon.configuration import configured
 from procession.daemon.exit_codes import UsageRefused
-from procession.daemon.json_schema import json_schema_of
 from procession.daemon.linkml import linkml_of
 from procession.daemon.output import Output
 from procession.daemon.schema_files import SchemaFolder, schema_folders, write_schemas
 from procession.daemon.yaml_text import yaml_text
+from procession.laws.json_schema import json_schema_of
 from procession.laws.schema_difference import differences, type_in_words
 from procession.laws.schemas import entry_of, parse
 from procession.primitives.event import Event

@@ -1,10 +1,12 @@
-"""When a gateway may begin an attempt: circuit breaker and rate limit, both on trio's clock."""
+"""When a gateway may begin an attempt: circuit breaker, rate limit, and the wait after a failure; on trio's clock."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import attrs
+
+from procession.settings import GatewaySettings
 
 BreakerState = Literal["closed", "open", "half_open"]
 
@@ -84,3 +86,18 @@ class RateLimit:
         if self.rate_per_s is None or self.tokens >= 1.0:
             return None
         return now + (1.0 - self.tokens) / self.rate_per_s
+
+
+def wait_s(drive: GatewaySettings, attempts: int, after_s: float, spread: float) -> float:
+    """Until the next attempt: the back-off, or what the gateway asked for where that is longer.
+
+    Args:
+        drive: of the gateway.
+        attempts: that were made.
+        after_s: what the gateway asked for; 0 where it asked for nothing.
+        spread: a number in 0..1, drawn each time, so that not all come back at once.
+    """
+    whole = min(drive.backoff_max_s, drive.backoff_initial_s * drive.backoff_factor ** min(attempts - 1, 60))
+    backoff_s = whole * (1 + drive.jitter * (2 * spread - 1))
+    asked_s = min(after_s, drive.retry_later_max_s) + (whole * drive.jitter * spread if after_s else 0)
+    return max(backoff_s, asked_s)

@@ -13,13 +13,13 @@ import trio
 
 from procession.actors.supervisor import Result, contained
 from procession.engine.answers import Answer, Answers
-from procession.engine.breaker import Breaker, RateLimit
+from procession.engine.breaker import Breaker, RateLimit, wait_s
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
 from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
-from procession.primitives.gateway import Attempt, Gateway
+from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
 from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry import Counters
 
@@ -219,8 +219,8 @@ class GatewayHost:
         method: Any = getattr(self.gateway, handle.method.name)
         arguments: tuple[object, ...] = (handle.command,)
         if handle.method.wants_attempt:
-            attempt = Attempt(handle.row.id.hex(), handle.attempts, handle.process, handle.key, self.drive.timeout_s)
-            arguments = (handle.command, attempt)
+            known = (handle.row.id.hex(), handle.attempts, handle.process, handle.key)
+            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.trace))
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
@@ -317,6 +317,9 @@ class GatewayHost:
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
             self._failed(handle, shown(result.error), refused=True)
+        elif isinstance(result.error, AttemptFailed):
+            after_s = result.error.after_s if isinstance(result.error, RetryLater) else 0
+            self._failed(handle, shown(result.error), refused=False, after_s=after_s)
         elif isinstance(result.error, HostLost):
             self._unmake(handle, f"{result.error}: outcome unknown, will retry under the same id")
             self._retry_at(handle, self.clock.now_us() + _HOST_LOST_PAUSE_US)
@@ -343,7 +346,7 @@ class GatewayHost:
         handle.attempts -= 1
         self._note(handle, handle.attempts + 1, found)
 
-    def _failed(self, handle: Handle, found: str, *, refused: bool) -> None:
+    def _failed(self, handle: Handle, found: str, *, refused: bool, after_s: float = 0) -> None:
         self.counters.attempts_failed += 1
         self.last_error = found[:_FOUND_CHARS_MAX]
         self._note(handle, handle.attempts, self.last_error)
@@ -354,7 +357,7 @@ class GatewayHost:
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
             return
-        self._retry_at(handle, now_us + self._backoff_us(handle.attempts))
+        self._retry_at(handle, now_us + int(wait_s(self.drive, handle.attempts, after_s, self.spread()) * 1_000_000))
 
     def _retry_at(self, handle: Handle, due_us: int) -> None:
         self.answers.retry_later(handle, due_us)
@@ -362,11 +365,6 @@ class GatewayHost:
             handle.row = handle.row._replace(due_us=due_us)
         elif handle.ended == "open":
             self.window.rest(handle, due_us, self.clock.now_us())
-
-    def _backoff_us(self, attempts: int) -> int:
-        drive = self.drive
-        whole = min(drive.backoff_max_s, drive.backoff_initial_s * drive.backoff_factor ** min(attempts - 1, 60))
-        return int(whole * (1 + drive.jitter * (2 * self.spread() - 1)) * 1_000_000)
 
     def _note(self, handle: Handle, number: int, found: str) -> None:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})

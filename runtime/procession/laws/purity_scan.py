@@ -112,16 +112,16 @@ class Scan:
 
     def is_own(self, thing: object) -> bool:
         """Whether a function or class is the user's: of the package of the flow, or of no library."""
-        root = str(getattr(thing, "__module__", None) or "").partition(".")[0]
+        module = str(getattr(thing, "__module__", None) or "")
+        root = module.partition(".")[0]
         code = getattr(thing, "__code__", None)
         if isinstance(code, CodeType) and code.co_filename.startswith(("<attrs generated", "<string>")):
             return False
-        if root == self.package:
+        if f"{module}.".startswith(f"{self.package}."):
             return True
         if root in sys.stdlib_module_names or root in _LIBRARIES:
             return False
-        module = sys.modules.get(root)
-        file = str(getattr(module, "__file__", "") or "")
+        file = str(getattr(sys.modules.get(root), "__file__", "") or "")
         return "site-packages" not in file and "dist-packages" not in file
 
     def _calls(self, callees: list[tuple[FunctionType, dict[str, Values]]]) -> Calls:
@@ -191,7 +191,7 @@ class Scan:
 def scan_process(definition: Definition) -> Iterator[Scan]:
     """Each handler of a process, its keys, and the defaults of its state; one scan each."""
     cls, options = definition.cls, definition.cls.__process__
-    package = cls.__module__.partition(".")[0]
+    package = _package_of(cls)
     handlers = [handler.resolve(cls, options.key) for handler in cls.__handlers__]
     path, _, line = options.site.rpartition(":")
     state = Scan(package, cls.__name__, cls)
@@ -208,7 +208,7 @@ def scan_process(definition: Definition) -> Iterator[Scan]:
 def scan_aggregate(definition: AggregateDefinition) -> Iterator[Scan]:
     """Each fold and each decision of an aggregate, its keys, and the defaults of its state; one scan each."""
     cls, options = definition.cls, definition.cls.__aggregate__
-    package = cls.__module__.partition(".")[0]
+    package = _package_of(cls)
     path, _, line = options.site.rpartition(":")
     state = Scan(package, cls.__name__, cls)
     state.look_at_defaults(cls, int(line), path)
@@ -231,7 +231,7 @@ def scan_aggregate(definition: AggregateDefinition) -> Iterator[Scan]:
 def scan_rule(rule: Invariant) -> Scan:
     """An invariant: what judges a history must be as pure as what made it."""
     assert isinstance(rule.judge, FunctionType), "@invariant takes functions only"
-    scan = Scan(rule.judge.__module__.partition(".")[0], rule.judge.__qualname__, rule.process)
+    scan = Scan(_package_of(rule.judge), rule.judge.__qualname__, rule.process)
     scan.follow(rule.judge, {_first(rule.judge): (Instance(History),)})
     return scan
 
@@ -246,7 +246,7 @@ def scan_function(function: Callable[..., object], subject: str, *arguments: typ
     """
     if not isinstance(function, FunctionType):
         return Scan("", subject)
-    scan = Scan(function.__module__.partition(".")[0], subject)
+    scan = Scan(_package_of(function), subject)
     names = function.__code__.co_varnames
     scan.follow(function, {name: (Instance(cls),) for name, cls in zip(names, arguments, strict=False)})
     return scan
@@ -311,3 +311,12 @@ def _of(value: Value) -> tuple[str, int]:
 
 
 _LIBRARIES = frozenset({"procession", "attr", "attrs", "cattrs", "trio", "aiosqlite", "orjson", "opentelemetry"})
+
+
+def _package_of(thing: type | Callable[..., object]) -> str:
+    """The package whose code is the author's own; of what comes with this library, its own part of it."""
+    names = thing.__module__.split(".")
+    return ".".join(names[:2]) if names[0] == _OURS else names[0]
+
+
+_OURS = __name__.partition(".")[0]

@@ -14,11 +14,11 @@ import attrs
 from procession.errors import SchemaChanged, SchemaFileUnreadable
 from procession.laws.finding import Finding
 from procession.laws.schema_difference import changed_cure, differences, in_words
-from procession.primitives.event import OWN_EVENTS
 from procession.primitives.registry import Registry
 from procession.primitives.schema import Schema, schema_fingerprint, schema_of
 from procession.primitives.stored import stored_of
 
+_OURS = __name__.partition(".")[0]
 CODE = "LAW08"
 FILE = "schemas.json"
 _FORMAT = 1
@@ -47,10 +47,9 @@ class Entry:
 
 def messages_of(registry: Registry) -> tuple[type, ...]:
     """Every event, command and refusal of a registry but the runtime's own, in order of name and version."""
-    found: list[type] = [*(cls for cls in registry.events.values() if cls not in OWN_EVENTS)]
-    found += registry.commands.values()
-    found += registry.refusals.values()
-    return tuple(sorted(found, key=lambda cls: entry_of(cls).key))
+    found: list[type] = [*registry.events.values(), *registry.commands.values(), *registry.refusals.values()]
+    theirs = [cls for cls in found if cls.__module__.partition(".")[0] != _OURS]
+    return tuple(sorted(theirs, key=lambda cls: entry_of(cls).key))
 
 
 def entry_of(cls: type) -> Entry:

@@ -22,7 +22,7 @@ from procession.primitives.gateway import CommandMethod, Gateway, command_method
 from procession.primitives.lifts import Chains
 from procession.primitives.projection import Projection, compile_projection
 from procession.primitives.projector import events_of
-from procession.primitives.registry import refuse_older, site_of
+from procession.primitives.registration import refuse_older, site_of
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 
@@ -60,7 +60,7 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     definitions = [part.definition for part in parts]
     lifted = (cls for lift in wiring.lifts for cls in (lift.old, lift.new))
     projected = (cls for projector in wiring.projectors for cls in events_of(projector))
-    events = _events(definitions, taken, [*wiring.events_named, *lifted, *_decided(aggregates), *projected])
+    events = _events(definitions, taken, [*wiring.events_named, *lifted, *projected, *_decided(aggregates)])
     commands = _commands(definitions, taken)
     commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
     checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
@@ -79,11 +79,11 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
         checked.things.append(rule.judge)
         checked.suspects += declarations.check_rule(rule)
     chains = _lifts(wiring, [*definitions, *aggregates], checked)
+    checked.suspects += faults.doubled(gateways, aggregates)
     projections = list(_projections(wiring, chains, checked))
     for projection in projections:
         checked.suspects += check_projection(projection)
     checked.suspects += faults.shared_stores(projections)
-    checked.suspects += faults.doubled(gateways, aggregates)
     foldings: list[Folding] = [*definitions, *aggregates]
     checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(

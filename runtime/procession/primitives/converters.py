@@ -88,9 +88,28 @@ def plain_values() -> Callable[[object, object], Any]:
     return plain
 
 
-def _converter(*, detailed: bool) -> OrjsonConverter:
+def from_elsewhere(cls: type[T], data: object) -> T:
+    """Parsed JSON of some other system as a frozen class, strictly but for fields that the class does not name.
+
+    Raises:
+        ValueError: it does not fit; with the path to each bad field.
+    """
+    try:
+        return _lenient().structure(data, cls)
+    except cattrs.errors.BaseValidationError as error:
+        raise ValueError("; ".join(map(_mended, cattrs.transform_error(error, format_exception=_described)))) from None
+    except FAILURES as error:
+        raise ValueError(str(error)) from None
+
+
+@functools.cache
+def _lenient() -> OrjsonConverter:
+    return _converter(detailed=True, extra=True)
+
+
+def _converter(*, detailed: bool, extra: bool = False) -> OrjsonConverter:
     converter = make_converter(
-        detailed_validation=detailed, forbid_extra_keys=True, unstruct_collection_overrides={frozenset: _sorted}
+        detailed_validation=detailed, forbid_extra_keys=not extra, unstruct_collection_overrides={frozenset: _sorted}
     )
     converter.register_structure_hook_factory(_is_collection, _collection_reader)
     for scalar in (str, int, float, bool):

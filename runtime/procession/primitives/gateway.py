@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -10,10 +11,11 @@ from typing import Any, ClassVar, dataclass_transform
 
 import attrs
 
-from procession.errors import DefinitionError
+from procession.errors import DefinitionError, ProcessionError
 from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.site import class_site, function_site
+from procession.primitives.state import State
 
 
 @attrs.frozen
@@ -29,6 +31,32 @@ class Attempt:
     """The flow that asked."""
     timeout_s: float
     """The attempt is cancelled after this long."""
+    trace: str | None = None
+    """W3C traceparent of the event that the command follows from, where there is one. Pass it on."""
+
+
+@attrs.define
+class AttemptFailed(ProcessionError):  # noqa: N818 - named for what happened, as in errors.py
+    """Raised by a gateway: no clear answer came; whether the work was done is not known. The policy says what next."""
+
+    found: str
+    """One line for people, in the log of attempts and in `CommandGivenUp`: no secrets."""
+
+    _says = "{0.found}"
+
+
+def _is_wait(_: object, __: object, seconds: float) -> None:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        msg = f"a wait of {seconds} s can't be waited for; give a number of seconds, at least zero"
+        raise ValueError(msg)
+
+
+@attrs.define
+class RetryLater(AttemptFailed):
+    """Raised by a gateway: try again, but not before so long. It counts as an attempt like any failure."""
+
+    after_s: float = attrs.field(validator=_is_wait)
+    """The earliest next attempt; `gateways.retry_later_max_s` bounds it."""
 
 
 _NO_KNOBS = ("ordered", "host")
@@ -47,6 +75,7 @@ class GatewayPolicy:
     backoff_max_s: float | None = None
     backoff_factor: float | None = None
     jitter: float | None = None
+    retry_later_max_s: float | None = None
     breaker_failures: int | None = None
     breaker_cooldown_s: float | None = None
     paused: bool | None = None
@@ -73,18 +102,28 @@ class Gateway:
 
     The return annotation is the contract: one event, a union, a tuple of events or None, checked at run time.
     A plain `def` runs in a worker thread; cancelled, it is abandoned and its outcome is unknown. An exception is
-    retried by the policy; `Refused` is not. With `host=True` an `async def` is awaited on the asyncio loop of the
-    program that opened the runtime by `procession.embed.open_async`.
+    retried by the policy (`RetryLater` says when at the earliest); `Refused` is not. With `host=True` an `async def` is
+    awaited on the asyncio loop of the program that opened the runtime by `procession.embed.open_async`.
+
+    Args:
+        name: the stored name, for ever.
+        abstract: a class that only hands fields and methods down; it has no name, and takes no commands itself.
+        policy: what `GatewayPolicy` knows.
 
     Raises:
         DefinitionError: the class can't work; says file, line, class, method and cure.
     """
 
     __gateway__: ClassVar[GatewayOptions]
+    __brings__: ClassVar[tuple[type[State], ...]] = ()
+    """Processes and aggregates that work with it: a runtime that is given it is given them as well."""
 
-    def __init_subclass__(cls, *, name: str = "", **policy: Any) -> None:  # noqa: ANN401 - GatewayPolicy's fields
+    def __init_subclass__(cls, *, name: str = "", abstract: bool = False, **policy: Any) -> None:  # noqa: ANN401 - GatewayPolicy's fields
         super().__init_subclass__()
         site = class_site()
+        if abstract:
+            attrs.define(cls, slots=False, eq=False)
+            return
         if not name or not name.isprintable():
             raise DefinitionError(site, cls.__name__, f"has the name {name!r}", 'give it name="payments"')
         known = {field.name for field in attrs.fields(GatewayPolicy)}

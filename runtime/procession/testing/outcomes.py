@@ -189,7 +189,8 @@ class Outcomes:
         self, command: Command, method: CommandMethod, definition: Definition | None, key: str
     ) -> Iterator[Answer]:
         contract = method.contract
-        events = [event for cls in contract.events for event in self._made(cls, command, definition, key)]
+        for_it = [cls for cls in contract.events if not getattr(cls, "__for_another__", False)]
+        events = [event for cls in for_it for event in self._made(cls, command, definition, key)]
         if contract.many:
             subject = f"the answers to {type(command).__name__}"
             self._cut[subject] = f"tuples of at most {_EVENTS_OF_A_TUPLE_MAX} events"

@@ -15,7 +15,8 @@ from procession.laws.projector_scan import refuse_impure_projection
 from procession.primitives.event import Event
 from procession.primitives.lifts import AnyLift
 from procession.primitives.projector import Parameters, Row
-from procession.primitives.registry import Registry, gather
+from procession.primitives.registration import gather
+from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.projections.comparison import compared, reading
 from procession.projections.fold import Folder

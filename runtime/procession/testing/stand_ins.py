@@ -39,6 +39,7 @@ def stand_in(gateway: type[Gateway], player: Player) -> Gateway:
         gateway.__name__, (Gateway,), {"name": options.name, **policy}, lambda body: body.update(played)
     )
     made.__module__ = gateway.__module__
+    made.__brings__ = gateway.__brings__
     standing: Gateway = made()
     return standing
 

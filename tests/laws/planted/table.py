@@ -12,13 +12,4 @@ from tests.laws.planted.shared import SHARED
 from tests.laws.planted.unit_tests import UNIT_TESTS
 from tests.laws.planted.work import WORK
 
-PLANTED: tuple[Breach, ...] = (
-    *CHANCE,
-    *WORK,
-    *ROUTES,
-    *SHARED,
-    *DEFINITIONS,
-    *DECISIONS,
-    *UNIT_TESTS,
-    *PROJECTIONS,
-)
+PLANTED: tuple[Breach, ...] = (*CHANCE, *WORK, *ROUTES, *SHARED, *DEFINITIONS, *DECISIONS, *UNIT_TESTS, *PROJECTIONS)

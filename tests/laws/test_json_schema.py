@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from procession import Command, Event
-from procession.daemon.json_schema import DIALECT, Names, json_schema_of
 from procession.errors import InvalidPayload
+from procession.laws.json_schema import DIALECT, Names, json_schema_of
 from procession.primitives.codec import Codec
 from tests.primitives.test_codec import Full, Lenient, Plain, Ship, fulls
 

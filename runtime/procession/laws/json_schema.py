@@ -93,7 +93,7 @@ def _is_no_value(default: dict[str, Any]) -> bool:
     return "made by" in default or "no value of its type" in default
 
 
-def _type(kind: Type, names: Names, above: tuple[str, ...]) -> dict[str, Any]:  # noqa: PLR0911 - a table, read downwards
+def _type(kind: Type, names: Names, above: tuple[str, ...]) -> dict[str, Any]:
     match kind:
         case str():
             return WORDS.get(kind, {})

@@ -1,0 +1,1 @@
+"""Ready-made gateways: HTTP, programs of the system."""

@@ -1,0 +1,61 @@
+"""An order that is charged over HTTP."""
+
+from __future__ import annotations
+
+import httpx
+
+from procession import Attempt, Command, CommandGivenUp, Effects, Event, ProcessManager, end, ends, on, starts
+from procession.gateways.http import HttpGateway, HttpPolicy
+
+
+class Ordered(Event, name="paying.ordered"):
+    order_id: str
+
+
+class Charged(Event, name="paying.charged"):
+    order_id: str
+    receipt: str
+
+
+class Declined(Event, name="paying.declined"):
+    order_id: str
+
+
+class Charge(Command, name="paying.charge"):
+    order_id: str
+
+
+class Paying(ProcessManager, name="paying", key="order_id"):
+    @starts
+    def charge(self, ordered: Ordered) -> Effects:
+        yield Charge(ordered.order_id)
+
+    @ends(outcome="charged")
+    def charged(self, charged: Charged) -> None: ...
+
+    @ends(outcome="declined")
+    def declined(self, declined: Declined) -> None: ...
+
+    @on
+    def lost(self, lost: CommandGivenUp[Charge]) -> Effects:
+        yield end(lost.reason)
+
+
+class Bank(
+    HttpGateway,
+    name="bank",
+    concurrency=64,
+    timeout_s=2,
+    attempts_max=5,
+    backoff_initial_s=0.01,
+    backoff_max_s=0.05,
+    breaker_failures=1_000,
+    http=HttpPolicy(read_timeout_s=0.15, response_bytes_max=100_000),
+):
+    async def charge(self, command: Charge, attempt: Attempt) -> Charged | Declined:
+        answer = await self.request(attempt, "POST", "/charges", json=command, answers=(402,))
+        return Declined(command.order_id) if answer.status == 402 else answer.read(Charged)
+
+
+def bank_at(address: str, **options: object) -> Bank:
+    return Bank(httpx.AsyncClient(base_url=address, **options))  # type: ignore[arg-type]  # httpx's own options
