@@ -48,6 +48,7 @@ PART_OF = {
     "flow_handle": "facade",
     "hosting": "facade",
     "injecting": "facade",
+    "journal_errors": "errors",
     "knob": "settings",
     "projection_errors": "errors",
     "publishing": "facade",

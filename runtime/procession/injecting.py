@@ -11,8 +11,9 @@ import trio
 
 from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, Supervised, supervise
 from procession.engine.engine import Engine
-from procession.errors import CommitRejected, NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
+from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
 from procession.facade import Runtime
+from procession.journal_errors import CommitRejected
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.injector import Injector

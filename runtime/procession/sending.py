@@ -8,8 +8,9 @@ from procession.engine.decisions import FromOutside
 from procession.engine.engine import Engine
 from procession.engine.envelopes import message_of
 from procession.engine.intake import Submission
-from procession.errors import InvalidPayload, JournalDamaged, TooLarge
+from procession.errors import InvalidPayload, TooLarge
 from procession.journal.journal import JournalReader
+from procession.journal_errors import JournalDamaged
 from procession.primitives.command import Command
 from procession.primitives.event import CommandDecided, CommandRefused, Event
 from procession.primitives.refusal import Refusal

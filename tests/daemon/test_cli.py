@@ -12,7 +12,8 @@ import pytest
 
 from procession.daemon.arguments import VERBS
 from procession.daemon.exit_codes import ExitCode, code_of
-from procession.errors import JournalOwned, JournalTooNew, NotFound, SettingsError
+from procession.errors import NotFound, SettingsError
+from procession.journal_errors import JournalOwned, JournalTooNew
 from tests.daemon.command import CONFIG, ROOT, arguments_of, environment, run, run_json
 
 HEAVY = {"aiosqlite", "asyncio", "attrs", "cattrs", "opentelemetry", "orjson", "rich", "trio"}

@@ -16,7 +16,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from procession import Runtime, embed
-from procession.errors import IdReused, JournalOwned, RuntimeClosed
+from procession.errors import IdReused, RuntimeClosed
+from procession.journal_errors import JournalOwned
 from tests.embed.letters import Draft, Letter, LetterSent, LetterWritten, Post, at_once
 
 STYLE: contextvars.ContextVar[str] = contextvars.ContextVar("STYLE", default="plain")

@@ -14,7 +14,8 @@ import pytest
 import trio
 
 from procession import FlowSummary, Outside, Runtime, embed
-from procession.errors import IdReused, JournalOwned, NotFound, RuntimeClosed
+from procession.errors import IdReused, NotFound, RuntimeClosed
+from procession.journal_errors import JournalOwned
 from tests.embed.letters import Draft, Letter, LetterSent, LetterWritten, Post, at_once
 
 STYLE: contextvars.ContextVar[str] = contextvars.ContextVar("STYLE", default="plain")

@@ -22,10 +22,11 @@ import pytest
 import trio
 
 from procession import Effects, ProcessManager, Runtime, Settings, embed, ends, starts
-from procession.errors import Fenced, FlowQuarantined, ProcessionError, PublishRefused, RuntimeClosed, RuntimeFailed
+from procession.errors import FlowQuarantined, ProcessionError, PublishRefused, RuntimeClosed, RuntimeFailed
 from procession.journal.memory import MemoryJournal
 from procession.journal.ownership import holder_of
 from procession.journal.rows import Commit
+from procession.journal_errors import Fenced
 from procession.settings import SupervisionSettings
 from tests.embed.letters import Draft, Letter, LetterSent, LetterWritten, Post, at_once
 

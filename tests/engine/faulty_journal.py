@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 import trio
 
-from procession.errors import CommitFailed, CommitRejected
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import ArmedTimer, Commit, LookUp, OpenCommand
+from procession.journal_errors import CommitFailed, CommitRejected
 
 Fault = Literal["fail", "written", "reject"]
 """`fail`: I/O failed and nothing was written; `written`: it failed and comes back; `reject`: the data was refused."""

@@ -30,11 +30,11 @@ from procession import (
     starts,
 )
 from procession.engine.clock import SystemClock
-from procession.errors import JournalError
 from procession.journal.journal import Journal
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import Commit, UnhandledRow
 from procession.journal.sqlite import open_sqlite
+from procession.journal_errors import JournalError
 from procession.primitives.event import InvariantBroken
 from procession.settings import InvariantsSettings, JournalSettings
 from procession.testing.strategies import events, histories

@@ -10,8 +10,9 @@ import pytest
 import trio
 
 from procession import Attempt, FlowHandle, ProcessionError, Runtime
-from procession.errors import CommitRejected, NotAccepted, OutcomeUnknown, RuntimeFailed
+from procession.errors import NotAccepted, OutcomeUnknown, RuntimeFailed
 from procession.journal.rows import Commit
+from procession.journal_errors import CommitRejected
 from tests.engine.faulty_journal import Fault, FaultyJournal
 from tests.engine.tally import Asked, Closed, Counted, Desk, Done, Opened, Tally, Work, opened, settings, story
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from procession.errors import ArchiveUnreadable, CommitRejected, JournalUnwritable
 from procession.journal.archiver import Archiver, survey
 from procession.journal.rows import Commit, ConcernRow, FlowQuery, Heads, UnhandledRow
 from procession.journal.sqlite import SqliteJournal
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import ArchiveUnreadable, CommitRejected, JournalUnwritable
 from procession.testing.journal_rows import (
     NOW_US,
     PROCESS,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from procession.errors import ArchiveUnreadable, JournalUnwritable
 from procession.journal.archive_file import (
     ArchivedEvent,
     ArchivedFlow,
@@ -20,6 +19,7 @@ from procession.journal.archive_file import (
     read_index,
 )
 from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import ArchiveUnreadable, JournalUnwritable
 from procession.testing.journal_rows import NOW_US, started
 from tests.journal.archiving import archive, ending, made, opened
 

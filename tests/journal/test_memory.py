@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from procession.errors import Fenced
 from procession.journal.memory import MemoryJournal
+from procession.journal_errors import Fenced
 from procession.testing.contract import JournalContract
 from procession.testing.journal_rows import PROCESS, flow, started
 

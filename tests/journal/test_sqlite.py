@@ -16,7 +16,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from procession.errors import (
+from procession.journal import sqlite_schema
+from procession.journal.rows import Commit, TypeRow
+from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
+from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import (
     CommitRejected,
     Fenced,
     JournalOwned,
@@ -24,11 +29,6 @@ from procession.errors import (
     JournalUnwritable,
     NotAJournal,
 )
-from procession.journal import sqlite_schema
-from procession.journal.rows import Commit, TypeRow
-from procession.journal.sqlite import SqliteJournal, open_sqlite
-from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
-from procession.journal.sqlite_reader import read_sqlite
 from procession.testing.contract import JournalContract
 from procession.testing.journal_rows import (
     NOW_US,

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import pytest
 import trio
 
-from procession.errors import CommitFailed
 from procession.journal import sqlite_thread
 from procession.journal.sqlite import open_sqlite
+from procession.journal_errors import CommitFailed
 from procession.testing.journal_rows import started
 
 

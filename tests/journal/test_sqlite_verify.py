@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from procession.errors import (
-    JournalDamaged,
-)
 from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import JournalDamaged
 from procession.testing.journal_rows import (
     NOW_US,
     command,

@@ -10,9 +10,9 @@ from typing import Literal
 import attrs
 
 from procession.daemon.exit_codes import NoSuchFile, UsageRefused
-from procession.errors import JournalOwned
 from procession.journal.ownership import holder_of
 from procession.journal.sqlite_schema import check_header, check_place
+from procession.journal_errors import JournalOwned
 from procession.settings import Settings, load_settings
 
 DEFAULT_FILE = Path("config/procession.toml")

@@ -89,17 +89,17 @@ class OwnerGone(errors.ProcessionError):
 
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
-    (errors.JournalOwned, ExitCode.OWNED),
-    (errors.Fenced, ExitCode.OWNED),
-    (errors.JournalTooNew, ExitCode.SCHEMA),
+    (journal_errors.JournalOwned, ExitCode.OWNED),
+    (journal_errors.Fenced, ExitCode.OWNED),
+    (journal_errors.JournalTooNew, ExitCode.SCHEMA),
     (errors.SchemaChanged, ExitCode.SCHEMA),
     (errors.UnknownInJournal, ExitCode.SCHEMA),
-    (errors.NotAJournal, ExitCode.USAGE),
+    (journal_errors.NotAJournal, ExitCode.USAGE),
     (projection_errors.ProjectionChanged, ExitCode.SCHEMA),
     (projection_errors.StoreUnusable, ExitCode.UNREACHABLE),
-    (errors.JournalUnwritable, ExitCode.UNREACHABLE),
+    (journal_errors.JournalUnwritable, ExitCode.UNREACHABLE),
     (ResourceFailed, ExitCode.UNREACHABLE),
-    (errors.ArchiveUnreadable, ExitCode.UNREACHABLE),
+    (journal_errors.ArchiveUnreadable, ExitCode.UNREACHABLE),
     (errors.NotFound, ExitCode.NOT_FOUND),
     (NoSuchFile, ExitCode.NOT_FOUND),
     (errors.ActRefused, ExitCode.REFUSED),

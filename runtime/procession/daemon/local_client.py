@@ -11,8 +11,8 @@ import trio
 
 from procession.daemon.exit_codes import AskedRefused, NoOwner, OwnerGone
 from procession.daemon.local_socket import LINE_BYTES_MIN, PROTOCOL, Lines
-from procession.errors import JournalOwned
 from procession.journal.ownership import holder_of
+from procession.journal_errors import JournalOwned
 
 _REPLY_BYTES_MAX = 16 * LINE_BYTES_MIN
 

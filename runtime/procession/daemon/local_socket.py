@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from procession.errors import JournalUnwritable
+from procession.journal_errors import JournalUnwritable
 from procession.primitives.codec import from_json, to_json
 
 PROTOCOL = 1

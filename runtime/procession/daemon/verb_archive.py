@@ -21,13 +21,13 @@ from procession.daemon.stopping import Stop, run_stoppable
 from procession.daemon.verb_repair import whoever
 from procession.engine.clock import SystemClock
 from procession.engine.lone_act import log_act
-from procession.errors import JournalUnwritable
 from procession.journal.archived import Archived
 from procession.journal.archiver import Archiver, Survey, survey
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow
 from procession.journal.sqlite_read import Room, room
 from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import JournalUnwritable
 from procession.primitives.event import JournalArchived
 
 _US = 1_000_000

@@ -19,13 +19,14 @@ from procession.daemon.configuration import Configuration, configured
 from procession.daemon.durations import human
 from procession.daemon.exit_codes import ExitCode
 from procession.daemon.output import Output
-from procession.errors import JournalError, ProcessionError, WiringError
+from procession.errors import ProcessionError, WiringError
 from procession.journal.ownership import holder_of
 from procession.journal.rows import OwnerInfo
 from procession.journal.sqlite_archive import archives
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.journal.sqlite_schema import SCHEMA
+from procession.journal_errors import JournalError
 from procession.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, knobs
 
 Grade = Literal["ok", "warn", "fail"]

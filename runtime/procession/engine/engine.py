@@ -29,16 +29,9 @@ from procession.engine.starting import part_names, start_parts
 from procession.engine.stream import Stream
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
-from procession.errors import (
-    CommitFailed,
-    CommitRejected,
-    Fenced,
-    JournalDamaged,
-    NotAccepted,
-    RuntimeClosed,
-    RuntimeFailed,
-)
+from procession.errors import NotAccepted, RuntimeClosed, RuntimeFailed
 from procession.journal.journal import Journal
+from procession.journal_errors import CommitFailed, CommitRejected, Fenced, JournalDamaged
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry import Counters

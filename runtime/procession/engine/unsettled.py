@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from procession.engine.intake import Submission
 from procession.engine.life import Life
-from procession.errors import CommitRejected, NotAccepted, OutcomeUnknown
+from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.journal import Journal
+from procession.journal_errors import CommitRejected
 
 
 class Unsettled:

@@ -9,9 +9,10 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.ledger import Batch
-from procession.errors import CommitFailed, FlowQuarantined, RuntimeClosed
+from procession.errors import FlowQuarantined, RuntimeClosed
 from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow
+from procession.journal_errors import CommitFailed
 
 
 @attrs.define(eq=False)

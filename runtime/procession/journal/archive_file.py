@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
-from procession.errors import ArchiveUnreadable
 from procession.journal.rows import CommandRow, EventRow, FlowRow, StepRow
+from procession.journal_errors import ArchiveUnreadable
 
 FORMAT = 1
 _LEVEL = 6

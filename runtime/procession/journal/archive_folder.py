@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from procession.errors import ArchiveUnreadable, JournalUnwritable
 from procession.journal.archive_file import (
     ArchivedEvent,
     ArchivedFlow,
@@ -20,6 +19,7 @@ from procession.journal.archive_file import (
     read_flows,
     read_index,
 )
+from procession.journal_errors import ArchiveUnreadable, JournalUnwritable
 
 T = TypeVar("T")
 

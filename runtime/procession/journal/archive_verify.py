@@ -9,13 +9,13 @@ from typing import Any
 
 import attrs
 
-from procession.errors import ArchiveUnreadable
 from procession.journal.archive_file import ArchivedFlow, Index, digest_of, read_events, read_flows, read_index
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import Fault
 from procession.journal.sqlite_archive import ArchiveRow, archives
 from procession.journal.sqlite_read import journal_id
 from procession.journal.sqlite_write import chain_start, event_crc, step_crc
+from procession.journal_errors import ArchiveUnreadable
 
 _FAULTS_MAX = 100
 _PUT_BACK = "put the file back from a backup, into the folder beside the journal"

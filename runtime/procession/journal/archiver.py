@@ -13,7 +13,6 @@ from typing import TypeVar
 import attrs
 import trio
 
-from procession.errors import JournalUnwritable
 from procession.journal.archive_file import ArchiveWriter, Index
 from procession.journal.archived import Archived
 from procession.journal.sqlite import SqliteJournal
@@ -33,6 +32,7 @@ from procession.journal.sqlite_archive import (
     record,
 )
 from procession.journal.sqlite_reader import SqliteReader
+from procession.journal_errors import JournalUnwritable
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from procession.errors import Fenced, JournalUnwritable, RuntimeClosed
+from procession.errors import RuntimeClosed
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
     ArmedTimer,
@@ -40,6 +40,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal_errors import Fenced, JournalUnwritable
 
 _LIVE = ("unstarted", "active", "quarantined")
 

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from procession.errors import CommitRejected
 from procession.journal.rows import (
     CommandChange,
     CommandRow,
@@ -26,6 +25,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal_errors import CommitRejected
 
 K = TypeVar("K", bound=Any)
 

@@ -18,16 +18,7 @@ from typing import Literal, TypeVar
 import attrs
 import trio
 
-from procession.errors import (
-    CommitFailed,
-    CommitRejected,
-    Fenced,
-    JournalDamaged,
-    JournalUnwritable,
-    NotAJournal,
-    ProcessionError,
-    RuntimeClosed,
-)
+from procession.errors import ProcessionError, RuntimeClosed
 from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
@@ -35,6 +26,14 @@ from procession.journal.rows import Commit
 from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened, read_sqlite
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
+from procession.journal_errors import (
+    CommitFailed,
+    CommitRejected,
+    Fenced,
+    JournalDamaged,
+    JournalUnwritable,
+    NotAJournal,
+)
 
 T = TypeVar("T")
 

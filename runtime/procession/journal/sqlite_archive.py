@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from procession.errors import ArchiveUnreadable
 from procession.journal.archive_file import ArchivedEvent, ArchivedFlow, ArchivedStep
 from procession.journal.rows import CommandRow, EventRow, FlowRow, StepRow
 from procession.journal.sqlite_read import joined
+from procession.journal_errors import ArchiveUnreadable
 
 _ENDED = (
     "flow.status in ('ended', 'cancelled')"

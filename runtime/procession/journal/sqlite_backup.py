@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import attrs
 import trio
 
-from procession.errors import ArchiveUnreadable, JournalUnwritable
 from procession.journal.archive_file import digest_of
 from procession.journal.archive_folder import ArchiveFolder, folder_of, name_of
 from procession.journal.sqlite_archive import ArchiveRow, archives
+from procession.journal_errors import ArchiveUnreadable, JournalUnwritable
 
 _SAMPLES = 20
 _SAMPLE_BYTES = 4096

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
-from procession.errors import CommitFailed, JournalDamaged, JournalUnwritable, RuntimeClosed
+from procession.errors import RuntimeClosed
 from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_load, sqlite_read, sqlite_schema
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
@@ -45,6 +45,7 @@ from procession.journal.rows import (
 )
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
+from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

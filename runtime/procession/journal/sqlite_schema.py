@@ -11,7 +11,7 @@ from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
-from procession.errors import JournalTooNew, JournalUnwritable, NotAJournal
+from procession.journal_errors import JournalTooNew, JournalUnwritable, NotAJournal
 
 APPLICATION_ID = 0x50524F43
 """`PROC`; SQLite keeps it in the header, where `file` and everybody else finds it."""

@@ -13,8 +13,9 @@ import trio
 from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, leaves, supervise
 from procession.engine.clock import Clock
 from procession.engine.watch import Watch
-from procession.errors import CommitFailed, RuntimeClosed, RuntimeFailed
+from procession.errors import RuntimeClosed, RuntimeFailed
 from procession.journal.journal import JournalReader
+from procession.journal_errors import CommitFailed
 from procession.primitives.projection import Projection
 from procession.projection_errors import ProjectionBehind, ProjectionStopped, QueryRefused
 from procession.projections.feed import Feed

@@ -12,9 +12,9 @@ import attrs
 import trio
 
 from procession.engine.guard import make_guard
-from procession.errors import JournalOwned
 from procession.journal import ownership
 from procession.journal.journal import JournalReader
+from procession.journal_errors import JournalOwned
 from procession.primitives.projection import Projection
 from procession.primitives.registry import Registry
 from procession.projection_errors import StoreUnusable

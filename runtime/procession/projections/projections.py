@@ -13,9 +13,10 @@ from procession.actors.supervisor import ActorInfo, RestartPolicy
 from procession.engine.clock import Clock
 from procession.engine.guard import make_guard
 from procession.engine.watch import Watch
-from procession.errors import ActRefused, JournalError, RuntimeClosed
+from procession.errors import ActRefused, RuntimeClosed
 from procession.journal import ownership
 from procession.journal.journal import JournalReader
+from procession.journal_errors import JournalError
 from procession.primitives.projection import Projection
 from procession.primitives.projector import Parameters, Projector
 from procession.primitives.registry import Registry

@@ -6,9 +6,10 @@ import time
 
 import attrs
 
-from procession.errors import ActRefused, JournalOwned
+from procession.errors import ActRefused
 from procession.journal import ownership
 from procession.journal.journal import JournalReader
+from procession.journal_errors import JournalOwned
 from procession.primitives.projection import Projection
 from procession.projection_errors import StoreUnusable
 from procession.projections.feed import Feed

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from procession.errors import CommitRejected
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     CommandChange,
@@ -23,6 +22,7 @@ from procession.journal.rows import (
     UnhandledReason,
     UnhandledRow,
 )
+from procession.journal_errors import CommitRejected
 
 PROCESS = "order"
 NOW_US = 1_700_000_000_000_000

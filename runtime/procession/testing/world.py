@@ -27,11 +27,12 @@ from procession.engine.clock import TrioClock
 from procession.engine.engine import Engine
 from procession.engine.envelopes import message_of, time_of
 from procession.engine.outbox import command_of
-from procession.errors import Fenced, WiringError
+from procession.errors import WiringError
 from procession.facade import Runtime
 from procession.hosting import plain_errors, running
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import CommandState, Contents, UnhandledReason
+from procession.journal_errors import Fenced
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import from_json
 from procession.primitives.command import Command

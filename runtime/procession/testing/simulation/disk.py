@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import trio
 
-from procession.errors import CommitFailed, CommitRejected, Fenced
 from procession.journal.memory import MemoryJournal
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
@@ -23,6 +22,7 @@ from procession.journal.rows import (
     ShortFlow,
     Stepped,
 )
+from procession.journal_errors import CommitFailed, CommitRejected, Fenced
 from procession.testing.simulation.fault import Fault, numbers
 from procession.testing.simulation.plan import AtCommit, Plan
 from procession.testing.simulation.trace import Trace

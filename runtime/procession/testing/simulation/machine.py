@@ -13,17 +13,11 @@ from procession.actors.supervisor import contained, leaves
 from procession.engine.engine import Engine
 from procession.engine.ids import Ids
 from procession.engine.turn import describe
-from procession.errors import (
-    CommitFailed,
-    CommitRejected,
-    Fenced,
-    NotAccepted,
-    OutcomeUnknown,
-    RuntimeClosed,
-)
+from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed
 from procession.facade import Runtime
 from procession.hosting import running
 from procession.journal.rows import Commit, Contents
+from procession.journal_errors import CommitFailed, CommitRejected, Fenced
 from procession.laws.histories import Past
 from procession.primitives.registry import Registry
 from procession.settings import Settings
