@@ -7,7 +7,7 @@ ProcessionError
 │   └── UnknownInJournal     the journal needs types that are not registered
 ├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
-├── PublishRefused           an event was not accepted; nothing of its batch was written
+├── PublishRefused           nothing was written: an event was not accepted, or (send_errors.py) a command not decided
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
 │   │   └── LiftFailed       a lift can't lift it
@@ -15,8 +15,7 @@ ProcessionError
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
 │   ├── Overloaded           the intake is full and the caller asked not to wait
-│   ├── NotAccepted          the commit failed; it is known that nothing was written
-│   └── SendRefused          a command was not decided: send_errors.py
+│   └── NotAccepted          the commit failed; it is known that nothing was written
 ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
 ├── JournalError             the durable record can't be used
 │   ├── JournalOwned         another process owns it

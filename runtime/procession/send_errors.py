@@ -1,4 +1,10 @@
-"""Why a command that was sent from outside was not decided; part of the tree of errors.py."""
+"""Why a command that was sent from outside was not decided; part of the tree of errors.py.
+
+PublishRefused
+└── SendRefused              no aggregate decides it; nothing was written
+    ├── DecisionFailed       the aggregate's code raised
+    └── AggregateSetAside    the aggregate's past can't be folded
+"""
 
 from __future__ import annotations
 

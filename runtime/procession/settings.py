@@ -103,13 +103,9 @@ class AggregatesSettings:
     """The aggregates in memory."""
 
     cached_max: int = int_knob(3_072, 1, 1_000_000, "Aggregates whose state is kept in memory after their work.")
-    commands_loaded_max: int = int_knob(
-        2_000, 1, 1_000_000, "Commands of flows in memory; the rest is read from the journal."
-    )
+    commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Flows' commands in memory; the rest is in the journal.")
     events_per_decision_max: int = int_knob(1_000, 1, 100_000, "Events that one decision may return.")
-    snapshot_every_events: int = int_knob(
-        200, 1, 1_000_000, "A snapshot is taken each time an aggregate has so many more events."
-    )
+    snapshot_every_events: int = int_knob(200, 1, 1_000_000, "A snapshot is taken after so many more events.")
 
 
 @attrs.frozen(kw_only=True)
