@@ -7,7 +7,7 @@ ProcessionError
 │   └── UnknownInJournal     the journal needs types that are not registered
 ├── SchemaFileUnreadable     a schemas.json is none
 ├── SettingsError            a setting is unknown, out of bounds or malformed
-├── PublishRefused           nothing was written: an event was not accepted, or (send_errors.py) a command not decided
+├── PublishRefused           an event or command was not accepted; nothing of its batch was written
 │   ├── UnknownType          no class has this stored name
 │   ├── InvalidPayload       the data does not fit the class
 │   │   └── LiftFailed       a lift can't lift it
@@ -15,9 +15,11 @@ ProcessionError
 │   ├── TooLarge             a payload or batch is over its bound
 │   ├── IdReused             the id was used before for other content
 │   ├── Overloaded           the intake is full and the caller asked not to wait
-│   └── NotAccepted          the commit failed; it is known that nothing was written
+│   ├── NotAccepted          the commit failed; it is known that nothing was written
+│   ├── CloudEventError      a document is no CloudEvent: primitives/cloudevents.py
+│   └── SendRefused          a command was not decided: send_errors.py
 ├── OutcomeUnknown           the commit failed; whether it was written is not known yet
-├── JournalError             the durable record can't be used
+├── JournalError             the durable record can't be used: journal_errors.py
 │   ├── JournalOwned         another process owns it
 │   ├── NotAJournal          the file is something else
 │   ├── JournalTooNew        written by a newer version
@@ -27,7 +29,11 @@ ProcessionError
 │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
 │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
 │   └── Fenced               another owner took the journal over
-├── ProjectionError          a projection can't be folded, rebuilt or asked; see projection_errors.py
+├── ProjectionError          a projection can't be folded, rebuilt or asked: projection_errors.py
+├── ResourceFailed           a resource can't be opened, failed in use, or can't be closed: primitives/resources.py
+├── PositionUnreadable       the place in a followed file can't be read: injectors/position_file.py
+├── UsedAfterFork            an embedded runtime is used in a forked process: embed/portal.py
+├── CalledFromInside         an embedded runtime is called from its own thread: embed/portal.py
 ├── RuntimeClosed            the runtime is closing or closed
 ├── RuntimeFailed            infrastructure failed more often than its supervisor allows
 ├── FlowQuarantined          a flow that was waited for is set aside

@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from procession import errors, projection_errors
+from procession import errors, journal_errors, projection_errors
 from procession.primitives.resources import ResourceFailed
 
 
