@@ -31,7 +31,8 @@ LAYERS: dict[str, frozenset[str]] = {
 _UP_TO_ENGINE = frozenset(LAYERS)
 LAYERS["engine"] = _UP_TO_ENGINE
 LAYERS["reading"] = LAYERS["gateways"] = LAYERS["injectors"] = frozenset({*_UP_TO_ENGINE, "engine"})
-LAYERS["facade"] = LAYERS["reading"] | {"reading"}
+LAYERS["projections"] = LAYERS["reading"]
+LAYERS["facade"] = LAYERS["reading"] | {"reading", "projections"}
 LAYERS["embed"] = LAYERS["facade"] | {"facade"}
 LAYERS["human"] = LAYERS["facade"] | {"facade"}
 LAYERS["wiring"] = LAYERS["facade"] | {"facade", "gateways", "human", "injectors", "embed"}
@@ -41,10 +42,13 @@ LAYERS["__main__"] = frozenset({"daemon"})
 
 PART_OF = {
     "aggregate_handle": "facade",
+    "archiving": "facade",
+    "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
     "injecting": "facade",
     "knob": "settings",
+    "projection_errors": "errors",
     "publishing": "facade",
     "send_errors": "errors",
     "sending": "facade",
@@ -63,6 +67,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("procession.telemetry",),
     "pytest": ("procession.testing",),
     "rich": ("procession.daemon",),
+    # A projection's store is folded in a thread of its own, whole batches at a time: nothing of it is awaited.
+    "sqlite3": ("procession.journal", "procession.projections"),
 }
 
 FILE_LINES_MAX = 400
@@ -361,6 +367,7 @@ PLANTED = [
     (homes, "engine/a.py", "import cattrs", "only procession.primitives.converters knows it"),
     (homes, "primitives/b.py", "from cattrs.preconf import json", "only procession.primitives.converters knows it"),
     (homes, "facade.py", "import asyncio", "only procession.journal and procession.embed know it"),
+    (homes, "engine/a.py", "import sqlite3", "only procession.journal and procession.projections know it"),
     (homes, "/flows/order.py", "from opentelemetry import trace", "only procession.telemetry knows it"),
     (sizes, "engine/a.py", "x = 1\n" * 401, "has 401 lines, at most 400"),
     (sizes, "engine/a.py", "async def f():\n" + "    x = 1\n" * 70, "f has 71 lines, at most 70"),
@@ -412,6 +419,7 @@ ALLOWED = [
         "import trio\nclass Post(Gateway):\n    wait = trio.sleep\ndef wire_production(s):\n    import os",
     ),
     (homes, "journal/sqlite.py", "import aiosqlite, asyncio"),
+    (homes, "projections/store.py", "import sqlite3"),
     (homes, "embed/host.py", "import asyncio"),
     (homes, "testing/strategies.py", "import hypothesis.strategies as st"),
     (plain_packages, "testing/__init__.py", '"""Kit."""\nfrom procession.testing.scenario import given'),

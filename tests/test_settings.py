@@ -46,9 +46,13 @@ def value_at(settings: Settings, path: tuple[str, ...]) -> object:
     return found
 
 
+_EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
+"""What the file shows of a key that may be left out."""
+
+
 def line_of(path: tuple[str, ...], knob: Knob) -> str:
     """The comment and the key of one knob, as the shipped file must have them."""
-    value = "50.0" if knob.default is None else json.dumps(knob.default)
+    value = _EXAMPLES[knob.kind] if knob.default is None else json.dumps(knob.default)
     return f"# {knob.help} ({knob.allowed})\n{'# ' if knob.default is None else ''}{path[-1]} = {value}\n"
 
 
@@ -159,7 +163,7 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
             "PROCESSION_QUUX__X",
             (
                 "known here are aggregates, commit, flows, gateways, intake, invariants, journal, log, processes,"
-                " purity, resources, shutdown, supervision, timers"
+                " projectors, purity, resources, shutdown, supervision, timers"
             ),
         ),
     ],

@@ -4,6 +4,8 @@ from procession.aggregate_handle import AggregateHandle as AggregateHandle
 from procession.errors import ProcessionError as ProcessionError
 from procession.errors import Refused as Refused
 from procession.facade import Runtime as Runtime
+from procession.facades import CommandFacade as CommandFacade
+from procession.facades import QueryFacade as QueryFacade
 from procession.flow_handle import FlowHandle as FlowHandle
 from procession.flow_handle import FlowSummary as FlowSummary
 from procession.gateways.http import HttpGateway as HttpGateway
@@ -79,8 +81,15 @@ from procession.primitives.lifts import lifts as lifts
 from procession.primitives.outside import Outside as Outside
 from procession.primitives.outside import Position as Position
 from procession.primitives.process import ProcessManager as ProcessManager
+from procession.primitives.projector import Projector as Projector
+from procession.primitives.projector import Rows as Rows
+from procession.primitives.projector import Store as Store
+from procession.primitives.projector import projects as projects
+from procession.primitives.projector import projects_columns as projects_columns
 from procession.primitives.refusal import Refusal as Refusal
 from procession.primitives.wiring import Wiring as Wiring
+from procession.projections.view import ProjectionInfo as ProjectionInfo
+from procession.projections.view import Reading as Reading
 from procession.reading.why import Why as Why
 from procession.reading.why_not import WhyNot as WhyNot
 from procession.send_errors import SendRefused as SendRefused
@@ -95,6 +104,7 @@ __all__ = [
     "CancelRequested",
     "CloudEvents",
     "Command",
+    "CommandFacade",
     "CommandGivenUp",
     "CommandRefused",
     "Cron",
@@ -123,15 +133,21 @@ __all__ = [
     "ProcessionError",
     "ProgramOutput",
     "ProgramPolicy",
+    "ProjectionInfo",
+    "Projector",
+    "QueryFacade",
     "Question",
+    "Reading",
     "Recorded",
     "Refusal",
     "Refused",
     "Reply",
     "RetryLater",
+    "Rows",
     "Runtime",
     "SendRefused",
     "Settings",
+    "Store",
     "SubprocessGateway",
     "TaskView",
     "Tasks",
@@ -152,6 +168,8 @@ __all__ = [
     "lifts",
     "on",
     "open_runtime",
+    "projects",
+    "projects_columns",
     "record",
     "starts",
 ]

@@ -28,6 +28,7 @@ ProcessionError
 │   ├── CommitFailed         I/O failed; the outcome is unknown until reopened
 │   ├── CommitRejected       the data of a commit was refused; nothing of it was written
 │   └── Fenced               another owner took the journal over
+├── ProjectionError          a projection can't be folded, rebuilt or asked; see projection_errors.py
 ├── RuntimeClosed            the runtime is closing or closed
 ├── RuntimeFailed            infrastructure failed more often than its supervisor allows
 ├── FlowQuarantined          a flow that was waited for is set aside
@@ -35,8 +36,7 @@ ProcessionError
 ├── ActRefused               an operator act does not fit the state it finds
 ├── ImpureTurn               a turn did more than look at its event and state
 ├── ShadowEnded              the second process of a shadow replay gave no answer
-├── AttemptFailed            raised by a gateway: no clear answer; it and RetryLater stand in primitives/gateway.py
-└── Refused                  raised by a gateway: the command can't succeed, do not retry
+└── Refused, AttemptFailed   raised by a gateway: no for good; no clear answer, or RetryLater (primitives/gateway.py)
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import overload
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from typing import Any, Concatenate, overload
 
 import attrs
 import trio
@@ -16,9 +16,9 @@ from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
-from procession.engine.router import Origin
+from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
-from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
+from procession.errors import ActRefused, NotAccepted, NotFound
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
@@ -26,9 +26,21 @@ from procession.journal.rows import FlowQuery, FlowStatus
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import Event, GatewayPaused, GatewayResumed, JournalArchived, ProcessResumed
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Parameters, Projector, Row
+from procession.projections.view import (
+    QUERY_TIMEOUT_S,
+    AnswerT,
+    AskedP,
+    NoProjections,
+    ProjectionInfo,
+    ProjectionsView,
+    ProjectorT,
+    Reading,
+    Rebuilt,
+)
 from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings
@@ -40,8 +52,9 @@ _FOLLOW_PAGE = 500
 class Runtime:
     """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
         self._engine = engine
+        self._projections = projections or NoProjections()
         self._archiving = False
         self.beside: list[Callable[[], ActorInfo]] = []
         """What runs beside the engine, for the tree."""
@@ -197,6 +210,84 @@ class Runtime:
             async for row in rows:
                 yield recorded_of(self._engine.registry, row)
 
+    @overload
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: str,
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, list[Row]]: ...
+    @overload
+    def query(
+        self,
+        projector: type[ProjectorT],
+        question: Callable[Concatenate[ProjectorT, Reading, AskedP], AnswerT],
+        parameters: Sequence[object] = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, AnswerT]: ...
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: str | Callable[..., Any],
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a projection, by SQL or by a method of its projector; all in one consistent state.
+
+            rows = await runtime.query(OrderOverview, "select order_id from orders where status = ?", ("paid",))
+            waiting = await runtime.query(OrderOverview, OrderOverview.waiting, (10,), at_least=position)
+
+        Args:
+            projector: its class; its name, for SQL.
+            question: a `select`, or a method `(self, reading, *parameters)`, which runs in a thread.
+            parameters: of the statement, or of the method.
+            at_least: wait until the projection holds all events up to this position, as `publish` returned it: so you
+                read what you wrote.
+            timeout_s: for the wait and the answer together.
+
+        Raises:
+            TimeoutError: it did not get there in time; says where it stands.
+            QueryRefused: it writes, it is no SQL for these tables, or it has more than `projectors.rows_max` rows.
+            ProjectionStopped: its projector failed too often, and will not get there.
+            NotFound: this runtime does not have the projector.
+            RuntimeClosed: the runtime closes.
+        """
+        refuse_in_turn("query")
+        return self._projections.ask(projector, question, parameters, at_least or 0, timeout_s)
+
+    async def rebuild(
+        self, projector: type[Projector] | str, *, on_progress: Callable[[Rebuilt], None] | None = None
+    ) -> Rebuilt:
+        """Make a projection anew from the first event, beside the one that answers; then it takes its place at once.
+
+        Args:
+            projector: its class or name.
+            on_progress: told after each batch.
+
+        Raises:
+            ActRefused: it is being rebuilt already.
+            ProjectionFailed: a handler raised; what is built so far is kept, the next rebuild goes on there.
+            StoreUnusable: no store can be made.
+            NotFound: this runtime does not have the projection.
+            RuntimeClosed: the runtime closes.
+
+        Cancellation: between two batches; what is built so far is kept.
+        """
+        refuse_in_turn("rebuild")
+        return await self._projections.rebuild(projector, on_progress or (lambda _: None))
+
+    def projections(self) -> list[ProjectionInfo]:
+        """Where each projection stands: state, position, how far it is behind."""
+        refuse_in_turn("projections")
+        return self._projections.infos()
+
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.
 
@@ -289,45 +380,21 @@ class Runtime:
 
         Cancellation: between two slices; a later call goes on where it stopped.
         """
-        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
-        from procession.journal.archiver import Archiver  # noqa: PLC0415
-        from procession.journal.sqlite import SqliteJournal  # noqa: PLC0415
-        from procession.journal.sqlite_archive import ArchiveQuery, ArchiveRow  # noqa: PLC0415
-
         refuse_in_turn("archive")
-        journal = self._engine.lasting.journal
-        if not isinstance(journal, SqliteJournal):
-            raise ActRefused("archive", "the journal", "it is in memory, there is nothing to keep a file beside")
         if self._archiving:
             raise ActRefused("archive", "the journal", "it is being archived already")
-        now_us = self._engine.clock.now_us()
+        # Only where somebody archives: it needs SQLite, and a runtime in memory does not.
+        from procession.archiving import archive_beside  # noqa: PLC0415
+
         name = process if process is None or isinstance(process, str) else process.__process__.name
-
-        async def log(row: ArchiveRow) -> None:
-            await self._log(JournalArchived(row.number, row.flows, row.events, by, why))
-
-        archiver = Archiver(
-            journal, now_us, slice_s=_SLICE_S, pause_s=_PAUSE_S, before_slice=self._engine.running, log=log
-        )
         self._archiving = True
         try:
-            query = ArchiveQuery(now_us - older_than // datetime.timedelta(microseconds=1), name)
-            return await archiver.run(query, flows_max=limit)
+            return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
 
     async def _log(self, act: Event) -> None:
-        life = self._engine.running()
-        payload = self._engine.registry.codec.encode(act).decode()
-        life.router.log(act, payload, Origin(self._engine.lasting.ids.fresh()))
-        number = life.ledger.latest
-        self._engine.counters.acts_recorded += 1
-        await life.ledger.wait_durable(number)
-        if life.ledger.durable_number < number:
-            raise OutcomeUnknown((type(act).__name__,), self._engine.held or "the engine failed")
+        await journal_act(self._engine, act)
 
 
 _LOOK_AGAIN_S = 0.05
-_SLICE_S = 0.01
-"""How long archiving may hold up a commit, about; and how long commits then have the journal for themselves."""
-_PAUSE_S = 0.02

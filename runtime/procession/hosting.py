@@ -21,8 +21,11 @@ from procession.primitives.injector import Injector, events_brought, refuse_name
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.projector import Projector
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.primitives.resources import Plan, plan_resources
+from procession.projections.view import RunningProjections
 from procession.settings import ResourcesSettings, Settings
 
 
@@ -35,6 +38,8 @@ async def open_runtime(
     events: Sequence[type[Event]] = (),
     lifts: Sequence[AnyLift] = (),
     invariants: Sequence[Invariant] = (),
+    projectors: Sequence[type[Projector]] = (),
+    projections: str | Path | None = None,
     injectors: Sequence[Injector | type[Injector]] = (),
     resources: Mapping[str, object] | None = None,
     aggregates: Sequence[type[Aggregate]] = (),
@@ -56,6 +61,9 @@ async def open_runtime(
         lifts: from event types of old to those that handlers take.
         invariants: what must hold of every flow; judged after each durable step, beside the turns. When one breaks:
             an ERROR in the log, a counter, and the event `procession.invariant_broken`, once for each flow.
+        projectors: what folds events into projections, which `Runtime.query` asks.
+        projections: the folder in which their stores lie; default: `projectors.folder` of the settings, or a folder
+            beside the journal. The stores of a journal in memory are in memory too, unless a folder is named.
         injectors: what brings outside facts in; instances or classes, as gateways.
         resources: what classes are given, by name: plain values, and factories of context managers, which may take
             other resources by their parameters' names. They are opened before anything runs, each after what it needs,
@@ -70,32 +78,26 @@ async def open_runtime(
         ResourceFailed: a resource can't be opened (the journal was not touched), failed in use, or can't be closed.
         JournalOwned: another process owns the journal.
         JournalError: the journal can't be used; says why.
+        StoreUnusable, ProjectionChanged: the store of a projection can't be used; nothing was written.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    registry = build_registry(processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates)
+    registry = build_registry(
+        processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
+    )
     refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
         async with _resources_of(plan, settings.resources) as ready:
-            registry.gateways |= {
-                name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
-            }
-            brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
-            refuse_namesakes(brought)
-            opening: Opening | None = None
-            if isinstance(journal, str | Path):
-                journal, opening = await _opened(str(journal), registry, settings, since or {}, clock)
-            try:
-                engine = Engine(journal, registry, settings, clock)
-            except BaseException:
-                await journal.close()
-                raise
-            async with running(engine, since or {}, opening, brought) as runtime:
+            brought = _made(plan, ready, registry, injectors)
+            stores = _stores_of(registry, projections or settings.projectors.folder, journal)
+            opened, opening = await _opened(journal, registry, settings, since or {}, clock)
+            engine = await _engine_on(opened, registry, settings, clock)
+            async with running(engine, since or {}, opening, brought, stores) as runtime:
                 yield runtime
 
 
@@ -107,6 +109,21 @@ def takers_of(
         *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
         *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
     ]
+
+
+def _made(
+    plan: Plan,
+    ready: Mapping[str, object],
+    registry: Registry,
+    injectors: Sequence[Injector | type[Injector]],
+) -> list[Injector]:
+    """Gateways in the registry, and injectors, that were given as classes, made of the resources that are ready."""
+    registry.gateways |= {
+        name: plan.made(one, ready) for name, one in registry.gateways.items() if isinstance(one, type)
+    }
+    brought = [plan.made(one, ready) if isinstance(one, type) else one for one in injectors]
+    refuse_namesakes(brought)
+    return brought
 
 
 def _resources_of(
@@ -130,12 +147,28 @@ def _refuse_breaches(registry: Registry) -> None:
         refuse_impure_aggregate(aggregate)
     for lift in registry.chains:
         refuse_impure_lift(lift)
+    if registry.projections:
+        from procession.laws.projector_scan import refuse_impure_projection  # noqa: PLC0415 - where there are some
+
+        for projection in registry.projections.values():
+            refuse_impure_projection(projection)
+
+
+async def _engine_on(journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> Engine:
+    """An engine on an open journal, which is closed where none can be made."""
+    try:
+        return Engine(journal, registry, settings, clock)
+    except BaseException:
+        await journal.close()
+        raise
 
 
 async def _opened(
-    path: str, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
+    path: str | Path | Journal, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
+    if not isinstance(path, str | Path):
+        return path, None
     from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
 
     found: list[Opening] = []
@@ -144,7 +177,7 @@ async def _opened(
         found.append(await check(reader, registry, since))
 
     journal = await open_sqlite(
-        path,
+        str(path),
         clock_us=clock.now_us,
         synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
         readers=settings.journal.readers,
@@ -161,17 +194,71 @@ async def running(
     since: Mapping[str, Since],
     opening: Opening | None = None,
     injectors: Sequence[Injector] = (),
+    stores: str | None = None,
 ) -> AsyncIterator[Runtime]:
     """Run an engine for as long as the block; raises as `open_runtime` while it opens and after."""
     with plain_errors():
-        async with trio.open_nursery() as nursery:
+        async with _projections_of(engine, stores) as projections, trio.open_nursery() as nursery:
             await nursery.start(engine.run, dict(since), opening)
-            runtime = Runtime(engine)
+            runtime = Runtime(engine, projections)
             try:
-                async with _injecting(engine, runtime, injectors, nursery):
+                async with _projecting(engine, runtime, projections), _injecting(engine, runtime, injectors, nursery):
                     yield runtime
             finally:
                 await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _projections_of(engine: Engine, stores: str | None) -> AsyncIterator[RunningProjections | None]:
+    """The stores of the projections, checked before the engine begins; closed when all has ended. None without any."""
+    if not engine.registry.projections:
+        yield None
+        return
+    # What folds events into stores is loaded where there are some.
+    from procession.projections.projections import Projections  # noqa: PLC0415
+
+    projections = Projections(engine.registry, engine.lasting.journal, engine.settings, engine.clock, stores)
+    complete = False
+    try:
+        await projections.open()
+        complete = True
+        yield projections
+    finally:
+        await projections.close()
+        if not complete:
+            with trio.CancelScope(shield=True):
+                await engine.lasting.journal.close_clean()
+
+
+@contextlib.asynccontextmanager
+async def _projecting(engine: Engine, runtime: Runtime, projections: RunningProjections | None) -> AsyncIterator[None]:
+    """Keep the projections live for as long as the block."""
+    if projections is None:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        await nursery.start(projections.run, engine.watch, engine.counters)
+        runtime.beside.append(projections.actor)
+        try:
+            yield
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+def _stores_of(registry: Registry, named: str | Path | None, journal: str | Path | Journal) -> str | None:
+    """The folder in which the stores of projections lie; None: in memory, or there are no projections.
+
+    Raises:
+        StoreUnusable: that folder can't be used.
+    """
+    beside = isinstance(journal, str | Path) and not named
+    if not registry.projections or not (named or beside):
+        return None
+    from procession.projections.folder import StoreFolder, folder_of  # noqa: PLC0415 - as above
+
+    path = folder_of(str(journal)) if beside else str(named)
+    StoreFolder(path).check(make=beside)
+    return path
 
 
 @contextlib.asynccontextmanager

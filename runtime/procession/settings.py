@@ -134,9 +134,7 @@ class GatewaySettings:
     backoff_max_s: float = float_knob(60, 0.001, 86_400, "The longest wait between two attempts.")
     backoff_factor: float = float_knob(2, 1, 10, "Each wait is so much longer than the one before.")
     jitter: float = float_knob(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
-    retry_later_max_s: float = float_knob(
-        3_600, 0.001, 604_800, "The longest wait that a gateway may ask for, by RetryLater or a Retry-After."
-    )
+    retry_later_max_s: float = float_knob(3_600, 0.001, 604_800, "The longest wait that a gateway may ask for.")
     breaker_failures: int = int_knob(10, 1, 10_000, "So many failures one after another stop all attempts.")
     breaker_cooldown_s: float = float_knob(30, 0.001, 86_400, "Then one attempt is made after this long.")
     commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")
@@ -214,6 +212,22 @@ class InvariantsSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ProjectorsSettings:
+    """How projections are folded and asked."""
+
+    folder: str | None = knob_field(
+        None, Knob(str, "Where their stores lie; if left out, in a folder beside the journal, made where needed.", None)
+    )
+    batch_rows_max: int = int_knob(5_000, 1, 100_000, "Events that are read and folded at once.")
+    batch_ms: int = int_knob(50, 1, 10_000, "A commit holds what is folded in about so long.")
+    rows_max: int = int_knob(10_000, 1, 1_000_000, "Rows that one query, or one statement of a handler, may return.")
+    queries_max: int = int_knob(4, 1, 64, "Queries that are answered at one time, each in a thread of its own.")
+    look_interval_s: float = float_knob(
+        2, 0.05, 3_600, "So often it is looked whether `procession projections rebuild` has finished a store beside it."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class SupervisionSettings:
     """How often what fails is started again."""
 
@@ -284,6 +298,7 @@ class Settings:
     timers: TimersSettings = TimersSettings()
     gateways: GatewaysSettings = GatewaysSettings()
     invariants: InvariantsSettings = InvariantsSettings()
+    projectors: ProjectorsSettings = ProjectorsSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     purity: PuritySettings = PuritySettings()

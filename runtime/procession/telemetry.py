@@ -74,6 +74,9 @@ class Counters:
     turns_unshadowed: int = _counter("Sampled turns that no second process ran: no room, no class, or no answer.")
     facts_refused: int = _counter("Facts that injectors brought and that were refused: malformed lines and the like.")
     injectors_given_up: int = _counter("Injectors that failed more often than supervision allows.")
+    projection_batches: int = _counter("Batches of events folded into projections.")
+    projectors_failed: int = _counter("Times that a projector failed and was started again, or stopped.")
+    projections_rebuilt: int = _counter("Projections rebuilt and swapped.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
 
     def as_dict(self) -> dict[str, int]:

@@ -19,7 +19,8 @@ from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime
 from procession.hosting import open_runtime, takers_of
 from procession.journal.journal import Journal
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.primitives.resources import combine_resources, plan_resources, resources_of
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
@@ -100,13 +101,20 @@ def combine(wirings: Sequence[Wiring]) -> Wiring:
         tuple(injector for wiring in wirings for injector in wiring.injectors),
         combine_resources(wiring.resources for wiring in wirings),
         tuple(aggregate for wiring in wirings for aggregate in wiring.aggregates),
+        projectors=tuple(projector for wiring in wirings for projector in wiring.projectors),
     )
 
 
 def registry_of(wiring: Wiring) -> Registry:
     """All classes of a wiring; raises as `build_registry`."""
     return build_registry(
-        wiring.processes, wiring.gateways, wiring.events_named, wiring.lifts, wiring.invariants, wiring.aggregates
+        wiring.processes,
+        wiring.gateways,
+        wiring.events_named,
+        wiring.lifts,
+        wiring.invariants,
+        wiring.aggregates,
+        wiring.projectors,
     )
 
 
@@ -141,6 +149,7 @@ async def open_wired(
         events=wiring.events_named,
         lifts=wiring.lifts,
         invariants=wiring.invariants,
+        projectors=wiring.projectors,
         injectors=wiring.injectors if injecting else (),
         resources=resources,
         aggregates=wiring.aggregates,

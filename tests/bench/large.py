@@ -17,7 +17,7 @@ from procession import Event, Outside, open_runtime
 from procession.journal.rows import CommandRow, Commit, EventRow, FlowRow, StepRow, TimerRow
 from procession.journal.sqlite import open_sqlite
 from procession.primitives.codec import Codec
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from tests.bench import saga
 
 AT_US = 1_700_000_000_000_000

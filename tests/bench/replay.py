@@ -20,7 +20,7 @@ from procession.engine.loader import TOGETHER_MAX
 from procession.engine.rehydrate import Rehydrator
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.fingerprint import fingerprint
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.telemetry import Counters
 from tests.bench.figures import Figures
 

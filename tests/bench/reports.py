@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.bench import (
     isolation,
     memory,
     portal,
+    project,
     recovery,
     replay,
     saga,
@@ -284,6 +286,22 @@ def report_guard(rounds: int, flows: int | None) -> Report:
         [
             Row("processor time for a flow, us", *cpu, ratio_at_most(1.05), ratio=more_cpu),
             Row("time for a flow, us", *wall, ratio_at_most(1.05), ratio=1 + found["wall_more_percent"] / 100),
+        ],
+    )
+
+
+def report_project(rounds: int, flows: int | None) -> Report:
+    """The loan log from the disk into a projection, beside raw sqlite3. LOAN_LOG may name the real one."""
+    log = None if flows else os.environ.get("LOAN_LOG")
+    found = _rounds("project", rounds, lambda folder: project.measure(folder, log, flows or 13_087))
+    typed, columns = (found["raw_typed_per_s"], at_least(40_000)), (found["raw_columns_per_s"], at_least(150_000))
+    return Report(
+        "project",
+        f"{found['events']:,.0f} loan events from disk, medians of {rounds} rounds; floor: raw sqlite3",
+        [
+            Row("typed events, events/s", found["typed_per_s"], *typed, ratio=found["typed_ratio"]),
+            Row("columns only, events/s", found["columns_per_s"], *columns, ratio=found["columns_ratio"]),
+            Row("the loan pipeline, events/s", found["pipeline_per_s"]),
         ],
     )
 

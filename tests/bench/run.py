@@ -38,6 +38,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "explore": reports.report_explore,
     "guard": reports.report_guard,
     "portal": reports.report_portal,
+    "project": reports.report_project,
 }
 GROWTH = "growth"
 _GROWN_TO = 1_000_000

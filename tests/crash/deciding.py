@@ -29,7 +29,7 @@ import trio
 from procession import Command, Runtime, Settings, open_runtime
 from procession.journal.rows import Contents
 from procession.laws.histories import LAWS, Past
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.settings import AggregatesSettings, FlowsSettings, JournalSettings
 from procession.testing.simulation.decided_again import decided_again
 from tests.crash.checker import contents_of

@@ -92,7 +92,7 @@ def written(name: str, *parts: str) -> str:
 def test_the_reference_flows_are_clean(tmp_path: Path) -> None:
     done = run("check", "--config", CONFIG, cwd=tmp_path)
     assert (done.returncode, done.stdout.decode()) == (0, "")
-    assert done.stderr.decode() == "clean (4 processes, 6 gateways, 8 invariants)\n"
+    assert done.stderr.decode() == "clean (4 processes, 6 gateways, 2 projectors, 8 invariants)\n"
 
 
 def test_a_module_is_checked_by_name_and_by_file(check: Check) -> None:
@@ -266,7 +266,11 @@ BAD: list[tuple[str, tuple[str, ...], str]] = [
     ("x = ", ("bad.py",), "can't be loaded: invalid syntax"),
     ("x = 1 / 0", ("bad.py",), "module bad.py can't be imported (ZeroDivisionError: division by zero)"),
     ("raise SystemExit(3)", ("bad",), "module bad can't be imported (SystemExit: 3)"),
-    ("x = 1", ("bad",), "module bad has no wiring, no process, no aggregate and no test; define wire_production"),
+    (
+        "x = 1",
+        ("bad",),
+        "module bad has no wiring, no process, no aggregate, no projector and no test; define wire_production",
+    ),
     ("def wire_production(settings): return 5", ("bad",), "bad.wire_production returned int; return a Wiring"),
     (
         "def wire_production(settings): raise KeyError('SHOP_TOKEN')",

@@ -10,7 +10,7 @@ from procession import Effects, ProcessManager, open_runtime, starts
 from procession.engine.shadow_journal import shadow_journal
 from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite_reader import read_sqlite
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from tests.engine import shadowed_flows
 from tests.engine.account import LIFTS, Account, Clerk, PaidV1, Thawed, before
 from tests.engine.shadowed_flows import Asked, Clocked, Counted, Honest, Ordered, Say, Speaker

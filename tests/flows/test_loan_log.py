@@ -17,7 +17,7 @@ from flows.loan_application import (
 )
 from flows.simulated.weather import CALM
 from procession import Event
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.testing.scenario import Scenario, given
 from tests.flows.loan_log import EVENT_TYPES, LoanLog, loan_log
 

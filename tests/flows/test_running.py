@@ -18,7 +18,7 @@ from flows.simulated.warehouse import SimulatedWarehouse
 from flows.simulated.weather import Weather
 from flows.user_provisioning import Provisioning, ProvisioningRequested
 from procession import History, Settings, Wiring, invariant
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.wiring import combine, open_wired
 from tests.flows.loan_log import loan_log
 

@@ -10,7 +10,7 @@ import pytest
 from procession import Command, Event, FailureEvent, ProcessManager, lifts, starts
 from procession.errors import SchemaChanged, SchemaFileUnreadable
 from procession.laws.schemas import check_schemas, entry_of, messages_of, parse, text_of, updated
-from procession.primitives.registry import gather
+from procession.primitives.registration import gather
 
 PATH = "flows/schemas.json"
 

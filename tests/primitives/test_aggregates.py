@@ -23,7 +23,7 @@ from procession import (
 from procession.errors import DefinitionError, InvalidKey, InvalidPayload, WiringError
 from procession.primitives.decisions import compile_aggregate
 from procession.primitives.event import CommandDecided
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from tests.engine.bank import (
     Account,
     Close,

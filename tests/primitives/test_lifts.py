@@ -15,7 +15,7 @@ from procession.primitives.definition import compile_definition
 from procession.primitives.event import CancelRequested
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.lifts import Chains
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 
 
 class Placed1(Event, name="test.placed"):

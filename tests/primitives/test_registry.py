@@ -21,7 +21,7 @@ from procession import (
 )
 from procession.errors import DefinitionError, UnknownType, WiringError
 from procession.primitives.event import OWN_EVENTS
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 
 HERE = sys.modules[__name__]
 

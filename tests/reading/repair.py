@@ -30,7 +30,8 @@ from procession import (
 )
 from procession.engine.clock import TrioClock
 from procession.journal.memory import MemoryJournal
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.reading.rehearsal import Group, Rehearsal, Rehearser, Selection
 from procession.settings import GatewaysSettings, Settings
 

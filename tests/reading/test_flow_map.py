@@ -24,7 +24,7 @@ from procession import (
     starts,
 )
 from procession.errors import NotFound
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.reading.flow_map import FlowMap, flow_map
 from procession.reading.mermaid import escaped, mermaid
 from procession.wiring import combine, registry_of

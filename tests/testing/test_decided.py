@@ -25,7 +25,7 @@ from procession import (
 )
 from procession.errors import DefinitionError, InvalidKey
 from procession.journal.memory import MemoryJournal
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.settings import AggregatesSettings
 from procession.testing import World, explore, given, simulate
 from procession.testing.simulation.decided_again import decided_again

@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "why-not": "procession.daemon.verb_why",
     "map": "procession.daemon.verb_map",
     "explore": "procession.daemon.verb_explore",
+    "projections": "procession.daemon.verb_projections",
     "tasks": "procession.daemon.verb_tasks",
 }
 """Which module does which verb; it is imported when the verb is used."""
@@ -108,6 +109,7 @@ def _parser() -> Parser:
     _add_checks(verb)
     _add_exploring(verb)
     _add_archive(verb)
+    _add_projections(verb)
     _add_tasks(verb)
     return parser
 
@@ -177,6 +179,17 @@ def _add_archive(verb: Callable[[str, str], Parser]) -> None:
     archive.add_argument("--compact", action="store_true", help="give the disk back what is free in the journal's file")
     archive.add_argument("--reason", default="", metavar="TEXT", help="why; stays in the journal")
     archive.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
+
+
+def _add_projections(verb: Callable[[str, str], Parser]) -> None:
+    projections = verb(
+        "projections",
+        "List the projections of the configured modules, rebuild them beside whoever folds them, or compare them with a"
+        " rebuild. Exit code 1 where one differs.",
+    )
+    projections.add_argument("act", choices=("ls", "rebuild", "verify"), help="what to do")
+    projections.add_argument("projectors", nargs="*", metavar="PROJECTION", help="by name; default: all")
+    projections.add_argument("--folder", metavar="DIR", help="where their stores lie; default: as configured")
 
 
 def _add_tasks(verb: Callable[[str, str], Parser]) -> None:

@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from procession import errors
+from procession import errors, projection_errors
 from procession.primitives.resources import ResourceFailed
 
 
@@ -95,6 +95,8 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.SchemaChanged, ExitCode.SCHEMA),
     (errors.UnknownInJournal, ExitCode.SCHEMA),
     (errors.NotAJournal, ExitCode.USAGE),
+    (projection_errors.ProjectionChanged, ExitCode.SCHEMA),
+    (projection_errors.StoreUnusable, ExitCode.UNREACHABLE),
     (errors.JournalUnwritable, ExitCode.UNREACHABLE),
     (ResourceFailed, ExitCode.UNREACHABLE),
     (errors.ArchiveUnreadable, ExitCode.UNREACHABLE),

@@ -20,12 +20,12 @@ from procession.primitives.gateway import Gateway
 from procession.primitives.injector import Injector
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
-from procession.primitives.state import State
+from procession.primitives.projector import Projector
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_file, wiring_of
 
-StateT = TypeVar("StateT", bound=State)
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -57,12 +57,15 @@ def load_flow_module(name: str, settings: Settings, kind: Kind) -> FlowModule:
         wiring = _checked(_wired(module, settings, kind), f"{module.__name__}.wire_{kind}")
         return FlowModule(module, wiring, whole=True, tests=tests)
     processes, aggregates = tuple(_classes(module, ProcessManager)), tuple(_classes(module, Aggregate))
-    if not processes and not aggregates and not tests:
+    projectors = tuple(_classes(module, Projector))
+    if not processes and not aggregates and not projectors and not tests:
         raise UsageRefused(
-            f"module {name} has no wiring, no process, no aggregate and no test",
+            f"module {name} has no wiring, no process, no aggregate, no projector and no test",
             "define wire_production(settings) -> Wiring in it, or name a module that does",
         )
-    return FlowModule(module, Wiring(processes, (), aggregates=aggregates), whole=False, tests=tests)
+    return FlowModule(
+        module, Wiring(processes, (), aggregates=aggregates, projectors=projectors), whole=False, tests=tests
+    )
 
 
 def _imported(name: str) -> ModuleType:
@@ -117,13 +120,8 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
                 f"{where} names {_shown(process)} as a process, which is no process manager",
                 "name classes that derive from ProcessManager",
             )
-    aggregates: Sequence[object] = wiring.aggregates
-    for aggregate in aggregates:
-        if not (isinstance(aggregate, type) and issubclass(aggregate, Aggregate) and aggregate is not Aggregate):
-            raise UsageRefused(
-                f"{where} names {_shown(aggregate)} as an aggregate, which is none",
-                "name classes that derive from Aggregate",
-            )
+    _check_classes(where, "aggregate", wiring.aggregates, Aggregate)
+    _check_classes(where, "projector", wiring.projectors, Projector)
     kinds: tuple[tuple[str, Sequence[object], type, str], ...] = (
         ("gateway", wiring.gateways, Gateway, "give one instance of each gateway class, or the class"),
         ("injector", wiring.injectors, Injector, "give injector classes, or instances of them"),
@@ -142,6 +140,15 @@ def _checked(wiring: Wiring, where: str) -> Wiring:
     return wiring
 
 
+def _check_classes(where: str, kind: str, things: Sequence[object], base: type) -> None:
+    for thing in things:
+        if not (isinstance(thing, type) and issubclass(thing, base) and thing is not base):
+            raise UsageRefused(
+                f"{where} names {_shown(thing)} as {_an(kind)}, which is none",
+                f"name classes that derive from {base.__name__}",
+            )
+
+
 def _an(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
@@ -150,7 +157,7 @@ def _shown(thing: object) -> str:
     return thing.__qualname__ if isinstance(thing, type) else f"{thing!r:.60}"
 
 
-def _classes(module: ModuleType, kind: type[StateT]) -> Iterator[type[StateT]]:
+def _classes(module: ModuleType, kind: type[T]) -> Iterator[type[T]]:
     for thing in vars(module).values():
         # By its type: an object that stands for another one may not be asked which class it has.
         if issubclass(type(thing), type) and issubclass(thing, kind) and thing.__module__ == module.__name__:

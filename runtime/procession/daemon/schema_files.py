@@ -15,7 +15,7 @@ from procession.daemon.flow_modules import load_flow_module
 from procession.laws.finding import Finding
 from procession.laws.schemas import FILE, Entry, check_schemas, messages_of, updated
 from procession.primitives.lifts import Chains
-from procession.primitives.registry import gather
+from procession.primitives.registration import gather
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import combine, load_modules, registry_of
@@ -56,7 +56,7 @@ def folders_of(modules: Sequence[tuple[ModuleType, Wiring]]) -> list[SchemaFolde
     found = []
     for folder, wirings in sorted(inside.items()):
         both = combine(wirings)
-        part = gather(both.processes, both.gateways, both.events_named, both.lifts)
+        part = gather(both.processes, both.gateways, both.events_named, both.lifts, both.aggregates, both.projectors)
         found.append(SchemaFolder(folder / FILE, messages_of(part), part.chains))
     return found
 

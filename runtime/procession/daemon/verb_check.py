@@ -53,6 +53,7 @@ class _Report:
             "processes": sum(len(wiring.processes) for wiring in wirings),
             "aggregates": sum(len(wiring.aggregates) for wiring in wirings),
             "gateways": sum(len(wiring.gateways) for wiring in wirings),
+            "projectors": sum(len(wiring.projectors) for wiring in wirings),
             "invariants": sum(len(wiring.invariants) for wiring in wirings),
             "tests": sum(each.tests for each in self.flow_modules),
         }

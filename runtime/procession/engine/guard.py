@@ -18,14 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from threading import get_ident
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 
 from procession.engine.c_calls import CCalls, words
 from procession.errors import ImpureTurn
 from procession.primitives.allowance import allows_impurity
-from procession.primitives.handlers import Handler
 
 logger = logging.getLogger("procession.purity")
 
@@ -47,6 +46,15 @@ _CALL_CHARS_MAX = 60
 _SEEN_MAX = 1_000
 
 
+class Guarded(Protocol):
+    """A handler: of a flow, or of a projector."""
+
+    @property
+    def method(self) -> Callable[..., Any]:
+        """What runs."""
+        ...
+
+
 @attrs.define(eq=False)
 class Guard:
     """Watches the turns of one runtime, or of one scenario; these run in one thread.
@@ -60,7 +68,7 @@ class Guard:
     c_calls: CCalls | None = None
     """Also watches calls of C functions; for tests, since each call of a turn then costs a microsecond."""
     process: type | None = None
-    handler: Handler | None = None
+    handler: Guarded | None = None
     """What runs now, or ran last, and of which process."""
     found: ImpureTurn | None = None
     """The first thing that this turn must not do; None while it is pure."""
@@ -96,6 +104,8 @@ class Guard:
         """
         if self.handler is None:
             return  # no code of the user has run yet
+        if frame.f_globals.get("__name__") == _STORE:
+            return
         frames = list(_frames_of_turn(frame))
         names = {_top_name(inner) for inner in frames}
         if names & BYSTANDERS or _collects(frames) or self._is_allowed(frames):
@@ -225,14 +235,14 @@ def _calls_itself(guard: Guard, frame: FrameType) -> bool:
     return not frame.f_code.co_filename.startswith("<") and _is_own(frame, guard.handler)
 
 
-def _is_own(frame: FrameType, handler: Handler | None) -> bool:
+def _is_own(frame: FrameType, handler: Guarded | None) -> bool:
     return handler is not None and _top_name(frame) == handler.method.__module__.partition(".")[0]
 
 
 def _frames_of_turn(frame: FrameType) -> Iterator[FrameType]:
     """From the code that calls out to the handler; not what runs the turn."""
     inner: FrameType | None = frame
-    while inner is not None and inner.f_globals.get("__name__") != _TURN_MODULE:
+    while inner is not None and inner.f_globals.get("__name__") not in _RUNS_HANDLERS:
         yield inner
         inner = inner.f_back
 
@@ -249,7 +259,7 @@ def _top_name(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def _where(frame: FrameType, handler: Handler) -> str:
+def _where(frame: FrameType, handler: Guarded) -> str:
     """The innermost line of the user's package, or the line that left the handler."""
     last = frame
     for inner in _frames_of_turn(frame):
@@ -259,7 +269,7 @@ def _where(frame: FrameType, handler: Handler) -> str:
     return f"{last.f_code.co_filename.rsplit('/', maxsplit=1)[-1]}:{last.f_lineno}"
 
 
-def _title(handler: Handler) -> str:
+def _title(handler: Guarded) -> str:
     return handler.method.__qualname__.rpartition("<locals>.")[2]
 
 
@@ -269,7 +279,9 @@ def _shown(event: str, arguments: tuple[Any, ...]) -> str:
     return f"{event}({', '.join(plain):.{_CALL_CHARS_MAX}})"
 
 
-_TURN_MODULE = "procession.engine.turn"
+_RUNS_HANDLERS = frozenset({"procession.engine.turn", "procession.projections.fold"})
+_STORE = "procession.projections.store"
+"""The one place where a projector's handler may do work: its own store."""
 _PROBE = "procession.guard.installed"
 _INSTALLING = threading.Lock()
 _HOOKED: list[str] = []

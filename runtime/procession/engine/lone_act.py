@@ -7,7 +7,7 @@ from procession.engine.ids import Ids
 from procession.journal.journal import Journal
 from procession.journal.rows import Commit, EventRow, TypeRow
 from procession.primitives.event import Event
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.primitives.schema import shape_of
 from procession.primitives.stored import stored_of
 

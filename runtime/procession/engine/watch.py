@@ -38,6 +38,16 @@ class Watch:
         self.find: Callable[[str, str], Flow | None] = nowhere
         """The flows in memory; set by each life."""
 
+    @property
+    def position(self) -> int:
+        """The last durable position that is known."""
+        return self._position
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more will become durable."""
+        return self._closed
+
     def on_durable(self, batch: Batch) -> None:
         """Wake those who wait for what this batch holds."""
         if self._flows:

@@ -34,9 +34,9 @@ from procession.journal.rows import (
 class JournalReader(Protocol):
     """All that can be asked. Every method sees one consistent, durable state, and nothing newer is promised.
 
-    A journal that can archive answers as if all were still in it: `steps`, `commands`, `events`, `counts` and `look_up`
-    find what went to a file. Archiving itself is no part of this contract: a journal in memory has nothing beside it
-    that a file could lie in.
+    A journal that can archive answers as if all were still in it: `steps`, `commands`, `events`, `columns`, `counts`
+    and `look_up` find what went to a file. Archiving itself is no part of this contract: a journal in memory has
+    nothing beside it that a file could lie in.
 
     Cancellation: a read may be cancelled by its caller; it then still ends in the background, without effect.
     """
@@ -123,7 +123,12 @@ class JournalReader(Protocol):
         ...
 
     async def columns(
-        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        after_position: int,
+        limit: int,
+        types: Sequence[str] = (),
+        until_position: int | None = None,
     ) -> list[tuple[Any, ...]]:
         """These columns of events (fields of `EventRow`, `position` among them to read on), in order of position.
 

@@ -201,10 +201,15 @@ class MemoryJournal:
         return sorted(rows, key=lambda row: (row.due_us, row.name))
 
     async def columns(
-        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        after_position: int,
+        limit: int,
+        types: Sequence[str] = (),
+        until_position: int | None = None,
     ) -> list[tuple[Any, ...]]:
         assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
-        rows = await self.events(after_position, limit, types)
+        rows = await self.events(after_position, limit, types, until_position)
         return [tuple(getattr(row, name) for name in names) for row in rows]
 
     async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from heapq import merge
+from typing import Any
 
 import attrs
 
@@ -35,6 +36,22 @@ def events(
             break
     live = sqlite_read.events(connection, after_position, limit, types, until_position)
     return list(merge(live, archived, key=_position_of))[:limit] if archived else live
+
+
+def columns(
+    connection: sqlite3.Connection,
+    folder: ArchiveFolder,
+    names: Sequence[str],
+    after_position: int,
+    limit: int,
+    types: Sequence[str],
+    until_position: int | None,
+) -> list[tuple[Any, ...]]:
+    gone = next(_archived_events(connection, folder, after_position, types, until_position), None)
+    if gone is None:
+        return sqlite_read.columns(connection, names, after_position, limit, types, until_position)
+    rows = events(connection, folder, after_position, limit, types, until_position)
+    return [tuple(getattr(row, name) for name in names) for row in rows]
 
 
 def _position_of(row: EventRow) -> int:

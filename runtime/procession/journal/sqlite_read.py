@@ -248,10 +248,15 @@ def events(
 
 
 def columns(
-    connection: sqlite3.Connection, names: Sequence[str], after_position: int, limit: int, types: Sequence[str]
+    connection: sqlite3.Connection,
+    names: Sequence[str],
+    after_position: int,
+    limit: int,
+    types: Sequence[str],
+    until_position: int | None,
 ) -> list[tuple[Any, ...]]:
     assert set(names) <= set(EventRow._fields), f"columns of events are {', '.join(EventRow._fields)}"
-    return _events(connection, ", ".join(names), after_position, limit, types, None)
+    return _events(connection, ", ".join(names), after_position, limit, types, until_position)
 
 
 def _events(

@@ -205,10 +205,23 @@ class SqliteReader:
         return await self._read(partial(sqlite_read.timers_of, flow=flow))
 
     async def columns(
-        self, names: Sequence[str], after_position: int, limit: int, types: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        after_position: int,
+        limit: int,
+        types: Sequence[str] = (),
+        until_position: int | None = None,
     ) -> list[tuple[Any, ...]]:
         return await self._read(
-            partial(sqlite_read.columns, names=names, after_position=after_position, limit=limit, types=types)
+            partial(
+                sqlite_archived.columns,
+                folder=self.archives,
+                names=names,
+                after_position=after_position,
+                limit=limit,
+                types=types,
+                until_position=until_position,
+            )
         )
 
     async def standing_of(self, flows: Sequence[int], timers_max: int) -> list[Standing]:

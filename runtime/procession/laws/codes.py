@@ -39,8 +39,7 @@ _RULES = (
     Rule(
         "LAW05",
         "Projections stem from events only",
-        "nothing yet: once there are projectors, that a projector's handlers take an event and its own store and reach "
-        "for nothing else",
+        "projectors that keep something beside their store, or whose handlers take more than an event and that store",
     ),
     Rule(
         "LAW06",
@@ -60,7 +59,7 @@ _RULES = (
     Rule(
         "LAW09",
         "Projectors share nothing",
-        "nothing yet: once there are projectors, that no two of them name one store",
+        "two projectors with one store; stores, projections and files beside its own that a projector reaches for",
     ),
     Rule(
         "LAW10",

@@ -8,7 +8,7 @@ import attrs
 
 from procession.laws.finding import Finding
 from procession.laws.purity_scan import Scan
-from procession.laws.suppression import Suspect, place_of
+from procession.laws.suppression import Suspect, finding_of, place_of
 from procession.laws.values import Instance, Known, Values
 from procession.primitives.command import Command
 from procession.primitives.decisions import AggregateDefinition
@@ -17,6 +17,7 @@ from procession.primitives.event import Event
 from procession.primitives.gateway import CommandMethod, Gateway
 from procession.primitives.handlers import trigger_name
 from procession.primitives.lifts import Chains
+from procession.primitives.projection import Projection, shared_store
 from procession.primitives.stored import stored_of
 
 _PACKAGE = __name__.partition(".")[0]
@@ -40,11 +41,13 @@ def orphans(
     aggregates: Sequence[AggregateDefinition],
     registered: Iterable[type[Event]],
     chains: Chains,
+    projections: Iterable[Projection] = (),
 ) -> Iterator[Suspect]:
-    """Events that nobody handles, lifted or not."""
+    """Events that nobody handles or projects, lifted or not."""
     triggers = [trigger for part in parts for trigger in part.definition.reactions]
     triggers += [trigger for aggregate in aggregates for trigger in aggregate.reactions]
     handled = {trigger if isinstance(trigger, type) else trigger[0] for trigger in triggers}
+    handled |= {event for projection in projections for event in projection.events}
     said: dict[type[Event], str] = {}
     for method in taken:
         for event in method.contract.events:
@@ -165,11 +168,20 @@ def doubled(
             yield Suspect(Finding(path, line, "DEF08", name, found, cure, allowable=False), certain=True)
 
 
+def shared_stores(projections: Iterable[Projection]) -> Iterator[Suspect]:
+    """Law 9: two projectors with one store."""
+    known: dict[str, Projection] = {}
+    for projection in projections:
+        first = known.setdefault(projection.store.casefold(), projection)
+        if first is not projection:
+            yield Suspect(finding_of(shared_store(first.cls, projection.cls)), certain=True)
+
+
 def same_name(kind: str, named: Iterable[tuple[str, type, str]]) -> Iterator[Suspect]:
     """Two classes of one kind with one stored name.
 
     Args:
-        kind: process, gateway or command.
+        kind: process, gateway, projector or command.
         named: stored name, class and site of each.
     """
     known: dict[str, type] = {}

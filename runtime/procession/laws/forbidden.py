@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from procession.primitives.gateway import Gateway
+from procession.primitives.projector import Projector
 
 
 @attrs.frozen
@@ -55,6 +56,9 @@ OUTPUT = Forbidden(
     "LAW04", "writes output", "each step is in the journal: `procession show`; or yield a command", certain=False
 )
 GATEWAYS = Forbidden("LAW04", "reaches for a gateway", "yield a command: the runtime takes it there")
+PROJECTIONS = Forbidden(
+    "LAW07", "reaches for a projection", "a flow is fed by events only: keep what it needs in its own state"
+)
 QUERIES = Forbidden("LAW07", "reaches for the runtime", "a flow is fed by events only: what it must know comes as one")
 
 
@@ -175,6 +179,7 @@ _MODULES: dict[str, Forbidden] = {
         QUERIES,
     ),
     **dict.fromkeys(("procession.journal", "procession.daemon", "procession.actors"), QUERIES),
+    **dict.fromkeys(("procession.projections", "procession.facades"), QUERIES),
 }
 """By module: every function in it, and every class where it is called, but what `_NAMES` says is pure."""
 _HTTPX = ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")
@@ -270,6 +275,8 @@ def judge(value: object, /, *, called: bool = False, path: str = "") -> Forbidde
         return _judge_class(value) if called else None
     if isinstance(value, Gateway):
         return GATEWAYS
+    if isinstance(value, Projector):
+        return PROJECTIONS
     if isinstance(value, types.MethodType | types.BuiltinMethodType):
         holder: object = value.__self__
         found = None if isinstance(holder, types.ModuleType | type) else _by_type(holder)
@@ -302,6 +309,8 @@ def _judge_class(cls: type) -> Forbidden | None:
         return None
     if issubclass(cls, Gateway):
         return GATEWAYS
+    if issubclass(cls, Projector):
+        return PROJECTIONS
     for base in cls.__mro__:
         found = _by_name(full_name(base))
         if found is not None:

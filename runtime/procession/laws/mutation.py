@@ -7,6 +7,7 @@ from collections import deque
 from procession.laws.forbidden import CHANGES, Forbidden
 from procession.laws.values import Fields, Instance, Known, Value
 from procession.primitives.event import Event
+from procession.primitives.projector import Projector
 from procession.primitives.state import State
 
 CHANGES_EVENT = Forbidden("LAW01", "changes an event", "an event is a fact: yield `record(...)` of another one")
@@ -16,6 +17,12 @@ CHANGES_ON_FAILURE = Forbidden(
 )
 CHANGES_SHARED = Forbidden(
     "LAW06", "changes what all flows share", "make it a field of the state, and fold it: a flow's state is its own"
+)
+
+CHANGES_PROJECTOR = Forbidden(
+    "LAW05",
+    "keeps something beside its store",
+    "write it into a table of the store: a rebuild starts with an empty one",
 )
 
 _CHANGING: dict[type, frozenset[str]] = {
@@ -46,6 +53,8 @@ def changed(value: Value, *, failure: bool) -> Forbidden | None:
             return CHANGES_EVENT
         case Instance(cls) if issubclass(cls, State):
             return CHANGES_ON_FAILURE if failure else CHANGES_STATE
+        case Instance(cls) | Known(type() as cls) | Known(of=type() as cls) if issubclass(cls, Projector):
+            return CHANGES_PROJECTOR
         case Known(type() as cls) if issubclass(cls, State):
             return CHANGES_SHARED
         case Known(of=type() as cls) if issubclass(cls, State):

@@ -38,7 +38,7 @@ def refuse_impure(definition: Definition) -> None:
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    _refuse(definition.cls, lambda: check_purity(scan_process(definition)))
+    refuse_certain(definition.cls, lambda: check_purity(scan_process(definition)))
 
 
 def refuse_impure_aggregate(definition: AggregateDefinition) -> None:
@@ -47,7 +47,7 @@ def refuse_impure_aggregate(definition: AggregateDefinition) -> None:
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    _refuse(definition.cls, lambda: check_purity(scan_aggregate(definition)))
+    refuse_certain(definition.cls, lambda: check_purity(scan_aggregate(definition)))
 
 
 def refuse_impure_lift(lift: AnyLift) -> None:
@@ -56,10 +56,15 @@ def refuse_impure_lift(lift: AnyLift) -> None:
     Raises:
         DefinitionError: with the code of the law, the place, and the cure.
     """
-    _refuse(lift.function, lambda: check_lift(lift))
+    refuse_certain(lift.function, lambda: check_lift(lift))
 
 
-def _refuse(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> None:
+def refuse_certain(thing: object, suspects: Callable[[], Iterator[Suspect]]) -> None:
+    """Refuse a class or function of which something is certain, and not allowed; it is read once.
+
+    Raises:
+        DefinitionError: with the code of the law, the place, and the cure.
+    """
     finding = _certain_breach(thing, suspects)
     if finding is not None:
         cure = f'{finding.cure}; or allow it: @allows("{finding.code}", reason="...")'

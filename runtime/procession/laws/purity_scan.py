@@ -39,6 +39,10 @@ def _nothing_wrong(holder: Value, name: str) -> Forbidden | None:  # noqa: ARG00
     return None
 
 
+def _as_it_is(forbidden: Forbidden) -> Forbidden:
+    return forbidden
+
+
 @attrs.frozen
 class Impurity:
     """One breach, with the functions through which it was reached, the innermost first."""
@@ -73,6 +77,8 @@ class Scan:
     codes: frozenset[str] = _PURITY
     """What is looked for."""
     judge: Judge = judge
+    instead: Callable[[Forbidden], Forbidden] = attrs.field(default=_as_it_is)
+    """What is said of a breach, where another law or cure says more of it."""
     peek: Callable[[Value, str], Forbidden | None] = attrs.field(default=_nothing_wrong)
     """What is wrong with asking an object for an attribute."""
     asked: list[tuple[str, Values]] = attrs.field(factory=list)
@@ -174,6 +180,7 @@ class Scan:
             self._read(function, made.code, dict(made.arguments), frozenset(), frame, calls)
 
     def _add(self, forbidden: Forbidden, what: str, path: str, line: int) -> None:
+        forbidden = self.instead(forbidden)
         if forbidden.code not in self.codes:
             return
         impurity = Impurity(forbidden, what, path, line, self.subject, tuple(self._through[::-1]), self.owner)

@@ -11,6 +11,7 @@ from procession.errors import DefinitionError
 from procession.laws import declarations, faults, purity
 from procession.laws.finding import Finding
 from procession.laws.inner_state import is_test, scan_test
+from procession.laws.projector_scan import check_projection
 from procession.laws.purity_scan import scan_aggregate, scan_process
 from procession.laws.suppression import Suspect, finding_of, settle
 from procession.primitives.command import Command
@@ -19,7 +20,9 @@ from procession.primitives.definition import Definition, Folding, commands_named
 from procession.primitives.event import GENERIC, Event
 from procession.primitives.gateway import CommandMethod, Gateway, command_methods, gateway_class
 from procession.primitives.lifts import Chains
-from procession.primitives.registry import refuse_older, site_of
+from procession.primitives.projection import Projection, compile_projection
+from procession.primitives.projector import events_of
+from procession.primitives.registration import refuse_older, site_of
 from procession.primitives.stored import stored_of
 from procession.primitives.wiring import Wiring
 
@@ -55,11 +58,9 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
     aggregates = list(_aggregates(wiring, checked))
     taken = [method for _, methods in gateways for method in methods]
     definitions = [part.definition for part in parts]
-    events = _events(
-        definitions,
-        taken,
-        [*wiring.events_named, *(cls for lift in wiring.lifts for cls in (lift.old, lift.new)), *_decided(aggregates)],
-    )
+    lifted = (cls for lift in wiring.lifts for cls in (lift.old, lift.new))
+    projected = (cls for projector in wiring.projectors for cls in events_of(projector))
+    events = _events(definitions, taken, [*wiring.events_named, *lifted, *projected, *_decided(aggregates)])
     commands = _commands(definitions, taken)
     commands += [cls for aggregate in aggregates for cls in aggregate.decisions if cls not in commands]
     checked.things += [*events, *commands, *map(gateway_class, wiring.gateways)]
@@ -79,14 +80,19 @@ def look_at(wiring: Wiring, *, whole: bool = True) -> Checked:
         checked.suspects += declarations.check_rule(rule)
     chains = _lifts(wiring, [*definitions, *aggregates], checked)
     checked.suspects += faults.doubled(gateways, aggregates)
+    projections = list(_projections(wiring, chains, checked))
+    for projection in projections:
+        checked.suspects += check_projection(projection)
+    checked.suspects += faults.shared_stores(projections)
     foldings: list[Folding] = [*definitions, *aggregates]
     checked.suspects += faults.same_name("process or aggregate", [(f.name, f.cls, site_of(f.cls)) for f in foldings])
     checked.suspects += faults.same_name(
         "gateway", [(cls.__gateway__.name, cls, cls.__gateway__.site) for cls in map(gateway_class, wiring.gateways)]
     )
+    checked.suspects += faults.same_name("projector", [(p.name, p.cls, p.cls.__projector__.site) for p in projections])
     checked.suspects += faults.same_name("command", [(stored_of(c).name, c, stored_of(c).site) for c in commands])
     if whole:
-        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events_named, chains)
+        checked.suspects += faults.orphans(parts, taken, aggregates, wiring.events_named, chains, projections)
         checked.suspects += faults.without_receiver(parts, taken, aggregates)
     return checked
 
@@ -103,6 +109,15 @@ def _lifts(wiring: Wiring, definitions: Sequence[Folding], checked: Checked) -> 
         checked.suspects.append(Suspect(finding_of(error), certain=True))
         return Chains()
     return chains
+
+
+def _projections(wiring: Wiring, chains: Chains, checked: Checked) -> Iterator[Projection]:
+    for projector in wiring.projectors:
+        checked.things += [projector, *(handler.method for handler in projector.__handlers__)]
+        try:
+            yield compile_projection(projector, chains)
+        except DefinitionError as error:
+            checked.suspects.append(Suspect(finding_of(error), (projector,), certain=True))
 
 
 def check_tests(module: ModuleType) -> Checked:

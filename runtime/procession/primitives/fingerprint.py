@@ -8,7 +8,7 @@ import enum
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
 from procession.primitives.definition import Folding
@@ -60,12 +60,24 @@ def fingerprint(definition: Folding, chains: Chains = _NO_LIFTS) -> str:
     return hashed.hexdigest()
 
 
+def code_fingerprint(cls: type, functions: Iterable[FunctionType]) -> str:
+    """The code of functions of a class and of what they call in their own package, for this minor version of Python.
+
+    What their docstrings say does not count.
+    """
+    hashed = hashlib.blake2b(str(sys.version_info[:2]).encode(), digest_size=16)
+    for function in functions:
+        hashed.update(f"|{function.__name__}|".encode())
+        _function(function, cls, hashed, set())
+    return hashed.hexdigest()
+
+
 def _function(function: FunctionType, cls: type, hashed: hashlib.blake2b, seen: set[object]) -> None:
     """Hash a function, and all that its code names: globals, and methods of the class that it may call by `self`."""
     if function in seen or len(seen) > _NAMED_MAX:
         return
     seen.add(function)
-    _code(function.__code__, hashed)
+    _code(function.__code__, hashed, said=function.__doc__)
     hashed.update(_stable((function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))).encode())
     for name in _names_in(function.__code__):
         for value in (function.__globals__.get(name), inspect.getattr_static(cls, name, None)):
@@ -99,10 +111,12 @@ def _names_in(code: CodeType) -> Iterator[str]:
             yield from _names_in(constant)
 
 
-def _code(code: CodeType, hashed: hashlib.blake2b) -> None:
+def _code(code: CodeType, hashed: hashlib.blake2b, said: str | None = None) -> None:
+    """Hash code and its constants; `said` is its docstring, which changes nothing."""
     hashed.update(code.co_code)
     hashed.update(repr((code.co_names, code.co_varnames)).encode())
-    for constant in code.co_consts:
+    constants = code.co_consts[1:] if said is not None and code.co_consts[:1] == (said,) else code.co_consts
+    for constant in constants:
         if isinstance(constant, CodeType):
             _code(constant, hashed)
         else:

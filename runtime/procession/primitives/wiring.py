@@ -13,6 +13,7 @@ from procession.primitives.injector import Injector, events_brought
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Projector
 
 
 @attrs.frozen
@@ -37,6 +38,8 @@ class Wiring:
     """What the fields of classes are filled with, by name: plain values, and factories of context managers."""
     aggregates: tuple[type[Aggregate], ...] = ()
     """What decides commands that no gateway takes."""
+    projectors: tuple[type[Projector], ...] = ()
+    """What folds events into projections, which are asked by `Runtime.query`."""
 
     @property
     def events_named(self) -> tuple[type[Event], ...]:

@@ -2,9 +2,10 @@
 
 `given(Process, ...).when(event).then(command)` tests a flow with nothing running; `explore(Process, ...)` tries every
 order of what may happen to it; `World` is the whole runtime in memory, in virtual time; `simulate` is the same by the
-thousand, with everything going wrong. `shadow(Process, ...)` runs a history again in other processes, and
-`pure_turns()` holds the turns of a runtime to purity; `JournalContract` is the suite that every journal passes.
-Strategies for hypothesis are in `procession.testing.strategies`.
+thousand, with everything going wrong. `project(Projector, ...)` asks what a projection makes of events.
+`shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds the turns of a runtime to
+purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis are in
+`procession.testing.strategies`.
 """
 
 import importlib
@@ -18,6 +19,7 @@ _HOMES = {
     "delay": "procession.testing.script",
     "explore": "procession.testing.exploring.explorer",
     "given": "procession.testing.scenario",
+    "project": "procession.testing.projected",
     "pure_turns": "procession.testing.pure",
     "raises": "procession.testing.script",
     "shadow": "procession.testing.shadow_replay",
@@ -54,6 +56,7 @@ __all__ = [
     "delay",
     "explore",
     "given",
+    "project",
     "pure_turns",
     "raises",
     "shadow",

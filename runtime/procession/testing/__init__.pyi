@@ -2,6 +2,7 @@
 
 from procession.testing.contract import JournalContract as JournalContract
 from procession.testing.exploring.explorer import explore as explore
+from procession.testing.projected import project as project
 from procession.testing.pure import pure_turns as pure_turns
 from procession.testing.scenario import given as given
 from procession.testing.script import SILENCE as SILENCE
@@ -22,6 +23,7 @@ __all__ = [
     "delay",
     "explore",
     "given",
+    "project",
     "pure_turns",
     "raises",
     "shadow",

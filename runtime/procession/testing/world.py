@@ -40,7 +40,8 @@ from procession.primitives.gateway import Attempt, Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import Registry, build_registry
+from procession.primitives.registration import build_registry
+from procession.primitives.registry import Registry
 from procession.primitives.wiring import Wiring
 from procession.sending import Reply
 from procession.settings import Settings
@@ -110,6 +111,7 @@ class World:
             wired.lifts,
             (*wired.invariants, *invariants),
             (*wired.aggregates, *aggregates),
+            wired.projectors,
         )
         self._outcomes = Outcomes(classes, given_up=False)
         self._real = {type(one).__gateway__.name: one for one in given if not isinstance(one, type)}

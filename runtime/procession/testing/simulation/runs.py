@@ -24,7 +24,7 @@ from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
-from procession.primitives.registry import build_registry
+from procession.primitives.registration import build_registry
 from procession.primitives.wiring import Wiring
 from procession.publishing import encode_all
 from procession.sending import encode_command
