@@ -43,6 +43,7 @@ LAYERS["__main__"] = frozenset({"daemon"})
 PART_OF = {
     "aggregate_handle": "facade",
     "archiving": "facade",
+    "asking": "facade",
     "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import Any, Concatenate, overload
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import overload
 
 import attrs
 import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
+from procession.asking import Asking
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
@@ -29,18 +30,7 @@ from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.primitives.projector import Parameters, Projector, Row
-from procession.projections.view import (
-    QUERY_TIMEOUT_S,
-    AnswerT,
-    AskedP,
-    NoProjections,
-    ProjectionInfo,
-    ProjectionsView,
-    ProjectorT,
-    Reading,
-    Rebuilt,
-)
+from procession.projections.view import NoProjections, ProjectionsView
 from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings
@@ -49,12 +39,12 @@ from procession.telemetry import Meter, observe
 _FOLLOW_PAGE = 500
 
 
-class Runtime:
+class Runtime(Asking):
     """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
         self._engine = engine
-        self._projections = projections or NoProjections()
+        super().__init__(projections or NoProjections())
         self._archiving = False
         self.beside: list[Callable[[], ActorInfo]] = []
         """What runs beside the engine, for the tree."""
@@ -209,84 +199,6 @@ class Runtime:
         async with contextlib.aclosing(self._engine.watch.follow(after, _FOLLOW_PAGE)) as rows:
             async for row in rows:
                 yield recorded_of(self._engine.registry, row)
-
-    @overload
-    def query(
-        self,
-        projector: type[Projector] | str,
-        question: str,
-        parameters: Parameters = (),
-        *,
-        at_least: int | None = None,
-        timeout_s: float = QUERY_TIMEOUT_S,
-    ) -> Coroutine[Any, Any, list[Row]]: ...
-    @overload
-    def query(
-        self,
-        projector: type[ProjectorT],
-        question: Callable[Concatenate[ProjectorT, Reading, AskedP], AnswerT],
-        parameters: Sequence[object] = (),
-        *,
-        at_least: int | None = None,
-        timeout_s: float = QUERY_TIMEOUT_S,
-    ) -> Coroutine[Any, Any, AnswerT]: ...
-    def query(
-        self,
-        projector: type[Projector] | str,
-        question: str | Callable[..., Any],
-        parameters: Parameters = (),
-        *,
-        at_least: int | None = None,
-        timeout_s: float = QUERY_TIMEOUT_S,
-    ) -> Coroutine[Any, Any, Any]:
-        """Ask a projection, by SQL or by a method of its projector; all in one consistent state.
-
-            rows = await runtime.query(OrderOverview, "select order_id from orders where status = ?", ("paid",))
-            waiting = await runtime.query(OrderOverview, OrderOverview.waiting, (10,), at_least=position)
-
-        Args:
-            projector: its class; its name, for SQL.
-            question: a `select`, or a method `(self, reading, *parameters)`, which runs in a thread.
-            parameters: of the statement, or of the method.
-            at_least: wait until the projection holds all events up to this position, as `publish` returned it: so you
-                read what you wrote.
-            timeout_s: for the wait and the answer together.
-
-        Raises:
-            TimeoutError: it did not get there in time; says where it stands.
-            QueryRefused: it writes, it is no SQL for these tables, or it has more than `projectors.rows_max` rows.
-            ProjectionStopped: its projector failed too often, and will not get there.
-            NotFound: this runtime does not have the projector.
-            RuntimeClosed: the runtime closes.
-        """
-        refuse_in_turn("query")
-        return self._projections.ask(projector, question, parameters, at_least or 0, timeout_s)
-
-    async def rebuild(
-        self, projector: type[Projector] | str, *, on_progress: Callable[[Rebuilt], None] | None = None
-    ) -> Rebuilt:
-        """Make a projection anew from the first event, beside the one that answers; then it takes its place at once.
-
-        Args:
-            projector: its class or name.
-            on_progress: told after each batch.
-
-        Raises:
-            ActRefused: it is being rebuilt already.
-            ProjectionFailed: a handler raised; what is built so far is kept, the next rebuild goes on there.
-            StoreUnusable: no store can be made.
-            NotFound: this runtime does not have the projection.
-            RuntimeClosed: the runtime closes.
-
-        Cancellation: between two batches; what is built so far is kept.
-        """
-        refuse_in_turn("rebuild")
-        return await self._projections.rebuild(projector, on_progress or (lambda _: None))
-
-    def projections(self) -> list[ProjectionInfo]:
-        """Where each projection stands: state, position, how far it is behind."""
-        refuse_in_turn("projections")
-        return self._projections.infos()
 
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.

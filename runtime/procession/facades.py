@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, Concatenate, Protocol, overload
 
+from procession.aggregate_handle import AggregateHandle
 from procession.flow_handle import FlowHandle, FlowSummary
 from procession.journal.rows import FlowStatus
+from procession.primitives.aggregate import Aggregate
+from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Parameters, Projector, Row
 from procession.projections.view import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectionInfo, ProjectorT, Reading, Rebuilt
+from procession.sending import Reply
 
 
 class CommandFacade(Protocol):
@@ -24,6 +28,18 @@ class CommandFacade(Protocol):
     ) -> Position: ...
     @overload
     async def publish(self, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]: ...
+
+    async def send(
+        self,
+        command: Command,
+        *,
+        id: str | None = None,
+        source: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """An aggregate decides a command; answers with its events or its refusal, once they are durable."""
+        ...
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt of a gateway begins."""
@@ -49,6 +65,10 @@ class QueryFacade(Protocol):
 
     def flow(self, process: type[ProcessManager] | str, key: str | int) -> FlowHandle:
         """A flow by its process and key."""
+        ...
+
+    def aggregate(self, aggregate: type[Aggregate] | str, key: str | int) -> AggregateHandle:
+        """An aggregate by its class and key."""
         ...
 
     async def flows(

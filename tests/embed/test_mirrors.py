@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from procession import FlowHandle, Runtime, embed
+from procession import AggregateHandle, FlowHandle, Runtime, embed
 
 MIRRORS = [
     (Runtime, embed.BlockingRuntime),
     (Runtime, embed.AwaitedRuntime),
     (FlowHandle, embed.BlockingFlow),
     (FlowHandle, embed.AwaitedFlow),
+    (AggregateHandle, embed.BlockingAggregate),
+    (AggregateHandle, embed.AwaitedAggregate),
 ]
 WITHIN_ONLY = frozenset({"journal"})
 """What is reached by `call` alone."""
-VALUES = frozenset({"counters", "gateways", "observe", "reload_gateways", "tree"})
+VALUES = frozenset({"counters", "gateways", "observe", "projections", "reload_gateways", "tree"})
 """Methods that do not wait, and whose results do not either."""
-BY_HAND = frozenset({"flow"})
+BY_HAND = frozenset({"aggregate", "flow"})
 """Methods whose results wait: each mirror returns a mirror of its own."""
 
 
@@ -55,7 +57,7 @@ def test_a_mirrored_method_takes_what_its_original_takes(original: type, mirror:
     assert list(ours.values())[1:] == list(theirs.values())[1:]
 
 
-@pytest.mark.parametrize("original", [Runtime, FlowHandle])
+@pytest.mark.parametrize("original", [Runtime, FlowHandle, AggregateHandle])
 def test_what_a_plain_method_returns_is_known_to_be_a_value_or_has_a_mirror(original: type) -> None:
     plain = {
         name
@@ -74,7 +76,7 @@ def test_a_method_waits_on_asyncio_where_it_waits_on_trio(original: type, mirror
     assert says_that_it_waits(getattr(original, name)) == waits(getattr(mirror, name))
 
 
-@pytest.mark.parametrize(("original", "mirror"), [MIRRORS[1], MIRRORS[3]])
+@pytest.mark.parametrize(("original", "mirror"), [MIRRORS[1], MIRRORS[3], MIRRORS[5]])
 def test_nothing_of_an_asyncio_mirror_is_that_of_trio(original: type, mirror: type) -> None:
     assert [name for name in public(original) if getattr(mirror, name) is getattr(original, name)] == []
 

@@ -181,11 +181,14 @@ def test_a_simulation_finds_a_decision_that_is_another_when_it_is_made_again() -
 # Strategies.
 
 
+ASKED = commands(
+    Deposit, Withdraw, Close, account_id=st.sampled_from(["a", "b"]), amount_cents=st.integers(-(10**9), 10**9)
+)
 Told = list[tuple[tuple[Event, ...], Refusal | None]]
 
 
 @hypothesis.settings(max_examples=8)
-@hypothesis.given(st.lists(commands(Deposit, Withdraw, Close, account_id=st.sampled_from(["a", "b"])), max_size=5))
+@hypothesis.given(st.lists(ASKED, max_size=5))
 def test_any_history_of_commands_folded_again_gives_the_same_decisions(asked: list[Command]) -> None:
     def told(*, restarts: bool) -> Told:
         return trio.run(lambda: _told(asked, restarts=restarts), clock=MockClock(autojump_threshold=0))

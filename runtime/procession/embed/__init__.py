@@ -9,8 +9,8 @@
 Both take what `open_runtime` takes, and raise what it raises. A trio program needs neither: it uses `open_runtime`.
 """
 
-from procession.embed.awaited import AwaitedFlow, AwaitedRuntime, opening
-from procession.embed.blocking import BlockingFlow, BlockingRuntime, starting
+from procession.embed.awaited import AwaitedAggregate, AwaitedFlow, AwaitedRuntime, opening
+from procession.embed.blocking import BlockingAggregate, BlockingFlow, BlockingRuntime, starting
 from procession.embed.portal import CalledFromInside, UsedAfterFork
 from procession.hosting import open_runtime
 
@@ -18,8 +18,10 @@ start = starting(open_runtime)
 open_async = opening(open_runtime)
 
 __all__ = [
+    "AwaitedAggregate",
     "AwaitedFlow",
     "AwaitedRuntime",
+    "BlockingAggregate",
     "BlockingFlow",
     "BlockingRuntime",
     "CalledFromInside",

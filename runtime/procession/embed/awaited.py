@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from procession.aggregate_handle import AggregateHandle
 from procession.embed.asyncio_host import AsyncioHost, ring
 from procession.embed.call import UNWIND_S, Call, Stream
 from procession.embed.portal import Portal
@@ -21,6 +22,7 @@ from procession.errors import RuntimeClosed
 from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
 from procession.journal.journal import JournalReader
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.process import ProcessManager
 
 P = ParamSpec("P")
@@ -128,6 +130,16 @@ class AwaitedFlow(_Awaited, FlowHandle):
         self.key = inner.key
 
 
+class AwaitedAggregate(_Awaited, AggregateHandle):
+    """An `AggregateHandle` for asyncio."""
+
+    def __init__(self, portal: Portal, inner: AggregateHandle) -> None:
+        self._portal = portal
+        self._inner = inner
+        self.aggregate = inner.aggregate
+        self.key = inner.key
+
+
 class AwaitedRuntime(_Awaited, Runtime):
     """A `Runtime` for asyncio: the same methods, awaited on the loop of whoever calls. Made by `open_async`.
 
@@ -163,6 +175,15 @@ class AwaitedRuntime(_Awaited, Runtime):
         """
         self._portal.check("flow")
         return AwaitedFlow(self._portal, self._inner.flow(process, key))
+
+    def aggregate(self, aggregate: type[Aggregate] | str, key: str | int) -> AwaitedAggregate:
+        """An aggregate by its class and key; nothing need have been decided for it yet.
+
+        Raises:
+            NotFound: there is no such aggregate.
+        """
+        self._portal.check("aggregate")
+        return AwaitedAggregate(self._portal, self._inner.aggregate(aggregate, key))
 
 
 def opening(

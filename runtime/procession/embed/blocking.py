@@ -9,15 +9,19 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from procession.aggregate_handle import AggregateHandle
 from procession.embed.call import UNWIND_S, Call, Stream
 from procession.embed.portal import Portal
 from procession.errors import RuntimeClosed
 from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
+from procession.primitives.aggregate import Aggregate
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Parameters, Projector, Row
+from procession.projections.view import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectorT, Reading
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -120,6 +124,28 @@ class BlockingFlow(Blocking[FlowHandle]):
     retry_command = blocking(FlowHandle.retry_command)
 
 
+class BlockingAggregate(Blocking[AggregateHandle]):
+    """An aggregate by name, as `AggregateHandle`; nothing need have been decided for it yet."""
+
+    @property
+    def aggregate(self) -> str:
+        """Its stored name."""
+        return self._inner.aggregate
+
+    @property
+    def key(self) -> str:
+        """Which of them it is."""
+        return self._inner.key
+
+    @property
+    def name(self) -> str:
+        """How people call it: `account/a1`."""
+        return self._inner.name
+
+    version = blocking(AggregateHandle.version)
+    events = blocking(AggregateHandle.events)
+
+
 class BlockingRuntime(Blocking[Runtime]):
     """An open runtime in a thread of its own. Made by `start`; used from any thread of the process that made it."""
 
@@ -197,6 +223,50 @@ class BlockingRuntime(Blocking[Runtime]):
         self._portal.check("flow")
         return BlockingFlow(self._portal, self._inner.flow(process, key), self._timeout_s)
 
+    def aggregate(self, aggregate: type[Aggregate] | str, key: str | int) -> BlockingAggregate:
+        """An aggregate by its class and key; nothing need have been decided for it yet.
+
+        Raises:
+            NotFound: there is no such aggregate.
+        """
+        self._portal.check("aggregate")
+        return BlockingAggregate(self._portal, self._inner.aggregate(aggregate, key), self._timeout_s)
+
+    @overload
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: str,
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> list[Row]: ...
+    @overload
+    def query(
+        self,
+        projector: type[ProjectorT],
+        question: Callable[Concatenate[ProjectorT, Reading, AskedP], AnswerT],
+        parameters: Sequence[object] = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> AnswerT: ...
+    @functools.wraps(Runtime.query)
+    def query(
+        self,
+        projector: type[Projector] | str,
+        question: Any,
+        parameters: Parameters = (),
+        *,
+        at_least: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> Any:
+        def ask() -> Coroutine[Any, Any, Any]:
+            return self._inner.query(projector, question, parameters, at_least=at_least, timeout_s=timeout_s)
+
+        return self._call("query", ask)
+
     def follow(self, after: int = 0) -> Iterator[Recorded]:
         """Durable events after a position, in order, as they come; ends when the runtime closes."""
         self._portal.check("follow")
@@ -210,6 +280,9 @@ class BlockingRuntime(Blocking[Runtime]):
         finally:
             self._portal.close_stream(stream)
 
+    send = blocking(Runtime.send)
+    rebuild = blocking(Runtime.rebuild)
+    projections = at_once(Runtime.projections)
     flows = blocking(Runtime.flows)
     events = blocking(Runtime.events)
     drain = blocking(Runtime.drain)

@@ -179,7 +179,7 @@ _MODULES: dict[str, Forbidden] = {
         QUERIES,
     ),
     **dict.fromkeys(("procession.journal", "procession.daemon", "procession.actors"), QUERIES),
-    **dict.fromkeys(("procession.projections", "procession.facades"), QUERIES),
+    **dict.fromkeys(("procession.projections", "procession.facades", "procession.asking"), QUERIES),
 }
 """By module: every function in it, and every class where it is called, but what `_NAMES` says is pure."""
 _HTTPX = ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream")

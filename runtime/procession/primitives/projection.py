@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import FunctionType
 
@@ -16,7 +16,7 @@ from procession.primitives.fingerprint import code_fingerprint
 from procession.primitives.lifts import Chains
 from procession.primitives.projector import Projector, ProjectorHandler, handlers_of
 from procession.primitives.schema import shape_of
-from procession.primitives.stored import stored_of
+from procession.primitives.stored import stored_of, two_classes
 
 
 @attrs.frozen
@@ -97,6 +97,26 @@ def compile_projection(cls: type[Projector], chains: Chains) -> Projection:
             for each in (event, *chains.older(event)):
                 by_stored[stored_of(each).name, stored_of(each).version] = handler
     return Projection(cls, options.name, options.version, options.store, cls.tables, handlers, by_stored, chains)
+
+
+def compile_projections(projectors: Iterable[type[Projector]], chains: Chains) -> dict[str, Projection]:
+    """Projectors by name.
+
+    Raises:
+        DefinitionError: one can't work, or two have one store (law 9).
+        WiringError: two have one name.
+    """
+    found: dict[str, Projection] = {}
+    for projector in projectors:
+        projection = compile_projection(projector, chains)
+        known = found.get(projection.name)
+        if known is not None:
+            raise two_classes("projector", projection.name, known.cls, projector)
+        for other in found.values():
+            if other.store.casefold() == projection.store.casefold():  # one file, where the file system knows no case
+                raise shared_store(other.cls, projector)
+        found[projection.name] = projection
+    return found
 
 
 def shared_store(first: type[Projector], second: type[Projector]) -> DefinitionError:

@@ -20,11 +20,11 @@ from procession.primitives.gateway import Gateway, command_methods, gateway_clas
 from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import AnyLift, Chains
 from procession.primitives.process import ProcessManager
-from procession.primitives.projection import compile_projection, shared_store
+from procession.primitives.projection import compile_projections
 from procession.primitives.projector import Projector
-from procession.primitives.registry import Decider, Receiver, Registry, two_classes
+from procession.primitives.registry import Decider, Receiver, Registry
 from procession.primitives.state import State
-from procession.primitives.stored import stored_of
+from procession.primitives.stored import stored_of, two_classes
 
 
 def build_registry(
@@ -75,10 +75,10 @@ def gather(
     for process in processes:
         for event in _add_process(registry, process):
             concerned.setdefault(event, []).append(registry.processes[process.__process__.name])
-    for event in events:
+    registry.projections = compile_projections(projectors, registry.chains)
+    projected = (event for projection in registry.projections.values() for event in projection.events)
+    for event in (*events, *projected):
         registry.add_event(event)
-    for projector in projectors:
-        _add_projection(registry, projector)
     registry.add_lifts()
     registry.concerned = {event: tuple(definitions) for event, definitions in concerned.items()}
     return registry
@@ -155,19 +155,6 @@ def _refuse_second(registry: Registry, command: type[Command], second: str) -> N
         raise WiringError(
             f"{second} takes {command.__name__}, as {first} does", "a command has one receiver: remove one of them"
         )
-
-
-def _add_projection(registry: Registry, projector: type[Projector]) -> None:
-    projection = compile_projection(projector, registry.chains)
-    known = registry.projections.get(projection.name)
-    if known is not None:
-        raise two_classes("projector", projection.name, known.cls, projector)
-    for other in registry.projections.values():
-        if other.store.casefold() == projection.store.casefold():  # one file, where the file system knows no case
-            raise shared_store(other.cls, projector)
-    registry.projections[projection.name] = projection
-    for event in projection.events:
-        registry.add_event(event)
 
 
 def _add_process(registry: Registry, process: type[ProcessManager]) -> list[type[Event]]:

@@ -22,7 +22,7 @@ from procession.primitives.invariant import Invariant
 from procession.primitives.lifts import Chains
 from procession.primitives.projection import Projection
 from procession.primitives.refusal import Refusal
-from procession.primitives.stored import check_fields, stored_of
+from procession.primitives.stored import check_fields, stored_of, two_classes
 
 _NEAR_MAX = 3
 
@@ -206,11 +206,3 @@ def _resolvable(cls: type) -> None:
         raise DefinitionError(
             site, cls.__name__, f"has a field of type {error.name!r}, which is not defined", "define it or mend it"
         ) from error
-
-
-def two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
-    return WiringError(
-        f"two {kind} classes have the stored name {name!r}: {first.__module__}.{first.__qualname__}"
-        f" and {second.__module__}.{second.__qualname__}",
-        "give one of them a name, or a version, of its own",
-    )

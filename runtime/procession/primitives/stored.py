@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from procession.errors import DefinitionError
+from procession.errors import DefinitionError, WiringError
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.site import class_site
 
@@ -100,3 +100,12 @@ def _check_name(cls: type, stored: Stored) -> None:
         raise DefinitionError(
             stored.site, cls.__name__, f"has version {stored.version}", "versions start at 1", "LAW08"
         )
+
+
+def two_classes(kind: str, name: str, first: type, second: type) -> WiringError:
+    """The error for two classes with one stored name."""
+    return WiringError(
+        f"two {kind} classes have the stored name {name!r}: {first.__module__}.{first.__qualname__}"
+        f" and {second.__module__}.{second.__qualname__}",
+        "give one of them a name, or a version, of its own",
+    )
