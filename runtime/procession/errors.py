@@ -41,8 +41,7 @@ ProcessionError
 ├── ActRefused               an operator act does not fit the state it finds
 ├── ImpureTurn               a turn did more than look at its event and state
 ├── ShadowEnded              the second process of a shadow replay gave no answer
-├── AttemptFailed            raised by a gateway: no clear answer; it and RetryLater stand in primitives/gateway.py
-└── Refused                  raised by a gateway: the command can't succeed, do not retry
+└── Refused, AttemptFailed   raised by a gateway: no for good; no clear answer, or RetryLater (primitives/gateway.py)
 """
 
 from __future__ import annotations

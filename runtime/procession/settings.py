@@ -130,9 +130,7 @@ class GatewaySettings:
     backoff_max_s: float = float_knob(60, 0.001, 86_400, "The longest wait between two attempts.")
     backoff_factor: float = float_knob(2, 1, 10, "Each wait is so much longer than the one before.")
     jitter: float = float_knob(0.2, 0, 1, "Each wait is longer or shorter by up to this share, by chance.")
-    retry_later_max_s: float = float_knob(
-        3_600, 0.001, 604_800, "The longest wait that a gateway may ask for, by RetryLater or a Retry-After."
-    )
+    retry_later_max_s: float = float_knob(3_600, 0.001, 604_800, "The longest wait that a gateway may ask for.")
     breaker_failures: int = int_knob(10, 1, 10_000, "So many failures one after another stop all attempts.")
     breaker_cooldown_s: float = float_knob(30, 0.001, 86_400, "Then one attempt is made after this long.")
     commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Commands in memory; the rest is read from the journal.")

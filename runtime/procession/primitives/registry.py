@@ -156,8 +156,13 @@ class Registry:
     def add_event(self, cls: type[Event]) -> None:
         """Register an event class, whole: its fields are checked, its codec hooks built."""
         stored = stored_of(cls)
-        if not self._is_new("event", self.events.get((stored.name, stored.version)), cls):
+        known = self.events.get((stored.name, stored.version))
+        if known is cls:
             return
+        if known is not None:
+            raise two_classes("event", stored.name, known, cls)
+        _resolvable(cls)
+        self.codec.register(cls)
         self.events[stored.name, stored.version] = cls
         newest = self._latest.get(stored.name)
         if newest is None or stored_of(newest).version < stored.version:
@@ -165,25 +170,27 @@ class Registry:
 
     def add_command(self, cls: type[Command]) -> None:
         """Register a command class."""
-        name = stored_of(cls).name
-        if self._is_new("command", self.commands.get(name), cls):
-            self.commands[name] = cls
+        stored = stored_of(cls)
+        known = self.commands.get(stored.name)
+        if known is cls:
+            return
+        if known is not None:
+            raise two_classes("command", stored.name, known, cls)
+        _resolvable(cls)
+        self.codec.register(cls)
+        self.commands[stored.name] = cls
 
     def add_refusal(self, cls: type[Refusal]) -> None:
         """Register a refusal class."""
         stored = stored_of(cls)
-        if self._is_new("refusal", self.refusals.get((stored.name, stored.version)), cls):
-            self.refusals[stored.name, stored.version] = cls
-
-    def _is_new(self, kind: str, known: type | None, cls: type[Event | Command | Refusal]) -> bool:
-        """Whether a class is not registered yet; then its fields are checked here, and its codec hooks built."""
+        known = self.refusals.get((stored.name, stored.version))
         if known is cls:
-            return False
+            return
         if known is not None:
-            raise two_classes(kind, stored_of(cls).name, known, cls)
+            raise two_classes("refusal", stored.name, known, cls)
         _resolvable(cls)
         self.codec.register(cls)
-        return True
+        self.refusals[stored.name, stored.version] = cls
 
     def _near(self, name: str) -> tuple[str, ...]:
         tail = name.rsplit(".", maxsplit=1)[-1].lower()
