@@ -23,7 +23,8 @@ from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_wri
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.rows import Commit
-from procession.journal.sqlite_reader import BUSY_S, SqliteReader, close_all, opened, read_sqlite
+from procession.journal.sqlite_lanes import close_all, opened
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader, read_sqlite
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal_errors import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -43,6 +43,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
@@ -325,32 +326,6 @@ def _answer(asked: _Asked[Any], connection: sqlite3.Connection) -> None:
         asked.results.append(asked.work(connection))
     except Exception as error:  # noqa: BLE001 - carried over, and raised to the one who asked
         asked.error = error
-
-
-async def close_all(lanes: Sequence[Lane]) -> None:
-    """Close every lane, whatever becomes of the others; the first error is raised at the end."""
-    errors: list[sqlite3.Error] = []
-    for lane in lanes:
-        try:
-            await lane.close()
-        except sqlite3.Error as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-
-
-async def opened(thread: LoopThread, work: Callable[[], Awaitable[None]]) -> None:
-    """Run the opening of a journal; if it fails or is cancelled, nothing of it is left."""
-    complete = False
-    try:
-        # Shielded: what is being opened can't be closed before it is open.
-        with trio.CancelScope(shield=True):
-            await thread.call(work)
-        await trio.lowlevel.checkpoint_if_cancelled()
-        complete = True
-    finally:
-        if not complete:
-            await thread.close()
 
 
 async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
