@@ -147,7 +147,7 @@ async def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> Non
 READ_ONLY = """
 import os, sys, trio
 from pathlib import Path
-from procession.errors import JournalUnwritable
+from procession.journal_errors import JournalUnwritable
 from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
 from procession.testing.journal_rows import started

@@ -58,7 +58,7 @@ async def test_a_killed_owner_loses_nothing_that_it_acknowledged(tmp_path: Path)
 
 FULL_DISK = """
 import os, resource, sys, trio
-from procession.errors import CommitFailed
+from procession.journal_errors import CommitFailed
 from procession.journal.sqlite import open_sqlite
 from procession.testing.journal_rows import started
 async def main():
