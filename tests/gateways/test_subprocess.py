@@ -200,8 +200,10 @@ async def test_a_program_need_not_read_what_it_gets() -> None:
 
 CHILD = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
 AWAY = CHILD.replace("60)']", "9)'], start_new_session=True")
-SLEEPING = "import time, os; open({0!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPING
+STUBBORN = (
+    "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "open({0!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+)
 
 
 async def test_what_a_program_leaves_running_ends_with_it() -> None:

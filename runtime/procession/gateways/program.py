@@ -17,7 +17,7 @@ _TAIL_BYTES_MAX = 4_096
 """How much of the end of what a program complains about is kept."""
 _LOOK_AGAIN_S = 0.01
 _KILLED_S = 0.2
-"""What was killed is gone by then; where nobody waits for orphans, as in a container without init, it is never quite."""
+"""What was killed is gone by then; where nobody waits for orphans, as in a container without init, never quite."""
 _DRAIN_S = 1.0
 """After its end, what a program wrote is read; whoever left its group and still holds the pipe is not waited for."""
 
