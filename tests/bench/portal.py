@@ -42,9 +42,10 @@ def measure(folder: Path, calls: int) -> Figures:
             "thread": echo,
         }
         found: dict[str, list[float]] = {name: [] for name in kinds}
-        for _ in range(calls // _TURN):
+        turn = min(_TURN, calls)
+        for _ in range(calls // turn):
             for name, call in kinds.items():
-                found[name] += [_timed(call) for _ in range(_TURN)]
+                found[name] += [_timed(call) for _ in range(turn)]
     figures = {f"{name}_us_p50": percentiles(times)[0] for name, times in found.items()}
     awaited = asyncio.run(_awaited(folder, calls))
     p50, _, p99 = percentiles(found["portal"])
