@@ -122,6 +122,13 @@ def test_a_task_is_given_away_and_withdrawn(project: Path) -> None:
     assert json_inside("ls", "--outcome", "unanswered", cwd=project)["flows"] != []
 
 
+def test_who_answers_without_an_owner_brings_in_nothing_else(project: Path) -> None:
+    text = f'modules = ["flows.expense_approval", "tests.fixtures.lamps"]\nimport_paths = ["{ROOT}"]\n'
+    (project / "config" / "procession.toml").write_text(text)
+    json_inside("tasks", "claim", ids(project)[0], "--by", "bob", "--since", "lamp=now", cwd=project)
+    assert json_inside("ls", "--process", "lamp", cwd=project)["flows"] == []
+
+
 def test_flows_that_ask_nobody_have_no_tasks(project: Path) -> None:
     text = f'modules = ["flows.user_provisioning"]\nimport_paths = ["{ROOT}"]\n'
     (project / "config" / "procession.toml").write_text(text)
