@@ -103,13 +103,14 @@ def _of_settings(configuration: Configuration) -> Iterator[Check]:
 
 
 def _of_flows(configuration: Configuration) -> tuple[Registry | None, Check]:
-    from procession.wiring import load_wiring, registry_of  # noqa: PLC0415 - the flows are users' code: their import may fail
+    from procession.wiring import load_wiring, refuse_unwired, registry_of  # noqa: PLC0415 - the flows are users' code: their import may fail
 
     if not configuration.settings.modules:
         return None, Check("flows", "warn", "no modules are named", 'write modules = ["flows.mine"] into the settings')
     try:
         wiring = load_wiring(configuration.settings)
         registry = registry_of(wiring)
+        refuse_unwired(wiring)
     except WiringError as error:
         return None, Check("flows", "fail", error.found, error.cure)
     except ProcessionError as error:
