@@ -90,6 +90,7 @@ def test_doctor_tells_of_each_projection(written: Path) -> None:
     assert (checked(written)["grade"], checked(written)["found"]) == ("ok", "at 4, up to date")
     shutil.rmtree(written / "purses.db.projections")
     assert checked(written)["found"] == "no store was made yet"
+    assert listed(written)["state"] == "none"
     (written / CONFIG).write_text((written / CONFIG).read_text() + '[projectors]\nfolder = "elsewhere"\n')
     assert "there is no such folder" in checked(written, code=1)["found"]
 
