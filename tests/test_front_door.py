@@ -124,6 +124,29 @@ def test_naming_what_services_use_loads_what_all_of_them_need_and_no_more() -> N
     assert parts_of(loaded, NOT_FOR_EVERY_SERVICE | NOT_BEFORE_A_RUNTIME_OPENS) == []
 
 
+WITHOUT = """
+import sys, procession
+sys.modules[sys.argv[1]] = None
+try:
+    getattr(procession, sys.argv[2])
+except ModuleNotFoundError as missing:
+    print(missing)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "says"),
+    [
+        ("Cron", "cronsim", "Cron needs the extra `cron`: pip install 'procession[cron]'"),
+        ("HttpGateway", "httpx", "HttpGateway needs the extra `http-client`: pip install 'procession[http-client]'"),
+        ("HttpPolicy", "httpx", "HttpGateway needs the extra `http-client`: pip install 'procession[http-client]'"),
+    ],
+)
+def test_a_name_that_needs_an_extra_says_which(name: str, library: str, says: str) -> None:
+    arguments = [sys.executable, "-c", WITHOUT, library, name]
+    assert subprocess.run(arguments, capture_output=True, check=True, timeout=30, text=True).stdout.strip() == says
+
+
 FIRST_FLOW = """
 import sys, trio
 from pathlib import Path

@@ -130,6 +130,28 @@ def test_the_command_line_takes_gateway_classes(configured: Path) -> None:
     assert run_inside("why-not", "lamp/Ash", *config, "--journal", "a.db", cwd=configured).code == 0
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ('"where": "cellar", ', "", "needs 'where', which is no resource"),
+        (
+            '"where": "cellar", ',
+            '"where": "cellar", "spare": 1, ',
+            "resource 'spare' is used by no gateway or injector",
+        ),
+    ],
+)
+def test_check_and_doctor_say_what_the_start_would_refuse(tmp_path: Path, old: str, new: str, found: str) -> None:
+    text = (ROOT / "tests/fixtures/lamps.py").read_text().replace(old, new)
+    (tmp_path / "changed.py").write_text(text)
+    (tmp_path / "lamps.toml").write_text('modules = ["changed"]\nimport_paths = ["."]\n')
+    config = ("--config", "lamps.toml")
+    checked = run_inside("check", *config, cwd=tmp_path)
+    assert (checked.code, found in checked.err) == (2, True), checked
+    checks = json_inside("doctor", *config, cwd=tmp_path, code=1)["checks"]
+    assert found in next(check["found"] for check in checks if check["name"] == "flows")
+
+
 def test_a_demo_plays_gateway_classes_on_a_bad_day(configured: Path) -> None:
     found = run_json("demo", "--flows", "60", "--config", "lamps.toml", "--journal", "a.db", cwd=configured)
     assert found["attempts_failed"] > 0

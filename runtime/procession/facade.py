@@ -144,6 +144,7 @@ class Runtime(Asking):
         Raises:
             NotFound: there is no such aggregate.
         """
+        refuse_in_turn("aggregate")
         name = aggregate if isinstance(aggregate, str) else aggregate.__aggregate__.name
         if name not in self._engine.registry.aggregates:
             raise NotFound("aggregate", name)
@@ -155,6 +156,7 @@ class Runtime(Asking):
         Raises:
             NotFound: there is no such process.
         """
+        refuse_in_turn("flow")
         name = process if isinstance(process, str) else process.__process__.name
         if name in self._engine.registry.aggregates:
             raise NotFound("process", name, "it is an aggregate: `send` it commands, read it by `aggregate`")
@@ -214,6 +216,7 @@ class Runtime(Asking):
 
     def counters(self) -> dict[str, int]:
         """Counts since this runtime was opened, by full name; `telemetry.counter_help()` says what each means."""
+        refuse_in_turn("counters")
         return self._engine.counters.as_dict()
 
     def observe(self, meter: Meter) -> None:
@@ -222,6 +225,7 @@ class Runtime(Asking):
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
+        refuse_in_turn("tree")
         tree = self._engine.tree()
         return attrs.evolve(tree, children=(*tree.children, *(info() for info in self.beside)))
 
@@ -232,6 +236,7 @@ class Runtime(Asking):
 
     def gateways(self) -> list[GatewayState]:
         """Where each gateway stands."""
+        refuse_in_turn("gateways")
         return [host.state() for host in self._engine.lasting.gateways]
 
     def reload_gateways(self, settings: GatewaysSettings) -> list[str]:
@@ -240,15 +245,18 @@ class Runtime(Asking):
         Raises:
             SettingsError: a gateway that is named is not there, or a value does not fit; nothing changed.
         """
+        refuse_in_turn("reload_gateways")
         return self._engine.lasting.gateways.reload(settings)
 
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
+        refuse_in_turn("pause_gateway")
         self._engine.lasting.gateways.host(name).paused = True
         await self._log(GatewayPaused(name, by, why))
 
     async def resume_gateway(self, name: str, *, by: str, why: str) -> None:
         """Attempts begin again."""
+        refuse_in_turn("resume_gateway")
         await self._log(GatewayResumed(name, by, why))
         host = self._engine.lasting.gateways.host(name)
         host.paused = False
@@ -260,6 +268,7 @@ class Runtime(Asking):
         Raises:
             NotFound: there is no such process.
         """
+        refuse_in_turn("resume_process")
         if name not in self._engine.registry.processes:
             raise NotFound("process", name)
         await self._log(ProcessResumed(name, by, why))

@@ -118,6 +118,15 @@ def registry_of(wiring: Wiring) -> Registry:
     )
 
 
+def refuse_unwired(wiring: Wiring) -> None:
+    """Refuse what the start would: a class without its resource, a resource that nobody takes. Opens nothing.
+
+    Raises:
+        WiringError: names it, and the cure.
+    """
+    plan_resources(wiring.resources, takers_of(wiring.gateways, wiring.injectors))
+
+
 @contextlib.asynccontextmanager
 async def open_wired(
     wiring: Wiring,
@@ -138,9 +147,7 @@ async def open_wired(
     """
     resources = wiring.resources
     if not injecting:
-        plan_resources(
-            resources, takers_of(wiring.gateways, wiring.injectors)
-        )  # what can't work is refused all the same
+        refuse_unwired(wiring)  # what can't work is refused all the same
         resources = resources_of(resources, takers_of(wiring.gateways, ()))
     async with open_runtime(
         settings.journal.path if journal is None else journal,

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.daemon.command import CONFIG, environment, run, run_json
+from tests.daemon.command import CONFIG, ROOT, environment, run, run_json
+from tests.daemon.inside import json_inside
 
 
 def test_a_demo_runs_every_flow_with_failures_and_keeps_its_journal(tmp_path: Path) -> None:
@@ -35,6 +36,25 @@ def test_a_demo_goes_on_on_its_journal(tmp_path: Path) -> None:
     again = run_json(*arguments, cwd=tmp_path)
     assert again["counters"]["events_accepted"] == 0
     assert again["journal"]["flows"] == first["journal"]["flows"]
+
+
+def test_what_aggregates_decide_is_not_made_up(tmp_path: Path) -> None:
+    (tmp_path / "stock.toml").write_text(f'modules = ["flows.stock"]\nimport_paths = ["{ROOT}"]\n')
+    arguments = ("--flows", "20", "--fast", "--config", "stock.toml", "--journal", "a.db")
+    journal = json_inside("demo", *arguments, cwd=tmp_path)["journal"]
+    assert journal["outcomes"] == {"basket": {"unavailable": 20}}
+    assert not {"inventory.reserved", "inventory.released"} & journal["events_by_type"].keys()
+
+
+def test_a_demo_keeps_out_of_the_folder_of_the_projections(tmp_path: Path) -> None:
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "shop.toml").write_text(
+        f'modules = ["flows.order_fulfilment", "flows.order_overview"]\nimport_paths = ["{ROOT}"]\n'
+        '[projectors]\nfolder = "stores"\n'
+    )
+    json_inside("demo", "--flows", "4", "--fast", "--config", "shop.toml", "--journal", "a.db", cwd=tmp_path)
+    assert list((tmp_path / "stores").iterdir()) == []
+    assert (tmp_path / "a.db.projections" / "order_overview-0001.db").exists()
 
 
 def test_without_a_configuration_a_demo_runs_the_starter_flow_and_says_what_to_type_next(tmp_path: Path) -> None:

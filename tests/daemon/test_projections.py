@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,11 @@ from typing import Any
 import pytest
 import trio
 
-from procession import Runtime, Settings
+from procession import Event, Runtime, Settings, open_runtime
 from procession.settings import ProjectorsSettings
 from tests.daemon.command import run
 from tests.daemon.inside import json_inside, run_inside
-from tests.projections.purses import CoinSaved, Purses, coins, publish, purses_open
+from tests.projections.purses import EVENTS, BellRang, CoinSaved, Purses, coins, publish, purses_open
 
 CONFIG = "purses.toml"
 WHERE = ("--config", CONFIG, "--journal", "purses.db")
@@ -75,6 +77,47 @@ def test_ls_tells_where_each_stands(written: Path) -> None:
     }
     done = run_inside("projections", "ls", *WHERE, cwd=written)
     assert done.out.split("\t")[:6] == ["purses", "1", "ready", "4", "0", "4"]
+
+
+def checked(project: Path, code: int = 0) -> dict[str, Any]:
+    """What doctor says of the projection."""
+    checks = json_inside("doctor", *WHERE, cwd=project, code=code)["checks"]
+    found: dict[str, Any] = next(check for check in checks if check["name"].startswith("projection"))
+    return found
+
+
+def test_doctor_tells_of_each_projection(written: Path) -> None:
+    assert (checked(written)["grade"], checked(written)["found"]) == ("ok", "at 4, up to date")
+    shutil.rmtree(written / "purses.db.projections")
+    assert checked(written)["found"] == "no store was made yet"
+    assert listed(written)["state"] == "none"
+    (written / CONFIG).write_text((written / CONFIG).read_text() + '[projectors]\nfolder = "elsewhere"\n')
+    assert "there is no such folder" in checked(written, code=1)["found"]
+
+
+def test_what_came_since_and_concerns_none_is_no_lag(written: Path) -> None:
+    trio.run(_publish, written, [BellRang(1), BellRang(2)])
+    assert (listed(written)["position"], listed(written)["lag_positions"]) == (4, 0)
+    trio.run(_publish, written, [*coins(1), BellRang(3)])
+    assert (listed(written)["position"], listed(written)["lag_positions"]) == (4, 2)
+
+
+def test_a_store_that_is_ahead_of_a_restored_journal_is_shown_as_that_and_can_be_rebuilt(written: Path) -> None:
+    assert run_inside("backup", "copy.db", *WHERE, cwd=written).code == 0
+
+    async def go_on() -> None:
+        async with purses_open(written) as runtime:
+            position = await publish(runtime, coins(2))
+            await runtime.query(Purses, "select 1", at_least=position)
+
+    trio.run(go_on)
+    (written / "copy.db").replace(written / "purses.db")
+    assert (listed(written)["state"], listed(written)["position"]) == ("ahead", 6)
+    failed = checked(written, code=1)
+    assert "holds events that the journal has not" in failed["found"]
+    assert failed["cure"] == "run `procession projections rebuild purses`"
+    json_inside("projections", "rebuild", *WHERE, cwd=written)
+    assert (listed(written)["state"], listed(written)["position"]) == ("ready", 4)
 
 
 def test_a_rebuild_with_no_owner_takes_the_place(written: Path) -> None:
@@ -141,6 +184,12 @@ async def taken_up(runtime: Runtime) -> None:
     with trio.fail_after(10):
         while not runtime.projections()[0].path.endswith("0002.db"):
             await trio.testing.wait_all_tasks_blocked(0.02)
+
+
+async def _publish(project: Path, events: Sequence[Event]) -> None:
+    """Into the journal, while nobody projects."""
+    async with open_runtime(project / "purses.db", processes=[], events=EVENTS) as runtime:
+        await publish(runtime, events)
 
 
 def _inside(project: Path, act: str) -> Any:  # noqa: ANN401 - JSON

@@ -66,6 +66,15 @@ def test_a_task_shows_what_is_asked_and_what_the_form_wants(project: Path) -> No
     assert "approved=\tboolean" in run_inside("tasks", "show", task, cwd=project).out
 
 
+def test_why_not_says_that_a_flow_waits_for_a_task(project: Path) -> None:
+    task = ids(project)[0]
+    done = run_inside("why-not", "expense/7", cwd=project)
+    assert f"waits for approvals.tasks/{task}, which a gateway keeps for it" in done.out
+    assert "no command is open" not in done.out
+    json_inside("tasks", "answer", task, "approved=true", "comment=fine", cwd=project)
+    assert json_inside("why-not", "expense/7", cwd=project)["kept"] == []
+
+
 def test_an_answer_is_read_as_the_form_wants_it_and_the_flow_goes_on(project: Path) -> None:
     task = ids(project)[0]
     done = json_inside("tasks", "answer", task, "approved=true", "comment=true", "--by", "bob", cwd=project)
@@ -120,6 +129,13 @@ def test_a_task_is_given_away_and_withdrawn(project: Path) -> None:
     done = json_inside("tasks", "cancel", task, "--reason", "filed twice", "--by", "eve", cwd=project)
     assert (done["status"], done["settled_by"]) == ("cancelled", "eve")
     assert json_inside("ls", "--outcome", "unanswered", cwd=project)["flows"] != []
+
+
+def test_who_answers_without_an_owner_brings_in_nothing_else(project: Path) -> None:
+    text = f'modules = ["flows.expense_approval", "tests.fixtures.lamps"]\nimport_paths = ["{ROOT}"]\n'
+    (project / "config" / "procession.toml").write_text(text)
+    json_inside("tasks", "claim", ids(project)[0], "--by", "bob", "--since", "lamp=now", cwd=project)
+    assert json_inside("ls", "--process", "lamp", cwd=project)["flows"] == []
 
 
 def test_flows_that_ask_nobody_have_no_tasks(project: Path) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from procession import Effects, ProcessManager, open_runtime, starts
+from flows import expense_approval, stock
+from procession import Effects, ProcessManager, Settings, open_runtime, starts
 from procession.engine.shadow_journal import shadow_journal
 from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.registration import build_registry
+from procession.wiring import combine, open_wired, registry_of
 from tests.engine import shadowed_flows
 from tests.engine.account import LIFTS, Account, Clerk, PaidV1, Thawed, before
 from tests.engine.shadowed_flows import Asked, Clocked, Counted, Honest, Ordered, Say, Speaker
@@ -40,6 +42,16 @@ async def test_a_handler_that_differs_is_found_once_with_its_place() -> None:
     assert {finding.path for finding in found} == {shadowed_flows.__file__}
     assert found[0].line < found[1].line
     assert ", first of 3 turns)" in found[0].found
+
+
+async def test_refusals_and_tasks_for_people_run_elsewhere_too() -> None:
+    journal = MemoryJournal()
+    wiring = combine([stock.wire_testing(Settings()), expense_approval.wire_testing(Settings())])
+    async with open_wired(wiring, Settings(), journal=journal) as runtime:
+        await runtime.publish(stock.BasketFilled("b1", (("pen", 1),)))
+        await runtime.publish(expense_approval.ExpenseFiled("7", "ann", 42_000, "a train"))
+        await runtime.drain()
+        assert await shadow_journal(runtime.journal, registry_of(wiring)) == []
 
 
 @pytest.mark.slow

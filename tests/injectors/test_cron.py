@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib
-import sys
 from datetime import timedelta
 from typing import Literal
 
@@ -278,16 +276,6 @@ def test_an_expression_that_is_never_due_has_no_next() -> None:
 def test_what_is_no_schedule_is_refused_where_it_is_written(expression: str, timezone: str, sentence: str) -> None:
     with pytest.raises(WiringError, match=sentence):
         Cron(expression, daily, timezone=timezone)
-
-
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cronsim", None)
-    spec = importlib.util.find_spec("procession.injectors.schedule")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.raises(ModuleNotFoundError, match=r"Cron needs the extra `cron`: pip install 'procession\[cron\]'"):
-        spec.loader.exec_module(module)
 
 
 async def test_a_schedule_whose_event_can_not_be_made_is_given_up_alone(

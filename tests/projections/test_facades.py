@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import assert_type
 
-from procession import CommandFacade, Event, Position, QueryFacade, Reading, Runtime
+from flows.stock import ReceiveStock, StockItem
+from procession import (
+    CommandFacade,
+    Effects,
+    Event,
+    Position,
+    ProcessManager,
+    QueryFacade,
+    Reading,
+    Runtime,
+    allows,
+    on,
+    open_runtime,
+    starts,
+)
 from procession.primitives.projector import Row
-from tests.projections.purses import CoinSaved, Purses, purses_open
+from tests.projections.purses import EVENTS, CoinSaved, CoinSpent, Purses, publish, purses_open
 
 
 def as_command_side(runtime: Runtime) -> CommandFacade:
@@ -50,6 +66,58 @@ async def test_a_side_says_what_the_runtime_says(tmp_path: Path) -> None:
         assert (await commands.rebuild("purses")).projector == "purses"
         assert [info.name for info in queries.projections()] == ["purses"]
         assert (await queries.events(limit=1), await queries.flows()) == ([], [])
+
+
+CALLS: dict[str, Callable[[Runtime], object]] = {
+    "publish": lambda runtime: runtime.publish(CoinSaved("ann", 1)),
+    "send": lambda runtime: runtime.send(ReceiveStock("book", 1)),
+    "pause_gateway": lambda runtime: runtime.pause_gateway("legs", by="ann", why=""),
+    "resume_gateway": lambda runtime: runtime.resume_gateway("legs", by="ann", why=""),
+    "resume_process": lambda runtime: runtime.resume_process("curious", by="ann", why=""),
+    "rebuild": lambda runtime: runtime.rebuild(Purses),
+    "flow": lambda runtime: runtime.flow("curious", "ann"),
+    "aggregate": lambda runtime: runtime.aggregate(StockItem, "book"),
+    "flows": lambda runtime: runtime.flows(),
+    "events": lambda runtime: runtime.events(),
+    "follow": lambda runtime: anext(runtime.follow()),
+    "query": lambda runtime: runtime.query(Purses, "select 1"),
+    "projections": lambda runtime: runtime.projections(),
+    "counters": lambda runtime: runtime.counters(),
+    "gateways": lambda runtime: runtime.gateways(),
+    "tree": lambda runtime: runtime.tree(),
+}
+
+
+def begun(called: object) -> None:
+    """As far as code that can't wait may come with it."""
+    with contextlib.closing(called) if isinstance(called, Coroutine) else contextlib.nullcontext(called) as call:
+        next(call.__await__()) if isinstance(call, Awaitable) else call
+
+
+def test_both_sides_are_tried_whole() -> None:
+    sides = {name for side in (CommandFacade, QueryFacade) for name in vars(side) if not name.startswith("_")}
+    assert sides <= CALLS.keys()
+
+
+async def test_nothing_of_them_can_be_called_from_inside_a_turn(tmp_path: Path) -> None:
+    held: list[Runtime] = []
+
+    @allows("LAW07", reason="what the guard must stop, where the check is told to look away")
+    class Curious(ProcessManager, name="curious", key="purse"):
+        @starts
+        def look(self, saved: CoinSaved) -> Effects:
+            begun(CALLS[saved.purse](held[0]))
+            return iter(())
+
+        @on
+        def spent(self, spent: CoinSpent) -> None: ...
+
+    async with open_runtime(tmp_path / "a.db", processes=[Curious], events=EVENTS, projectors=[Purses]) as runtime:
+        held.append(runtime)
+        await publish(runtime, [CoinSaved(name, 1) for name in CALLS])
+        await runtime.drain()
+        reasons = {flow.key: flow.reason or "" for flow in await runtime.flows(status="quarantined")}
+    assert [name for name in CALLS if f"called {name} in a turn" not in reasons.get(name, "")] == []
 
 
 def test_a_method_that_reads_is_typed_by_itself() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from flows.stock import ReceiveStock, StockItem, StockReceived
 from procession import (
     Effects,
     ProcessManager,
@@ -115,6 +116,26 @@ async def test_archived_events_are_projected_as_well(tmp_path: Path, projector: 
         name = projector.__projector__.name
         found = await runtime.query(projector, f"select purse from {name} order by 1", at_least=position)
         assert found == [("ann",), ("bob",), ("eve",)]
+
+
+class Shelf(Projector, name="shelf", version=1):
+    tables = ("create table shelf (item text primary key, free integer not null) strict",)
+
+    @projects
+    def received(self, received: StockReceived, store: Store) -> None:
+        store.execute(
+            "insert into shelf values (?, ?) on conflict (item) do update set free = free + excluded.free",
+            (received.item_id, received.number),
+        )
+
+
+async def test_what_an_aggregate_decided_is_read_at_its_position_and_a_refusal_adds_nothing(tmp_path: Path) -> None:
+    async with open_runtime(tmp_path / "stock.db", aggregates=[StockItem], projectors=[Shelf]) as runtime:
+        for _ in range(2):  # sent again it is decided, and counted, once
+            reply = await runtime.send(ReceiveStock("book", 3), id="d-1", source="dock")
+        refused = await runtime.send(ReceiveStock("book", 0))
+        for position in (reply.position, refused.position):
+            assert await runtime.query(Shelf, "select * from shelf", at_least=position) == [("book", 3)]
 
 
 async def test_two_runtimes_in_one_process_keep_theirs_apart(tmp_path: Path) -> None:

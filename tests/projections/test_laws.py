@@ -66,7 +66,7 @@ def test_a_rebuild_equals_the_live_one_for_any_history(
 
 
 CHILD = """
-import os, signal, sys, trio
+import itertools, os, signal, sys, trio
 from pathlib import Path
 from procession.projections import store
 from tests.projections.purses import *
@@ -75,14 +75,13 @@ folder, when, act = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 commit = store.ProjectionStore.commit
 
 def dies_at(number):
-    seen = 0
+    commits = itertools.count(1)
     def dying(self, *arguments):
-        nonlocal seen
-        seen += 1
-        if seen == number and when == "before":
+        this = next(commits)  # each projector commits in a thread of its own
+        if this == number and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         commit(self, *arguments)
-        if seen == number and when == "after":
+        if this == number and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
     store.ProjectionStore.commit = dying
 

@@ -53,6 +53,61 @@ async def test_a_rebuild_gives_the_same_and_takes_the_place(tmp_path: Path) -> N
     assert stores(tmp_path) == ["purses-0002.db"]
 
 
+async def test_one_by_columns_is_whole_after_its_rebuild_too(tmp_path: Path) -> None:
+    async with purses_open(tmp_path, Coins) as runtime:
+        await publish(runtime, coins(3))
+        await runtime.rebuild(Coins)
+        assert await runtime.query(Coins, "select * from coins", at_least=3) == [("ann", 3, 3)]
+    assert sorted(file.name for file in (tmp_path / STORES).iterdir()) == [
+        "coins-0002.db",
+        "coins.lock",
+        "coins.rebuild.lock",
+    ]
+
+
+async def test_who_has_it_open_meanwhile_takes_nothing_from_a_rebuild(tmp_path: Path) -> None:
+    lookers: list[sqlite3.Connection] = []
+
+    def look(_: Rebuilt) -> None:
+        (building,) = (tmp_path / STORES).glob("*.building")
+        lookers.append(sqlite3.connect(f"file:{building}?mode=ro", uri=True, isolation_level=None))
+        lookers[-1].execute("select count(*) from purses").fetchall()
+
+    async with purses_open(tmp_path) as runtime:
+        await publish(runtime, coins(3))
+        await runtime.rebuild(Purses, on_progress=look)
+        assert await runtime.query(Purses, BALANCES, at_least=3) == [("ann", 3, 3)]
+    for looker in lookers:
+        looker.close()
+    async with purses_open(tmp_path) as runtime:
+        assert await runtime.query(Purses, BALANCES, at_least=3) == [("ann", 3, 3)]
+    assert stores(tmp_path) == ["purses-0002.db"]
+
+
+async def test_who_reads_it_for_long_is_told_and_the_next_rebuild_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("procession.projections.store._BUSY_S", 0.05)  # else it waits for five seconds
+    lookers: list[sqlite3.Connection] = []
+
+    def look(_: Rebuilt) -> None:
+        (building,) = (tmp_path / STORES).glob("*.building")
+        lookers.append(sqlite3.connect(f"file:{building}?mode=ro", uri=True, isolation_level=None))
+        lookers[-1].execute("begin")
+        lookers[-1].execute("select count(*) from purses").fetchall()
+
+    async with purses_open(tmp_path) as runtime:
+        await publish(runtime, coins(3))
+        with pytest.raises(StoreUnusable, match=r"somebody has been reading it for .* s; end that, and try again"):
+            await runtime.rebuild(Purses, on_progress=look)
+        assert await runtime.query(Purses, BALANCES, at_least=3) == [("ann", 3, 3)]
+        for looker in lookers:
+            looker.close()
+    async with purses_open(tmp_path) as runtime:
+        await until_whole(runtime, 2)
+        assert await runtime.query(Purses, BALANCES, at_least=3) == [("ann", 3, 3)]
+
+
 async def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
     seen: list[Rebuilt] = []
     async with purses_open(tmp_path, settings=SMALL_BATCHES) as runtime:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import attrs
 import trio
@@ -14,8 +15,9 @@ from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
 
 ACTS = ("retry", "skip", "release", "cancel")
-WAIT_S_MAX = 3_600.0
+_WAIT_S_MAX = 3_600.0
 _COMMAND_ID_HEX = 32
+ActT = TypeVar("ActT")
 
 
 class Acted(TypedDict):
@@ -62,8 +64,7 @@ class FlowAct:
             raise UsageRefused(
                 f"--command {self.command!r} is no id", "`procession show` names the ids of a flow's commands"
             )
-        if not 0 <= self.wait_s <= WAIT_S_MAX:
-            raise UsageRefused(f"--wait-s {self.wait_s:g} is out of bounds", f"wait 0 to {WAIT_S_MAX:g} s")
+        refuse_wait(self.wait_s)
 
     def asked(self) -> dict[str, Any]:
         """As it goes to a running owner."""
@@ -72,11 +73,30 @@ class FlowAct:
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> FlowAct:
         """As it came to the owner; raises as the constructor."""
-        names = {field.name for field in attrs.fields(cls)}
-        try:
-            return cls(**{name: value for name, value in asked.items() if name in names})
-        except (TypeError, AttributeError) as error:
-            raise UsageRefused(f"the act can't be read: {error}", "send what `FlowAct` holds") from None
+        return act_of(cls, asked)
+
+
+def refuse_wait(wait_s: float) -> None:
+    """Refuse to wait for longer than anyone would.
+
+    Raises:
+        UsageRefused: names the bounds.
+    """
+    if not 0 <= wait_s <= _WAIT_S_MAX:
+        raise UsageRefused(f"--wait-s {wait_s:g} is out of bounds", f"wait 0 to {_WAIT_S_MAX:g} s")
+
+
+def act_of(cls: type[ActT], asked: Mapping[str, Any]) -> ActT:
+    """An act as it came to the owner; what the class does not name is left out.
+
+    Raises:
+        UsageRefused: something is missing, or is of another type; and as the class raises.
+    """
+    names = set(inspect.signature(cls).parameters)
+    try:
+        return cls(**{name: value for name, value in asked.items() if name in names})
+    except (TypeError, AttributeError) as error:
+        raise UsageRefused(f"the act can't be read: {error}", f"send what `{cls.__name__}` holds") from None
 
 
 async def act_on_flow(

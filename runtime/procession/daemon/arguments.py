@@ -209,6 +209,7 @@ def _add_tasks(verb: Callable[[str, str], Parser]) -> None:
             added.add_argument(
                 "--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for what follows; default: 5"
             )
+            _since(added)
         return added
 
     ls = act("ls", "List open tasks; works beside a running owner.")

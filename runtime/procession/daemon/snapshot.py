@@ -35,6 +35,7 @@ class Snapshots:
             "pid": os.getpid(),
             "uptime_s": round(trio.current_time() - self._began, 3),
             "held": runtime.held,
+            "stopped": self._stopped(),
             "counters": runtime.counters(),
             "gateways": [attrs.asdict(state) for state in runtime.gateways()],
             "quarantined": min(len(aside), _QUARANTINED_MAX),
@@ -58,12 +59,20 @@ class Snapshots:
         counters = runtime.counters()
         gateways = runtime.gateways()
         trouble = [f"{state.name} {state.held_back.partition(':')[0]}" for state in gateways if state.held_back]
+        stopped = self._stopped()
+        if stopped:
+            trouble.append(f"stopped: {', '.join(stopped)}")
         running = sum(state.running for state in gateways)
         return (
             f"{counters['procession_turns_handled']:,} turns, {running:,} calls under way,"
             f" {counters['procession_flows_quarantined']:,} flows set aside"
             + (f"; {', '.join(trouble)}" if trouble else "")
         )
+
+    def _stopped(self) -> list[str]:
+        """Projectors and injectors that failed too often; the rest of the tree can't stop alone."""
+        supervisors = [info() for info in self.runtime.beside]
+        return [actor.name for supervisor in supervisors for actor in supervisor.children if actor.state == "failed"]
 
 
 def tree_json(info: ActorInfo) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from procession.daemon.acting import act_of, refuse_wait
 from procession.daemon.exit_codes import UsageRefused
 from procession.facade import Runtime
 from procession.human.desk import Tasks
@@ -15,7 +16,6 @@ from procession.human.gateway import HumanTasks
 from procession.human.listing import TaskView
 
 ACTS = ("answer", "claim", "reassign", "cancel")
-WAIT_S_MAX = 3_600.0
 
 
 @attrs.frozen
@@ -46,8 +46,7 @@ class TaskAct:
             raise UsageRefused("--reason is empty", "say why, it stays in the journal")
         if not isinstance(self.fields, Mapping):
             raise UsageRefused("the answer is no object", "write '{\"approved\": true}'")
-        if not 0 <= self.wait_s <= WAIT_S_MAX:
-            raise UsageRefused(f"--wait-s {self.wait_s:g} is out of bounds", f"wait 0 to {WAIT_S_MAX:g} s")
+        refuse_wait(self.wait_s)
 
     def asked(self) -> dict[str, Any]:
         """As it goes to a running owner."""
@@ -56,11 +55,7 @@ class TaskAct:
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> TaskAct:
         """As it came to the owner; raises as the constructor."""
-        names = {field.name for field in attrs.fields(cls)}
-        try:
-            return cls(**{name: value for name, value in asked.items() if name in names})
-        except (TypeError, AttributeError) as error:
-            raise UsageRefused(f"the act can't be read: {error}", "send what `TaskAct` holds") from None
+        return act_of(cls, asked)
 
 
 async def act_on_task(

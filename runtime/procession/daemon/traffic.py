@@ -52,12 +52,13 @@ def plans_of(registry: Registry) -> list[Plan]:
         for method in command_methods(gateway_class(gateway))
         for event in method.contract.events
     }
+    answers |= {event for decider in registry.deciders.values() for event in decider.decision.verdicts.events}
     found = [_plan(definition, answers) for definition in registry.processes.values() if type(definition.key) is str]
     return [plan for plan in found if plan.starts]
 
 
 def _plan(definition: Definition, answers: set[type[Event]]) -> Plan:
-    """What neither a gateway answers nor the flow itself brings about comes from outside."""
+    """What no gateway answers, no aggregate decides and no flow of this kind brings about comes from outside."""
     inner = answers | events_named(definition.cls)
     outer = sorted(
         (

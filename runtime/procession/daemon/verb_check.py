@@ -26,7 +26,7 @@ from procession.laws.suppression import Suspect, finding_of, settle
 from procession.laws.wiring_check import Checked, check_tests, look_at
 from procession.primitives.registry import Registry
 from procession.settings import Settings
-from procession.wiring import Kind, combine, registry_of
+from procession.wiring import Kind, combine, refuse_unwired, registry_of
 
 _SARIF_ENDS = (".sarif", ".json")
 
@@ -75,6 +75,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.limit < 0:
         raise UsageRefused(f"--limit {options.limit} is less than 0", "give a number of flows, or 0 for all")
     report = _check(list(dict.fromkeys(modules)), settings, options.wiring)
+    if not options.modules and not report.open:  # of some modules alone, others may give and take the resources
+        refuse_unwired(combine([each.wiring for each in report.flow_modules if each.whole]))
     if options.shadow is not None:
         report.findings = sorted([*report.findings, *_shadow(report, options.shadow, options.limit, settings)])
     _tell(report, output, sarif)

@@ -73,7 +73,9 @@ class _Demo:
         wiring = load_wiring(settings, "testing")
         rough = tuple(roughened(gateway, self._seed, fast=options.fast) for gateway in wiring.gateways)
         self._wiring: Wiring = attrs.evolve(wiring, gateways=rough)
-        self._settings = quick_to_retry(settings, self._wiring.gateways)
+        # Nor may its projections: they lie beside its journal, wherever those of production do.
+        aside = attrs.evolve(settings, projectors=attrs.evolve(settings.projectors, folder=None))
+        self._settings = quick_to_retry(aside, self._wiring.gateways)
         self._plans = plans_of(registry_of(self._wiring))
         if not self._plans:
             raise UsageRefused("none of the flows is started by an event from outside", "configure one that is")

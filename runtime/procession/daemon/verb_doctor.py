@@ -27,6 +27,10 @@ from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.journal.sqlite_schema import SCHEMA
 from procession.journal_errors import JournalError
+from procession.primitives.registry import Registry
+from procession.projection_errors import StoreUnusable
+from procession.projections.folder import StoreFolder, folder_of
+from procession.projections.offline import Standing, survey
 from procession.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, knobs
 
 Grade = Literal["ok", "warn", "fail"]
@@ -50,7 +54,10 @@ class Check:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Look at everything; 1 where something must be mended."""
     configuration = configured(options)
-    checks = [*_of_program(), *_of_settings(configuration), *trio.run(_of_journal, configuration.journal)]
+    registry, of_flows = _of_flows(configuration)
+    checks = [*_of_program(), *_of_settings(configuration), of_flows, *trio.run(_of_journal, configuration.journal)]
+    if registry is not None and registry.projections:
+        checks += trio.run(_of_projections, configuration, registry)
     failed = any(check.grade == "fail" for check in checks)
     if output.as_json:
         output.json(
@@ -91,23 +98,64 @@ def _version(name: str) -> str:
 
 
 def _of_settings(configuration: Configuration) -> Iterator[Check]:
-    from procession.wiring import load_wiring  # noqa: PLC0415 - the flows are users' code: their import may fail
-
     file = "no file, the defaults hold" if configuration.file is None else str(configuration.file)
     yield Check("settings", "ok", file)
+
+
+def _of_flows(configuration: Configuration) -> tuple[Registry | None, Check]:
+    from procession.wiring import load_wiring, refuse_unwired, registry_of  # noqa: PLC0415 - the flows are users' code: their import may fail
+
     if not configuration.settings.modules:
-        yield Check("flows", "warn", "no modules are named", 'write modules = ["flows.mine"] into the settings')
-        return
+        return None, Check("flows", "warn", "no modules are named", 'write modules = ["flows.mine"] into the settings')
     try:
         wiring = load_wiring(configuration.settings)
+        registry = registry_of(wiring)
+        refuse_unwired(wiring)
     except WiringError as error:
-        yield Check("flows", "fail", error.found, error.cure)
+        return None, Check("flows", "fail", error.found, error.cure)
     except ProcessionError as error:
-        yield Check("flows", "fail", str(error), "mend the class")
-    else:
-        names = ", ".join(process.__process__.name for process in wiring.processes)
-        deciding = f", {len(wiring.aggregates)} aggregates" if wiring.aggregates else ""
-        yield Check("flows", "ok", f"{names}; {len(wiring.gateways)} gateways{deciding}")
+        return None, Check("flows", "fail", str(error), "mend the class")
+    names = ", ".join(process.__process__.name for process in wiring.processes) or "no process"
+    others = (("aggregates", wiring.aggregates), ("projectors", wiring.projectors), ("injectors", wiring.injectors))
+    more = "".join(f", {len(what)} {called}" for called, what in others if what)
+    return registry, Check("flows", "ok", f"{names}; {len(wiring.gateways)} gateways{more}")
+
+
+async def _of_projections(configuration: Configuration, registry: Registry) -> list[Check]:
+    """What a start would say of their stores."""
+    named, journal = configuration.settings.projectors.folder, configuration.journal
+    stores = StoreFolder(named or folder_of(journal))
+    if not os.path.lexists(journal) or not (named or os.path.lexists(stores.path)):  # noqa: ASYNC240 - does not wait
+        return [Check("projections", "ok", "no store was made yet")]
+    try:
+        stores.check(make=False)
+        reader = await read_sqlite(journal)
+    except StoreUnusable as error:
+        return [Check("projections", "fail", f"{error.path}: {error.found}", error.cure)]
+    except JournalError:  # told of by the check of the journal
+        return []
+    try:
+        return [_of_projection(standing) for standing in await survey(reader, registry, stores)]
+    except JournalError:  # as above
+        return []
+    finally:
+        await reader.close()
+
+
+def _of_projection(standing: Standing) -> Check:
+    name, cure = f"projection {standing.name}", f"run `procession projections rebuild {standing.name}`"
+    if standing.state in ("ready", "none", "outdated"):
+        what = {"ready": "", "none": "not made yet; ", "outdated": "of an older version, rebuilt by the next start; "}
+        lag = f"{standing.lag_positions:,} behind" if standing.lag_positions else "up to date"
+        return Check(name, "ok", f"{what[standing.state]}at {standing.position:,}, {lag}")
+    said = {
+        "changed": ("its projector changed and its version did not", f"raise its version; or {cure}"),
+        "newer": ("a newer version made it", f"start the newer code; or {cure}"),
+        "ahead": ("it holds events that the journal has not: was a copy restored?", cure),
+        "another journal": ("it is of another journal", f"name the folder that belongs to this one; or {cure}"),
+        "unreadable": (f"{standing.path} can't be read", cure),
+    }
+    return Check(name, "fail", *said[standing.state])
 
 
 async def _of_journal(journal: str) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,8 +55,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     registry = registry_of(load_wiring(settings))
     if not registry.projections:
         raise UsageRefused("the configured modules wire no projector", "name a module that does, in `modules`")
-    stores = StoreFolder(settings.projectors.folder or folder_of(journal))
-    stores.check(make=options.act == "rebuild" and settings.projectors.folder is None)
+    named = settings.projectors.folder
+    stores = StoreFolder(named or folder_of(journal))
+    if named or options.act == "rebuild" or os.path.lexists(stores.path):  # else there are none yet
+        stores.check(make=options.act == "rebuild" and not named)
 
     async def work(stop: Stop) -> int:
         reader = await read_sqlite(journal)

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from procession.daemon.configuration import Configuration, configured
+from procession.daemon.configuration import Configuration, configured, since_of
 from procession.daemon.durations import human, now_us
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.local_client import owner_of
@@ -93,7 +93,8 @@ async def _act(
     if owner is not None:
         _print(output, await stop.asking(lambda: owner.ask("task", **act.asked())))
         return 0
-    async with open_wired(wiring, configuration.settings) as runtime:
+    since = since_of(options)
+    async with open_wired(wiring, configuration.settings, since=since, injecting=False) as runtime:
         acted = await act_on_task(runtime, desks, act, stop.race)
     _print(output, acted)
     return stop.exit_code or 0

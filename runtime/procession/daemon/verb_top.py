@@ -57,8 +57,10 @@ async def _run(options: argparse.Namespace, output: Output, owner: Owner, stop: 
 
 
 def _lines(output: Output, found: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[str]:
-    held = found["held"]
-    state = output.styled(f"held: {held}", "red") if held else output.styled("well", "green")
+    trouble = [f"held: {found['held']}"] if found["held"] else []
+    if found["stopped"]:
+        trouble.append(f"stopped: {output.cell(', '.join(found['stopped']))}")
+    state = output.styled("; ".join(trouble), "red") if trouble else output.styled("well", "green")
     yield f"{found['journal']}  process {found['pid']}, up {human(found['uptime_s'])}  {state}"
     yield ""
     span_s = found["uptime_s"] - (before["uptime_s"] if before else 0.0)

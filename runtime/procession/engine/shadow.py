@@ -23,7 +23,7 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Definition
 from procession.primitives.effects import After, At, Cancel, Effect, End, Record
 from procession.primitives.envelope import Envelope
-from procession.primitives.event import CommandGivenUp, Event
+from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.process import ProcessManager
 from procession.primitives.stored import stored_of
 
@@ -44,8 +44,8 @@ class Job(TypedDict):
 
     process: ClassName
     event: ClassName
-    commands: list[ClassName]
-    """Command classes that the event's payload needs."""
+    held: list[ClassName]
+    """Classes of the command and the refusal that the event's payload holds."""
     state: str
     payload: str
     life: Life
@@ -98,11 +98,13 @@ def job_of(
     Raises:
         Unshadowed: a class can't be imported there, or the state can't be written.
     """
-    commands = [name_of(type(event.command))] if isinstance(event, CommandGivenUp) else []
+    held: list[type] = [type(event.command)] if isinstance(event, CommandGivenUp | CommandRefused) else []
+    if isinstance(event, CommandRefused):
+        held.append(type(event.refusal))
     return Job(
         process=name_of(definition.cls),
         event=name_of(type(event)),
-        commands=commands,
+        held=[name_of(cls) for cls in held],
         state=state_text(codec, state),
         payload=payload,
         life=life,

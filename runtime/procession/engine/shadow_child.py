@@ -23,7 +23,6 @@ from procession.engine.shadow import Answer, ClassName, Job, Reply, Unshadowed, 
 from procession.engine.turn import TurnFailed, refold, run_turn
 from procession.errors import InvalidPayload, ProcessionError
 from procession.primitives.codec import Codec, from_json, to_json
-from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import Event
@@ -130,8 +129,8 @@ class Bench:
         try:
             definition = self._definition(job["process"])
             self._codec.register(self._class(job["event"], Event))
-            for command in job["commands"]:
-                self._codec.register(self._class(command, Command))
+            for held in job["held"]:
+                self._codec.register(self._class(held, object))
             runs, changed = [], ""
             for shift_s in SHIFTS_S:
                 self._clock.shift_s = shift_s

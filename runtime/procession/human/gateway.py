@@ -93,6 +93,9 @@ class HumanTasks(Gateway, abstract=True):
             asked.append(asked_of(taken.command, marked[0], marked[1], where))
         cls.__asked__ = {one.kind: one for one in asked}
         cls.watch = watch_of(cls.__gateway__.name, cls.__asked__)
+        # Maps, findings and the second process of a shadow replay look for it where it stands.
+        cls.watch.__module__, cls.watch.__qualname__ = cls.__module__, f"{cls.__qualname__}.watch"
+        cls.watch.__process__ = attrs.evolve(cls.watch.__process__, site=cls.__gateway__.site)
         cls.__brings__ = (cls.watch, Task)
 
 

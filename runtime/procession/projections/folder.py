@@ -6,6 +6,7 @@ left over. `order_overview-0003.db.building` is being rebuilt; it becomes the st
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -80,9 +81,12 @@ class StoreFolder:
         return self._file(store, max([file.number for file in files], default=0) + 1, building=True)
 
     def finish(self, file: StoreFile) -> StoreFile:
-        """What was being rebuilt becomes the store, in one rename; nobody has it open."""
+        """What was being rebuilt becomes the store, in one rename; nobody writes to it, and it is all in one file."""
         whole = file.path.removesuffix(_BUILDING)
         os.replace(file.path, whole)
+        for companion in _COMPANIONS[1:]:  # empty: whoever looked at it meanwhile left them
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{file.path}{companion}")
         self._sync()
         return StoreFile(file.number, whole, file_uri(whole, "rw"))
 
@@ -111,7 +115,8 @@ class StoreFolder:
         form = re.compile(
             rf"{re.escape(store)}-(\d{{{_NUMBER_DIGITS},}})\.db{re.escape(_BUILDING) if building else ''}"
         )
-        matches = [form.fullmatch(name) for name in sorted(os.listdir(self.path))]
+        names = sorted(os.listdir(self.path)) if os.path.isdir(self.path) else ()
+        matches = [form.fullmatch(name) for name in names]
         return [self._file(store, int(match[1]), building=building) for match in matches if match is not None]
 
     def _sync(self) -> None:

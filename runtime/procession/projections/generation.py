@@ -111,12 +111,27 @@ class Generation:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
-        if self.committed != self.place.position:
-            place = self.place
-            with contextlib.suppress(sqlite3.Error):  # it saves some reading; without it the next start reads again
-                self.store.begin()
-                self.store.commit(place.position, place.event_position, place.event_id, place.events)
+        with contextlib.suppress(sqlite3.Error):  # it saves some reading; without it the next start reads again
+            self._note_place()
         self.store.close()
+
+    def retire_whole(self) -> None:
+        """As `retire`, and its one file is all of it then, whoever else has it open: it may be renamed.
+
+        Raises:
+            StoreUnusable: somebody reads it for long; it is as it was.
+        """
+        self._note_place()
+        self.store.settle()
+        self.retire()
+
+    def _note_place(self) -> None:
+        """Its position, where only that has moved."""
+        place = self.place
+        if self.committed != place.position:
+            self.store.begin()
+            self.store.commit(place.position, place.event_position, place.event_id, place.events)
+            self.committed = place.position
 
 
 async def make(file: StoreFile, projection: Projection, journal: bytes, work: Work, rows_max: int) -> Generation:

@@ -24,12 +24,13 @@ from procession.projections.fold import Folder
 from procession.projections.folder import StoreFile, StoreFolder
 from procession.projections.generation import make, threaded
 from procession.projections.rebuild import begin
+from procession.projections.standing import is_ahead
 from procession.projections.store import APPLICATION_ID, Place, file_uri
 from procession.projections.store_guard import OWN_TABLE
 from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings
 
-StoreState = Literal["ready", "none", "outdated", "changed", "newer", "another journal", "unreadable"]
+StoreState = Literal["ready", "none", "outdated", "changed", "newer", "ahead", "another journal", "unreadable"]
 
 
 @attrs.frozen
@@ -40,10 +41,12 @@ class Standing:
     version: int
     """Of the projector at hand."""
     state: StoreState
-    """`outdated`: an older version made it. `changed`: another projector of the same version did."""
+    """`outdated`: an older version made it. `changed`: another projector of the same version did. `ahead`: it holds
+    events that the journal has not, since a copy of that was restored."""
     version_stored: int | None
     position: int
     lag_positions: int
+    """From the first event that it has not and that concerns it; 0 where there is none."""
     events: int
     path: str
     building_position: int | None
@@ -64,8 +67,7 @@ class Verified:
 
 async def survey(journal: JournalReader, registry: Registry, stores: StoreFolder) -> list[Standing]:
     """Where each projection stands; nothing is touched."""
-    head = (await journal.heads()).position
-    return [_standing(projection, journal, stores, head) for projection in registry.projections.values()]
+    return [await _standing(projection, journal, stores) for projection in registry.projections.values()]
 
 
 async def rebuild(
@@ -168,12 +170,14 @@ def _folder(projection: Projection, registry: Registry) -> Folder:
     return Folder(projection, registry, make_guard("report"))
 
 
-def _standing(projection: Projection, journal: JournalReader, stores: StoreFolder, head: int) -> Standing:
+async def _standing(projection: Projection, journal: JournalReader, stores: StoreFolder) -> Standing:
     whole, building = stores.whole(projection.store), stores.building(projection.store)
     holder = ownership.holder_of(stores.lock_name(projection.store))
     place, state = None, "none"
     if whole is not None:
         place, state = _looked_at(whole, projection, journal)
+        if place is not None and state != "another journal" and await is_ahead(place, journal):
+            state = "ahead"
     built = None if building is None else _looked_at(building, projection, journal)[0]
     position = 0 if place is None else place.position
     return Standing(
@@ -182,12 +186,20 @@ def _standing(projection: Projection, journal: JournalReader, stores: StoreFolde
         state,  # type: ignore[arg-type]  # one of the words that _state has
         None if place is None else place.mark.version,
         position,
-        max(0, head - position),
+        await _lag(projection, journal, position),
         0 if place is None else place.events,
         "" if whole is None else whole.path,
         None if building is None else 0 if built is None else built.position,
         holder.pid if holder is not None and holder.running else None,
     )
+
+
+async def _lag(projection: Projection, journal: JournalReader, position: int) -> int:
+    """A store notes its position with the rows that it gets; what came since and does not concern it is no lag."""
+    missing = await journal.columns(("position",), position, 1, projection.types)
+    if not missing:
+        return 0
+    return (await journal.heads()).position - int(missing[0][0]) + 1
 
 
 def _looked_at(file: StoreFile, projection: Projection, journal: JournalReader) -> tuple[Place | None, StoreState]:

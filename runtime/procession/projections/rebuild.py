@@ -44,11 +44,15 @@ class Building:
         return Rebuilt(place.projector, place.position, max(until, place.position), place.events, self.resumed, took_s)
 
     async def finish(self) -> Generation:
-        """Close it, name it as whole, and open it again: from here on it counts, whatever dies."""
+        """Close it, name it as whole, and open it again: from here on it counts, whatever dies.
+
+        Raises:
+            StoreUnusable: somebody reads it for long; it is kept for the next rebuild.
+        """
         generation, folder = self.generation, self._folder
         if folder is None:
             return generation
-        await generation.work(generation.retire)
+        await generation.work(generation.retire_whole)
         whole = folder.finish(generation.file)
         return await open_existing(
             whole, self._projection, generation.place.journal, generation.work, generation.rows_max

@@ -6,6 +6,7 @@ from procession.journal.journal import JournalReader
 from procession.primitives.projection import Projection
 from procession.projection_errors import ProjectionChanged, StoreUnusable
 from procession.projections.generation import Generation
+from procession.projections.store import Place
 
 _REBUILD = "procession projections rebuild"
 
@@ -35,14 +36,20 @@ async def check_journal(generation: Generation, projection: Projection, journal:
         raise StoreUnusable(
             path, f"projector {place.projector!r} made it", f"give {projection.name} a store of its own, or {rebuild}"
         )
-    head = (await journal.heads()).position
-    found = await journal.columns(("position", "id"), place.event_position - 1, 1) if place.event_position else []
-    if place.position > head or (place.event_position and found != [(place.event_position, place.event_id)]):
+    if await is_ahead(place, journal):
+        head = (await journal.heads()).position
         raise StoreUnusable(
             path,
             f"it holds events up to {place.position} that this journal, up to {head}, has not: was a copy restored?",
             rebuild,
         )
+
+
+async def is_ahead(place: Place, journal: JournalReader) -> bool:
+    """Whether a store holds events that the journal, its own, has not: a copy was restored then."""
+    head = (await journal.heads()).position
+    found = await journal.columns(("position", "id"), place.event_position - 1, 1) if place.event_position else []
+    return place.position > head or bool(place.event_position and found != [(place.event_position, place.event_id)])
 
 
 async def check_mark(generation: Generation, projection: Projection) -> None:

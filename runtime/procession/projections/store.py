@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sqlite3
@@ -178,8 +179,20 @@ class ProjectionStore:
         if self._connection.in_transaction:
             self._own(_ROLLBACK)
 
+    def settle(self) -> None:
+        """Fold its write-ahead log back, so that its one file is all of it.
+
+        Raises:
+            StoreUnusable: somebody reads it for long; nothing is lost.
+        """
+        ((busy, _, _),) = self._own("pragma wal_checkpoint(truncate)")
+        if busy:
+            raise StoreUnusable(self.path, f"somebody has been reading it for {_BUSY_S:g} s", "end that, and try again")
+
     def close(self) -> None:
         """Release it. The last one to close a file folds its write-ahead log back."""
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it was closed before
+            self._cursor.close()  # after `executemany` Python 3.11 keeps its statement, and with it SQLite the file
         self._connection.close()
 
     def _prepare(self) -> None:

@@ -11,6 +11,8 @@ from procession.journal.journal import JournalReader
 from procession.journal.rows import OpenCommand
 from procession.primitives.codec import from_json
 from procession.primitives.event import GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed
+from procession.primitives.gateway import gateway_class
+from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.reading.flow_map import flow_map
@@ -62,6 +64,7 @@ async def read_why_not(
         quarantined=(flow.reason or "for no reason that is recorded") if set_aside else "",
         head=waiting[0] if waiting else None,
         commands=tuple(_awaited(command, surroundings, registry) for command in opened),
+        kept=await _kept(reader, timeline, registry),
         deadlines=tuple(AwaitedDeadline(timer.name, timer.type, time_of(timer.due_us)) for timer in timeline.timers),
         events=tuple(waiting[:_EVENTS_SHOWN_MAX]),
         events_waiting=len(waiting),
@@ -101,6 +104,7 @@ async def read_surroundings(reader: JournalReader, process: str, paused: Sequenc
 
 
 _PAUSES = tuple(stored_of(cls).name for cls in (GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed))
+_LIVE = ("active", "quarantined")
 _WAITING = frozenset({"pending", "waiting", "quarantined"})
 
 
@@ -128,6 +132,18 @@ def _awaited(command: OpenCommand, surroundings: Surroundings, registry: Registr
         gateway_state=surroundings.gateways.get(row.gateway, ""),
         under_way=None if surroundings.under_way is None else row.id.hex() in surroundings.under_way,
     )
+
+
+async def _kept(reader: JournalReader, timeline: Timeline, registry: Registry | None) -> tuple[str, ...]:
+    """A gateway that brings a process has answered a command for that: its flow has the command's id as its key."""
+    names: list[tuple[str, str]] = []
+    for id_, command in timeline.commands.items():
+        gateway = None if registry is None else registry.gateways.get(command.row.gateway)
+        if gateway is not None and command.row.state == "answered":
+            brought = gateway_class(gateway).__brings__
+            names += [(cls.__process__.name, id_) for cls in brought if issubclass(cls, ProcessManager)]
+    found = (await reader.look_up((), names)).flows if names else {}
+    return tuple(f"{name}/{key}" for name, key in names if (name, key) in found and found[name, key].status in _LIVE)
 
 
 def _ending(timeline: Timeline) -> Ending | None:

@@ -104,6 +104,8 @@ class WhyNot:
     head: WaitingEvent | None
     """The first event that waits: in quarantine, the one that it failed at."""
     commands: tuple[AwaitedAnswer, ...]
+    kept: tuple[str, ...]
+    """Flows that a gateway keeps for it and that go on: the tasks of people, for instance."""
     deadlines: tuple[AwaitedDeadline, ...]
     """Those due first come first."""
     events: tuple[WaitingEvent, ...]
@@ -131,6 +133,8 @@ def _lines(why: WhyNot) -> Iterator[str]:
         yield f"at {why.head.type}, position {why.head.position}; mend it, then retry, skip or release"
     for command in why.commands:
         yield from _of_command(command, why.asked_at)
+    for flow in why.kept:
+        yield f"waits for {flow}, which a gateway keeps for it"
     for deadline in why.deadlines:
         named = "" if deadline.name == deadline.type else f" ({deadline.name})"
         yield f"waits until {shown_time(deadline.due_at)} for {deadline.type}{named}"
@@ -166,7 +170,7 @@ def _of_command(command: AwaitedAnswer, now: datetime.datetime) -> Iterator[str]
 
 
 def _of_outside(why: WhyNot) -> Iterator[str]:
-    if not (why.commands or why.deadlines or why.events or why.quarantined):
+    if not (why.commands or why.kept or why.deadlines or why.events or why.quarantined):
         yield "no command is open, no deadline is armed, no event waits: only an event from outside moves it"
     if why.handles:
         yield f"from outside it would handle {', '.join(why.handles)}"
