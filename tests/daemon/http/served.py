@@ -11,17 +11,24 @@ import httpx
 import trio
 
 from procession import (
+    Aggregate,
     Attempt,
     Command,
     Effects,
     Event,
     Gateway,
     ProcessManager,
+    Projector,
+    Refusal,
     Runtime,
     Settings,
+    Store,
+    applies,
+    decides,
     ends,
     on,
     open_runtime,
+    projects,
     starts,
 )
 from procession.daemon.http.server import http_served, listening_at
@@ -61,6 +68,39 @@ class Parcel(ProcessManager, name="parcel", key="parcel"):
     def arrived(self, carried: ParcelCarried) -> None: ...
 
 
+class NoRoom(Refusal, name="shelf.no_room"):
+    free: int
+
+
+class ParcelShelved(Event, name="shelf.shelved"):
+    shelf: str
+
+
+class PutOnShelf(Command, name="shelf.put"):
+    shelf: str
+    parcels: int = 1
+
+
+class Shelf(Aggregate, name="shelf", key="shelf"):
+    full: bool = False
+
+    @applies
+    def shelved(self, shelved: ParcelShelved) -> Shelf:
+        return self.evolve(full=True)
+
+    @decides
+    def put(self, command: PutOnShelf) -> ParcelShelved | NoRoom:
+        return NoRoom(0) if self.full else ParcelShelved(command.shelf)
+
+
+class ParcelCount(Projector, name="parcel_count", version=1):
+    tables = ("create table parcels (parcel text primary key)",)
+
+    @projects
+    def sent(self, sent: ParcelSent, store: Store) -> None:
+        store.execute("insert or ignore into parcels values (?)", (sent.parcel,))
+
+
 class Carriers(Gateway, name="carriers", concurrency=4):
     async def carry(self, command: Carry, attempt: Attempt) -> ParcelCarried:
         if command.parcel.startswith("heavy"):
@@ -96,7 +136,14 @@ async def served(
     )
     journal = journal or MemoryJournal()
     async with (
-        open_runtime(journal, processes=[Parcel], gateways=[Carriers()], settings=settings) as runtime,
+        open_runtime(
+            journal,
+            processes=[Parcel],
+            gateways=[Carriers()],
+            aggregates=[Shelf],
+            projectors=[ParcelCount],
+            settings=settings,
+        ) as runtime,
         serving(runtime) as found,
     ):
         yield found

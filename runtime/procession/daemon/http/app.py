@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import attrs
 import starlette.routing
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from procession.daemon.http import health, publishing
+from procession.daemon.flow_shown import plain
+from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
@@ -26,7 +26,16 @@ from procession.http_settings import HttpSettings
 from procession.primitives.codec import to_json
 
 logger = logging.getLogger("procession.http")
-ROUTES: tuple[Route, ...] = (*health.ROUTES, *publishing.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *health.ROUTES,
+    *publishing.ROUTES,
+    *events.ROUTES,
+    *flows.ROUTES,
+    *acts.ROUTES,
+    *commands.ROUTES,
+    *gateways.ROUTES,
+    *projections.ROUTES,
+)
 """All that can be asked."""
 
 
@@ -77,7 +86,7 @@ def _dispatch(
         if route.asks is not None and route.asks is not bytes:
             body = await filled_by_body(route.asks, request, settings)
         done: Any = await route.does(Call(runtime, settings, request, parts, query, body))
-        return done if isinstance(done, Response) else Response(to_json(attrs.asdict(done)), media_type=JSON)
+        return done if isinstance(done, Response) else Response(to_json(plain(done)), media_type=JSON)
 
     return answer
 

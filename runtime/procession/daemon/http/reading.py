@@ -145,7 +145,7 @@ def _filled(cls: type[T], data: object, where: str, root: str) -> T:
         return read_strictly(cls, data)
     except FieldsUnfit as unfit:
         faults = tuple(
-            FieldFault(path if root == "$" else f"{root}{path.removeprefix('$.')}", found)
+            FieldFault(path if root == "$" else root + path.removeprefix("$").removeprefix("."), found)
             for path, found in unfit.faults
         )
         said = "; ".join(f"{fault.found} @ {fault.path}" for fault in faults)
