@@ -211,6 +211,17 @@ class Runtime(Asking):
             async for row in rows:
                 yield recorded_of(self._engine.registry, row)
 
+    @property
+    def position(self) -> int:
+        """The last position that is durable."""
+        return self._engine.watch.position
+
+    async def wait_beyond(self, position: int) -> None:
+        """Wait until something is durable after a position, or the runtime closes."""
+        watch = self._engine.watch
+        while watch.position <= position and not watch.closed:
+            await watch.changed()
+
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.
 

@@ -30,6 +30,8 @@ class HttpSettings:
     body_s: float = float_knob(30, 0.1, 3_600, "The body of one request may take this long to come.")
     header_bytes_max: int = int_knob(16_384, 1_024, 1_048_576, "The headers and address of one request, together.")
     json_depth_max: int = int_knob(64, 4, 512, "Lists and objects within each other, in a body.")
+    send_s: float = float_knob(10, 0.1, 3_600, "A connection is closed where what is sent is not taken for so long.")
+    streams_max: int = int_knob(1_000, 1, 100_000, "Streams of events that are open at one time.")
     requests_max: int = int_knob(
         256, 1, 100_000, "Requests that are answered at one time; more are told to come later."
     )

@@ -41,6 +41,7 @@ from procession.settings import CommitSettings, IntakeSettings, ShutdownSettings
 class ParcelSent(Event, name="parcel.sent"):
     parcel: str
     grams: int = 0
+    note: str = ""
 
 
 class ParcelCarried(Event, name="parcel.carried"):

@@ -13,7 +13,8 @@ from procession.daemon.http.problems import problem_of, status_of
 from procession.daemon.http.routes import POLICIES, Route
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
-from tests.daemon.http.served import raw, served
+from tests.daemon.http.served import cloud_event, raw, served
+from tests.engine.faulty_journal import FaultyJournal
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -133,6 +134,22 @@ def test_each_error_has_its_status(error: errors.ProcessionError, status: int) -
 def test_who_must_wait_hears_how_long() -> None:
     assert problem_of(errors.Overloaded(2.5)).headers["retry-after"] == "3"
     assert problem_of(errors.NotAccepted("the disk is full")).headers["retry-after"] == "1"
+
+
+async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> None:
+    async with served(FaultyJournal(commit_s=0.3), http=HttpSettings(requests_max=1)) as http:
+        statuses: list[tuple[int, str | None]] = []
+
+        async def one(number: int) -> None:
+            event = cloud_event("parcel.sent", str(number), {"parcel": "p1"})
+            media = {"Content-Type": "application/cloudevents+json"}
+            response = await http.client.post("/v1/events", json=event, headers=media)
+            statuses.append((response.status_code, response.headers.get("retry-after")))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(one, number)
+        assert sorted(statuses, key=str) == [(200, None), (503, "1"), (503, "1")]
 
 
 async def test_a_server_that_ends_takes_no_more_and_closes_what_is_idle() -> None:

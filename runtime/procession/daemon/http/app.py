@@ -15,11 +15,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
-from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing
+from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing, stream
+from procession.daemon.http.closing import Closing
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
-from procession.daemon.http.routes import Call, Route
+from procession.daemon.http.routes import Call, Route, Serving
 from procession.errors import ProcessionError
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
@@ -30,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     *publishing.ROUTES,
     *events.ROUTES,
+    *stream.ROUTES,
     *flows.ROUTES,
     *acts.ROUTES,
     *commands.ROUTES,
@@ -40,7 +42,11 @@ ROUTES: tuple[Route, ...] = (
 
 
 def http_app(
-    runtime: Runtime, settings: HttpSettings | None = None, *, hosts: Collection[str] = LOOPBACK_HOSTS
+    runtime: Runtime,
+    settings: HttpSettings | None = None,
+    *,
+    hosts: Collection[str] = LOOPBACK_HOSTS,
+    closing: Closing | None = None,
 ) -> ASGIApp:
     """A runtime as an ASGI application, for a server on trio that runs in the same loop.
 
@@ -50,11 +56,13 @@ def http_app(
         runtime: an open one.
         settings: the bounds; default: those of the runtime.
         hosts: names by which it may be called, in lower case and without port.
+        closing: close it before the server ends: streams of events end then.
     """
     settings = settings or runtime.settings.http
+    serving = Serving(runtime, settings, closing or Closing())
     found = Starlette(
         routes=[
-            starlette.routing.Route(path, _dispatch(runtime, settings, at), methods=list(at))
+            starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
             for path, at in _by_path(ROUTES).items()
         ],
         exception_handlers={
@@ -65,7 +73,7 @@ def http_app(
         },
     )
     found.router.redirect_slashes = False
-    return Frame(found, settings, hosts)
+    return Frame(found, serving, hosts)
 
 
 def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:
@@ -75,17 +83,15 @@ def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:
     return found
 
 
-def _dispatch(
-    runtime: Runtime, settings: HttpSettings, at: Mapping[str, Route]
-) -> Callable[[Request], Awaitable[Response]]:
+def _dispatch(serving: Serving, at: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         route = at["GET" if request.method == "HEAD" else request.method]
         parts = decoded_parts(request)
         query: object = filled_by_query(route.query, request)
         body: object = None
         if route.asks is not None and route.asks is not bytes:
-            body = await filled_by_body(route.asks, request, settings)
-        done: Any = await route.does(Call(runtime, settings, request, parts, query, body))
+            body = await filled_by_body(route.asks, request, serving.settings)
+        done: Any = await route.does(Call(serving, request, parts, query, body))
         return done if isinstance(done, Response) else Response(to_json(plain(done)), media_type=JSON)
 
     return answer

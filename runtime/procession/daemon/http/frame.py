@@ -12,7 +12,7 @@ import trio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from procession.daemon.http.problems import HttpRefused, problem_of
-from procession.http_settings import HttpSettings
+from procession.daemon.http.routes import Serving
 
 logger = logging.getLogger("procession.http")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -27,7 +27,7 @@ class Frame:
     """
 
     app: ASGIApp
-    settings: HttpSettings
+    serving: Serving
     hosts: Collection[str]
     """Names by which it may be called, in lower case, without port."""
     _running: int = 0
@@ -59,11 +59,11 @@ class Frame:
         """
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         size = len(scope.get("raw_path") or b"") + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in headers)
-        if size > self.settings.header_bytes_max:
+        if size > self.serving.settings.header_bytes_max:
             raise HttpRefused(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"headers and address have {size} bytes",
-                f"send at most {self.settings.header_bytes_max} (http.header_bytes_max)",
+                f"send at most {self.serving.settings.header_bytes_max} (http.header_bytes_max)",
             )
         hosts = [value.decode("latin-1").lower() for name, value in headers if name == b"host"]
         if len(hosts) != 1 or _name_of(f"//{hosts[0]}") not in self.hosts:
@@ -79,10 +79,11 @@ class Frame:
                 f"a page of {', '.join(origins)} asks",
                 "only pages of this host itself may ask",
             )
-        if self._running >= self.settings.requests_max:
+        running = self._running - self.serving.streams
+        if running >= self.serving.settings.requests_max:
             raise HttpRefused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self._running} requests are being answered, which is all at one time",
+                f"{running} requests are being answered, which is all at one time",
                 "ask again later",
             )
 

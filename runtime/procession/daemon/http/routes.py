@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import attrs
 from starlette.requests import Request
 
+from procession.daemon.http.closing import Closing
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 
@@ -17,17 +18,37 @@ POLICIES: tuple[Policy, ...] = ("reader", "operator", "admin")
 T = TypeVar("T")
 
 
+@attrs.define(eq=False)
+class Serving:
+    """What is served, and how; one for all requests."""
+
+    runtime: Runtime
+    settings: HttpSettings
+    closing: Closing
+    streams: int = 0
+    """Streams of events that are open."""
+
+
 @attrs.frozen
 class Call:
     """One request on its way to what does it."""
 
-    runtime: Runtime
-    settings: HttpSettings
+    serving: Serving
     request: Request
     parts: Mapping[str, str]
     """Of the address, by name, decoded."""
     query: object
     body: object
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that is asked."""
+        return self.serving.runtime
+
+    @property
+    def settings(self) -> HttpSettings:
+        """The bounds."""
+        return self.serving.settings
 
     def queried(self, cls: type[T]) -> T:
         """The query, which the route declares to be of this class."""

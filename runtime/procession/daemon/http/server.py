@@ -7,13 +7,13 @@ import functools
 import logging
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
 
 from procession.daemon.http.app import http_app
+from procession.daemon.http.closing import Closing
+from procession.daemon.http.connections import Connections
 from procession.errors import SettingsError
 from procession.facade import Runtime
 from procession.http_settings import bind_of
@@ -51,22 +51,28 @@ async def http_served(runtime: Runtime, listening: socket.socket) -> AsyncIterat
     """
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        application: Any = http_app(runtime)  # Starlette and Hypercorn name the types of ASGI differently
-        configuration = _configuration(runtime, listening)
-        await nursery.start(functools.partial(serve, application, configuration, shutdown_trigger=stop.wait))
-        logger.info("serving HTTP at %s", address)
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+    closing = Closing()
+    connections = Connections(http_app(runtime, closing=closing), _configuration(runtime), runtime.settings.http.send_s)
+    async with listener, trio.open_nursery() as serving:
         try:
-            yield address
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(
+                    functools.partial(trio.serve_listeners, connections.serve, [listener], handler_nursery=serving)
+                )
+                logger.info("serving HTTP at %s", address)
+                yield address
+                accepting.cancel_scope.cancel()
+            closing.close()
+            await listener.aclose()
+            await connections.close(runtime.settings.shutdown.grace_s)
         finally:
-            stop.set()
+            connections.cut()
+            serving.cancel_scope.cancel()
 
 
-def _configuration(runtime: Runtime, listening: socket.socket) -> Config:
+def _configuration(runtime: Runtime) -> Config:
     found = Config()
-    found.bind = [f"fd://{listening.detach()}"]
-    found.graceful_timeout = runtime.settings.shutdown.grace_s
     found.h11_max_incomplete_size = runtime.settings.http.header_bytes_max + _HEADER_SPARE_BYTES
     found.include_server_header = False
     log = logging.getLogger("procession.http.hypercorn")
