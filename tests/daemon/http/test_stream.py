@@ -133,14 +133,17 @@ async def test_streams_end_cleanly_with_the_server() -> None:
 
 
 async def test_one_that_never_reads_disturbs_nobody_and_does_not_hold_the_end_up() -> None:
-    async with served(grace_s=0.3) as http:
-        async with connected(http, "?after=0"), listening(http, "?type=parcel.sent") as events:
-            for batch in range(8):  # more than the buffers of a connection hold
-                await http.runtime.publish([ParcelSent(f"p{batch}/{n}", 1, "x" * 8_000) for n in range(100)])
-                assert len(await parcels(events, 100)) == 100
-            with trio.fail_after(3):
-                http.closing.set()
-                await http.closed.wait()
+    async with (
+        served(grace_s=0.3) as http,
+        connected(http, "?after=0"),
+        listening(http, "?type=parcel.sent") as events,
+    ):
+        for batch in range(8):  # more than the buffers of a connection hold
+            await http.runtime.publish([ParcelSent(f"p{batch}/{n}", 1, "x" * 8_000) for n in range(100)])
+            assert len(await parcels(events, 100)) == 100
+        with trio.fail_after(3):
+            http.closing.set()
+            await http.closed.wait()
 
 
 async def test_one_that_does_not_read_is_closed_after_a_while() -> None:

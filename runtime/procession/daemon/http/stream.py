@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
 import attrs
 import trio
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from procession.daemon.flow_shown import event_json
@@ -55,11 +56,16 @@ async def stream(call: Call) -> Response:
     return _Stream(serving, _texts(serving, after, asked.type))
 
 
-class _Stream(StreamingResponse):
-    """Is counted from its beginning to its end."""
+class _Stream(Response):
+    """Is counted from its beginning to its end.
+
+    Starlette's own is cancelled by Hypercorn's word that the response has ended, in the middle of closing a connection,
+    which stays open then: here nobody listens for that word any more when the end is sent.
+    """
 
     def __init__(self, serving: Serving, texts: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(texts, media_type=MEDIA, headers={"Cache-Control": "no-store"})
+        super().__init__(media_type=MEDIA, headers={"Cache-Control": "no-store"})
+        del self.headers["content-length"]
         self._serving = serving
         self._texts = texts
 
@@ -67,11 +73,21 @@ class _Stream(StreamingResponse):
         """Send until somebody ends it."""
         self._serving.streams += 1
         try:
-            await super().__call__(scope, receive, send)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async with contextlib.aclosing(self._texts) as texts, trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+                async for text in texts:
+                    await send({"type": "http.response.body", "body": text, "more_body": True})
+                nursery.cancel_scope.cancel()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._serving.streams -= 1
-            with trio.CancelScope(shield=True):
-                await self._texts.aclose()
+
+
+async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
