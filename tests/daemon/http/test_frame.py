@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from procession import errors
-from procession.daemon.http.app import ROUTES
+from procession.daemon.http.app import ROUTES, http_app
 from procession.daemon.http.problems import problem_of, status_of
 from procession.daemon.http.routes import POLICIES, Route
 from procession.errors import SettingsError
@@ -134,6 +134,15 @@ def test_each_error_has_its_status(error: errors.ProcessionError, status: int) -
 def test_who_must_wait_hears_how_long() -> None:
     assert problem_of(errors.Overloaded(2.5)).headers["retry-after"] == "3"
     assert problem_of(errors.NotAccepted("the disk is full")).headers["retry-after"] == "1"
+
+
+async def test_a_host_serves_its_own_runtime_under_its_own_name() -> None:
+    async with served() as http:
+        transport = httpx.ASGITransport(http_app(http.runtime, hosts={"orders.example"}))
+        async with httpx.AsyncClient(transport=transport, base_url="http://orders.example") as client:
+            assert (await client.get("/readyz")).json() == {"status": "ready"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            assert (await client.get("/readyz")).status_code == 421
 
 
 async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> None:
