@@ -26,7 +26,7 @@ def http_door(settings: Settings) -> Iterator[Door]:
     try:
         from procession.daemon.http.server import http_served, listening_at  # noqa: PLC0415 - only where it is served
     except ModuleNotFoundError as missing:
-        found = f"is {settings.http.bind!r}, and {missing.name} is not installed"
+        found = f"is {settings.http.bind!r}, which needs the extra `http`"
         raise SettingsError("http.bind", found, "pip install 'procession[http]'") from missing
     with contextlib.closing(listening_at(settings.http.bind)) as listening:
         yield lambda runtime: http_served(runtime, listening)
