@@ -304,6 +304,7 @@ class GatewayHost:
             self.window.rest(handle, handle.row.due_us, self.clock.now_us())
         else:
             self.forget(handle)
+            self.window.more = True  # it may have been opened again, and read while this thread still ran
         self.wake.set()
 
     def _finished(self, handle: Handle, result: Result[object]) -> None:

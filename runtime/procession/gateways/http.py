@@ -20,8 +20,9 @@ from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, Retry
 
 try:
     import httpx
-except ImportError as missing:  # pragma: no cover - the tests install it
-    raise ImportError("HttpGateway needs httpx; install it with: pip install 'procession[http-client]'") from missing
+except ModuleNotFoundError as missing:  # pragma: no cover - the tests install it
+    message = "HttpGateway needs the extra `http-client`: pip install 'procession[http-client]'"
+    raise ModuleNotFoundError(message) from missing
 
 T = TypeVar("T")
 _REPLY_CHARS_MAX = 160

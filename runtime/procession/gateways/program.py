@@ -16,6 +16,8 @@ _PIECE_BYTES = 65_536
 _TAIL_BYTES_MAX = 4_096
 """How much of the end of what a program complains about is kept."""
 _LOOK_AGAIN_S = 0.01
+_KILLED_S = 0.2
+"""What was killed is gone by then; where nobody waits for orphans, as in a container without init, never quite."""
 _DRAIN_S = 1.0
 """After its end, what a program wrote is read; whoever left its group and still holds the pipe is not waited for."""
 
@@ -74,7 +76,7 @@ class Program:
                 nursery.start_soon(reading.output_of, process)
                 code = await process.wait()
                 if _signal(process.pid, signal.SIGKILL):  # what it started and left behind
-                    await _gone(process.pid, _DRAIN_S)
+                    await _gone(process.pid, _KILLED_S)
                 nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
         finally:
             with trio.CancelScope(shield=True):
@@ -96,7 +98,7 @@ class Program:
         killed = _signal(process.pid, signal.SIGKILL)
         await process.wait()
         if killed:
-            await _gone(process.pid, _DRAIN_S)
+            await _gone(process.pid, _KILLED_S)
 
     async def _feed(self, process: trio.Process) -> None:
         assert process.stdin is not None, "it is a pipe"

@@ -63,7 +63,15 @@ class Projections:
             JournalOwned: another process folds into it.
         """
         for projection in self._registry.projections.values():
-            self._generations[projection.name] = await self._opened(projection)
+            await self._open(projection)
+
+    async def _open(self, projection: Projection) -> None:
+        """Open one; it is noted before it is looked at, so that `close` releases it whatever is found."""
+        generation = await self._opened(projection)
+        self._generations[projection.name] = generation
+        if self._folder is not None:
+            await check_standing(generation, projection, self._journal)
+            self._folder.tidy(projection.store)
 
     async def _opened(self, projection: Projection) -> Generation:
         rows_max = self._limits.rows_max
@@ -75,10 +83,7 @@ class Projections:
         whole = folder.whole(projection.store)
         if whole is None:
             return await make(folder.first(projection.store), projection, self._journal.id, work, rows_max)
-        generation = await open_existing(whole, projection, self._journal.id, work, rows_max)
-        await check_standing(generation, projection, self._journal)
-        folder.tidy(projection.store)
-        return generation
+        return await open_existing(whole, projection, self._journal.id, work, rows_max)
 
     async def run(
         self, watch: Watch, counters: Counters, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
