@@ -47,6 +47,7 @@ PART_OF = {
     "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
+    "http_settings": "settings",
     "injecting": "facade",
     "journal_errors": "errors",
     "knob": "settings",
@@ -65,10 +66,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "asyncio": ("procession.journal", "procession.embed"),
     "cattrs": ("procession.primitives.converters",),
     "cronsim": ("procession.injectors.schedule",),
+    "hypercorn": ("procession.daemon.http",),
     "hypothesis": ("procession.testing",),
     "opentelemetry": ("procession.telemetry",),
     "pytest": ("procession.testing",),
     "rich": ("procession.daemon",),
+    "starlette": ("procession.daemon.http",),
     # A projection's store is folded in a thread of its own, whole batches at a time: nothing of it is awaited.
     "sqlite3": ("procession.journal", "procession.projections"),
 }

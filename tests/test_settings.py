@@ -48,11 +48,12 @@ def value_at(settings: Settings, path: tuple[str, ...]) -> object:
 
 _EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
 """What the file shows of a key that may be left out."""
+_EXAMPLE_OF: dict[tuple[str, ...], str] = {("http", "bind"): '"127.0.0.1:8080"'}
 
 
 def line_of(path: tuple[str, ...], knob: Knob) -> str:
     """The comment and the key of one knob, as the shipped file must have them."""
-    value = _EXAMPLES[knob.kind] if knob.default is None else json.dumps(knob.default)
+    value = (_EXAMPLE_OF.get(path) or _EXAMPLES[knob.kind]) if knob.default is None else json.dumps(knob.default)
     return f"# {knob.help} ({knob.allowed})\n{'# ' if knob.default is None else ''}{path[-1]} = {value}\n"
 
 
@@ -162,8 +163,8 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
         (
             "PROCESSION_QUUX__X",
             (
-                "known here are aggregates, commit, flows, gateways, intake, invariants, journal, log, processes,"
-                " projectors, purity, resources, shutdown, supervision, timers"
+                "known here are aggregates, commit, flows, gateways, http, intake, invariants, journal, log,"
+                " processes, projectors, purity, resources, shutdown, supervision, timers"
             ),
         ),
     ],

@@ -30,10 +30,11 @@ from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
+from procession.primitives.registry import Registry
 from procession.projections.view import NoProjections, ProjectionsView
 from procession.publishing import encode_all
 from procession.sending import Reply, send
-from procession.settings import GatewaysSettings
+from procession.settings import GatewaysSettings, Settings
 from procession.telemetry import Meter, observe
 
 _FOLLOW_PAGE = 500
@@ -53,6 +54,16 @@ class Runtime(Asking):
     def journal(self) -> JournalReader:
         """The journal, to read from."""
         return self._engine.lasting.journal
+
+    @property
+    def registry(self) -> Registry:
+        """The classes that it runs, by their stored names."""
+        return self._engine.registry
+
+    @property
+    def settings(self) -> Settings:
+        """Those that it was opened with."""
+        return self._engine.settings
 
     @overload
     async def publish(
@@ -201,6 +212,17 @@ class Runtime(Asking):
         async with contextlib.aclosing(self._engine.watch.follow(after, _FOLLOW_PAGE)) as rows:
             async for row in rows:
                 yield recorded_of(self._engine.registry, row)
+
+    @property
+    def position(self) -> int:
+        """The last position that is durable."""
+        return self._engine.watch.position
+
+    async def wait_beyond(self, position: int) -> None:
+        """Wait until something is durable after a position, or the runtime closes."""
+        watch = self._engine.watch
+        while watch.position <= position and not watch.closed:
+            await watch.changed()
 
     async def drain(self) -> None:
         """Wait until all that was accepted is handled and judged, and no command is open.

@@ -18,6 +18,7 @@ from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.injector import Injector
 from procession.primitives.outside import CloudEvent, Outside, Position
+from procession.publishing import decoded
 
 logger = logging.getLogger("procession.injectors")
 
@@ -80,9 +81,7 @@ class InjectorIntake:
 
     def decoded(self, found: CloudEvent) -> Outside:
         """As `Intake` says."""
-        registry = self._engine.registry
-        event = registry.codec.structure(registry.event_class(found.type, found.version), found.data)
-        return Outside(event, found.id, found.source, found.trace, found.data)
+        return decoded(self._engine.registry, found)
 
     def made(self, event: type[EventT], data: object) -> EventT:
         """As `Intake` says."""

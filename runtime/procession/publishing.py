@@ -9,13 +9,23 @@ from procession.engine.router import targets_of
 from procession.errors import InvalidPayload, TooLarge, UnknownType
 from procession.primitives.codec import to_json
 from procession.primitives.event import OWN_EVENTS, Event
-from procession.primitives.outside import Outside
+from procession.primitives.outside import CloudEvent, Outside
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import IntakeSettings
 
 DEFAULT_SOURCE = "local"
 _ID_BYTES_MAX = 512
+
+
+def decoded(registry: Registry, found: CloudEvent) -> Outside:
+    """The event of a CloudEvent, by its type, with its id and source.
+
+    Raises:
+        PublishRefused: no class has this type, or the data does not fit it.
+    """
+    event = registry.codec.structure(registry.event_class(found.type, found.version), found.data)
+    return Outside(event, found.id, found.source, found.trace, found.data)
 
 
 def encode_all(registry: Registry, limits: IntakeSettings, outside: Sequence[Outside]) -> tuple[Incoming, ...]:

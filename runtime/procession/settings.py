@@ -17,6 +17,7 @@ from typing import Any, Literal
 import attrs
 
 from procession.errors import SettingsError
+from procession.http_settings import HttpSettings
 from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
@@ -300,6 +301,7 @@ class Settings:
     purity: PuritySettings = PuritySettings()
     log: LogSettings = LogSettings()
     resources: ResourcesSettings = ResourcesSettings()
+    http: HttpSettings = HttpSettings()  # noqa: RUF009 - it is frozen
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

@@ -19,6 +19,7 @@ from procession.human.gateway import desks_among
 from procession.primitives.cloudevents import CloudEventError, parse
 from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
+from procession.publishing import decoded
 
 
 @attrs.define
@@ -87,11 +88,9 @@ class Operations:
 
     def _outside(self, text: str, number: int) -> Outside:
         try:
-            found = parse(text.encode())
-            event = self._registry.codec.structure(self._registry.event_class(found.type, found.version), found.data)
+            return decoded(self._registry, parse(text.encode()))
         except (CloudEventError, PublishRefused) as error:
             raise LineRefused(str(error), number) from error
-        return Outside(event, found.id, found.source, found.trace, found.data)
 
     async def _drain(self, asked: Mapping[str, Any]) -> object:
         await self._runtime.drain()

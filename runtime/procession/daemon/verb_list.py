@@ -8,8 +8,9 @@ import attrs
 import trio
 
 from procession.daemon.configuration import configured
-from procession.daemon.durations import human, iso, now_us, parse_age
+from procession.daemon.durations import human, now_us, parse_age
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.flow_shown import shown_flow
 from procession.daemon.output import Output
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowRow
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     journal = configured(options).existing_journal()
     rows, more = trio.run(_read, journal, query, options.limit, options.aggregates)
     if output.as_json:
-        output.json({"flows": [flow_json(row, asked_us) for row in rows], "more": more})
+        output.json({"flows": [attrs.asdict(shown_flow(row, asked_us)) for row in rows], "more": more})
         return 0
     output.table(
         ("AGGREGATE" if options.aggregates else "FLOW", "STATUS", "OUTCOME", "STEPS", "AGE", "LAST STEP", "REASON"),
@@ -74,24 +75,6 @@ async def _others(reader: JournalReader, *, aggregates: bool) -> tuple[str, ...]
     if aggregates:
         return tuple(sorted({row.process for row in await reader.concerns()}))
     return tuple(row.name for row in await reader.types() if row.kind == "aggregate")
-
-
-def flow_json(row: FlowRow, asked_us: int) -> dict[str, object]:
-    """A flow as JSON: exact times, and ages in seconds."""
-    started = row.started_us or None
-    return {
-        "flow": f"{row.process}/{row.key}",
-        "process": row.process,
-        "key": row.key,
-        "status": row.status,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "version": row.version,
-        "started_at": None if started is None else iso(started),
-        "updated_at": iso(row.updated_us),
-        "age_s": None if started is None else (asked_us - started) / _US,
-        "idle_s": (asked_us - row.updated_us) / _US,
-    }
 
 
 def _cells(row: FlowRow, asked_us: int) -> tuple[str, ...]:

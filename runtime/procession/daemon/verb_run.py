@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
+from procession.daemon.http_door import http_door
 from procession.daemon.local_server import LocalServer
 from procession.daemon.local_socket import LINE_BYTES_MIN, address_of, listen
 from procession.daemon.log_lines import log_to
@@ -58,13 +59,21 @@ class _Daemon:
         manager = ServiceManager.of(os.environ)
         refuse_early(self.configuration.journal)
         wiring = load_wiring(self.settings)
-        with trio.open_signal_receiver(signal.SIGHUP) as hangups, contextlib.closing(manager):
+        with (
+            trio.open_signal_receiver(signal.SIGHUP) as hangups,
+            contextlib.closing(manager),
+            http_door(self.settings) as http,
+        ):
             # What is told to the manager ends last: closing may take as long as the grace.
             async with trio.open_nursery() as telling:
                 async with open_wired(wiring, self.settings, since=since_of(self.options)) as runtime:
                     snapshots = Snapshots(runtime, self.configuration.journal)
                     operations = Operations(runtime, registry_of(wiring), snapshots)
-                    async with self._listening(runtime, operations), trio.open_nursery() as nursery:
+                    async with (
+                        self._listening(runtime, operations),
+                        http(runtime),
+                        trio.open_nursery() as nursery,
+                    ):
                         telling.start_soon(manager.keep_told, snapshots.status)
                         nursery.start_soon(self._reload_on, hangups, runtime, manager)
                         await self._ready(manager, snapshots)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import attrs
 import trio
 
 from procession.daemon.configuration import configured
 from procession.daemon.durations import human, iso, now_us
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.flow_shown import failures_of, shown_history
 from procession.daemon.output import Output
-from procession.daemon.verb_list import flow_json
-from procession.journal.rows import OpenCommand, TimerRow
 from procession.journal.sqlite_reader import read_sqlite
-from procession.primitives.codec import from_json, to_json
+from procession.primitives.codec import to_json
 from procession.reading.timeline import Entry, Timeline, effects_of, read_timeline
 
 _US = 1_000_000
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     timeline = trio.run(_read, configured(options).existing_journal(), process, key)
     asked_us = now_us()
     if output.as_json:
-        output.json(_json(timeline, asked_us))
+        output.json(attrs.asdict(shown_history(timeline, asked_us)))
     else:
         _Printed(output, timeline, asked_us).print()
     return 0
@@ -50,68 +50,6 @@ async def _read(journal: str, process: str, key: str) -> Timeline:
         return await read_timeline(reader, process, key)
     finally:
         await reader.close()
-
-
-def _json(timeline: Timeline, asked_us: int) -> dict[str, object]:
-    return {
-        **flow_json(timeline.flow, asked_us),
-        "timeline": [_entry_json(entry, timeline) for entry in timeline.entries],
-        "commands": [_command_json(command) for command in timeline.commands.values()],
-        "timers": [_timer_json(timer, asked_us) for timer in timeline.timers],
-    }
-
-
-def _entry_json(entry: Entry, timeline: Timeline) -> dict[str, object]:
-    event, step = entry.event, entry.step
-    started = timeline.flow.started_us or event.recorded_us
-    return {
-        "position": event.position,
-        "event_id": event.id.hex(),
-        "type": event.type,
-        "version": event.version,
-        "recorded_at": iso(event.recorded_us),
-        "after_s": (event.recorded_us - started) / _US,
-        "source": event.source,
-        "source_id": event.source_id,
-        "cause": entry.cause,
-        "caused_by": None if event.caused_by is None else event.caused_by.hex(),
-        "data": from_json(event.payload),
-        "fate": entry.fate,
-        "step": None if step is None else {"version": step.version, "handler": step.name},
-        "effects": effects_of(step),
-    }
-
-
-def _command_json(command: OpenCommand) -> dict[str, object]:
-    row = command.row
-    return {
-        "id": row.id.hex(),
-        "type": row.type,
-        "gateway": row.gateway,
-        "state": row.state,
-        "attempts": row.attempts,
-        "due_at": iso(row.due_us),
-        "position": row.position,
-        "data": from_json(command.effects)[row.idx].get("data"),
-        "failures": [
-            {**failure, "at": iso(failure["at_us"])} if "at_us" in failure else failure for failure in _log(command)
-        ],
-    }
-
-
-def _timer_json(timer: TimerRow, asked_us: int) -> dict[str, object]:
-    return {
-        "name": timer.name,
-        "type": timer.type,
-        "due_at": iso(timer.due_us),
-        "due_in_s": (timer.due_us - asked_us) / _US,
-        "data": from_json(timer.payload),
-    }
-
-
-def _log(command: OpenCommand) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = from_json(command.row.log) if command.row.log else []
-    return found
 
 
 class _Printed:
@@ -191,7 +129,7 @@ class _Printed:
         tries = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
         output.line(f"          command {row.type} → {row.gateway}: {state}, {tries}, id {effect['id']}")
         output.line(f"            {data}")
-        for failure in _log(command):
+        for failure in failures_of(command):
             found = f"attempt {failure.get('n', '?')} failed: {output.cell(str(failure.get('found', '')))}"
             output.line(f"            {output.styled(found, 'yellow')}")
         if row.state == "open" and row.due_us > self._asked_us:

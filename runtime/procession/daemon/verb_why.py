@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-from typing import Any
 
-import attrs
 import trio
 
 from procession.daemon.configuration import Configuration, configured
 from procession.daemon.durations import now_us
+from procession.daemon.flow_shown import plain
 from procession.daemon.output import Output
 from procession.daemon.verb_show import flow_name
 from procession.errors import NotFound
@@ -33,7 +31,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         found = trio.run(_why_not, journal, (process, key), _registry(configuration), configuration)
     if output.as_json:
-        output.json(attrs.asdict(found, value_serializer=_plain))
+        output.json(plain(found))
     else:
         for line in str(found).splitlines():
             output.line(output.cell(line))
@@ -81,7 +79,3 @@ def _paused(configuration: Configuration, registry: Registry | None) -> list[str
     gateways = {} if registry is None else registry.gateways
     of = configuration.settings.gateways.of
     return [name for name, it in gateways.items() if of(name, gateway_class(it).__gateway__.policy.declared()).paused]
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs hands over
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime.datetime) else value

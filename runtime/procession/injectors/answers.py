@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
 from procession.errors import PublishRefused
-from procession.primitives.injector import Intake
-from procession.primitives.outside import Outside, Position
+from procession.primitives.outside import CloudEvent, Outside, Position
+
+
+class Accepting(Protocol):
+    """What of an `Intake` it takes to publish documents."""
+
+    events_max: int
+    """At most so many events in one call."""
+
+    async def __call__(self, events: Sequence[Outside]) -> list[Position]:
+        """Accept several together or not at all; raises as `Intake`."""
+        ...
+
+    def decoded(self, found: CloudEvent) -> Outside:
+        """The event of a CloudEvent; raises as `Intake`."""
+        ...
 
 
 @attrs.frozen
@@ -28,7 +43,7 @@ class Answer:
         return said | {"error": str(self.error)}
 
 
-async def publish_each(publish: Intake, events: Sequence[Outside]) -> list[Answer]:
+async def publish_each(publish: Accepting, events: Sequence[Outside]) -> list[Answer]:
     """Publish events in as few calls as can be, in order; where one is refused, the others are accepted all the same.
 
     Raises:

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from procession.errors import PublishRefused, TooLarge
-from procession.injectors.answers import Answer, publish_each
+from procession.injectors.answers import Accepting, Answer, publish_each
 from procession.primitives.cloudevents import STRUCTURED, CloudEventError, parse_document
 from procession.primitives.injector import Injector, Intake
 from procession.primitives.outside import Outside
@@ -36,7 +36,7 @@ class Document:
         self._done.set()
 
 
-async def accept_document(publish: Intake, document: Document) -> list[Answer]:
+async def accept_document(publish: Accepting, document: Document) -> list[Answer]:
     """Publish all events of a document; those that can be accepted are, whatever becomes of the others.
 
     A document that can't be read at all has one answer: why.

@@ -66,7 +66,7 @@ class Codec:
         elif issubclass(cls, Refusal):
             self._refusals[stored_of(cls).name, stored_of(cls).version] = cls
 
-    def encode(self, message: Event | Command) -> bytes:
+    def encode(self, message: Event | Command | Refusal) -> bytes:
         """JSON of a message, after a check that its values fit its annotations, so that it decodes again.
 
         Raises:

@@ -102,6 +102,36 @@ def from_elsewhere(cls: type[T], data: object) -> T:
         raise ValueError(str(error)) from None
 
 
+class FieldsUnfit(ValueError):  # noqa: N818 - a finding about fields, with the path to each
+    """Parsed JSON does not fit a class."""
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("; ".join(f"{found} @ {path}" for path, found in faults))
+        self.faults = faults
+        """Each as its path, `$.by`, and what was found there."""
+
+
+def read_strictly(cls: type[T], data: object) -> T:
+    """Parsed JSON as a frozen class that is no message, strictly: no field more than the class names.
+
+    Raises:
+        FieldsUnfit: it does not fit.
+    """
+    try:
+        return _strictly().structure(data, cls)
+    except cattrs.errors.BaseValidationError as error:
+        lines = [_mended(line) for line in cattrs.transform_error(error, format_exception=_described)]
+        parted = [line.rpartition(" @ ") for line in lines]
+        raise FieldsUnfit(tuple((path if found else "$", found or path) for found, _, path in parted)) from None
+    except FAILURES as error:
+        raise FieldsUnfit((("$", str(error)),)) from None
+
+
+@functools.cache
+def _strictly() -> OrjsonConverter:
+    return _converter(detailed=True)
+
+
 @functools.cache
 def _lenient() -> OrjsonConverter:
     return _converter(detailed=True, extra=True)

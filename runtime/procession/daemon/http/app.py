@@ -1,0 +1,119 @@
+"""The application: a runtime as ASGI, by the table of its routes. Runs on trio, in the runtime's own loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import starlette.routing
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from procession.daemon.flow_shown import plain
+from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing, stream
+from procession.daemon.http.closing import Closing
+from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
+from procession.daemon.http.problems import plain_problem, problem_of
+from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
+from procession.daemon.http.routes import Call, Route, Serving
+from procession.errors import ProcessionError
+from procession.facade import Runtime
+from procession.http_settings import HttpSettings
+from procession.primitives.codec import to_json
+
+logger = logging.getLogger("procession.http")
+ROUTES: tuple[Route, ...] = (
+    *health.ROUTES,
+    *publishing.ROUTES,
+    *events.ROUTES,
+    *stream.ROUTES,
+    *flows.ROUTES,
+    *acts.ROUTES,
+    *commands.ROUTES,
+    *gateways.ROUTES,
+    *projections.ROUTES,
+)
+"""All that can be asked."""
+
+
+def http_app(
+    runtime: Runtime,
+    settings: HttpSettings | None = None,
+    *,
+    hosts: Collection[str] = LOOPBACK_HOSTS,
+    closing: Closing | None = None,
+) -> ASGIApp:
+    """A runtime as an ASGI application, for a server on trio that runs in the same loop.
+
+    It looks at no token: whoever reaches it may do everything. Serve it on loopback, or behind what keeps others out.
+
+    Args:
+        runtime: an open one.
+        settings: the bounds; default: those of the runtime.
+        hosts: names by which it may be called, in lower case and without port.
+        closing: close it before the server ends: streams of events end then.
+    """
+    settings = settings or runtime.settings.http
+    serving = Serving(runtime, settings, closing or Closing())
+    found = Starlette(
+        routes=[
+            starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
+            for path, at in _by_path(ROUTES).items()
+        ],
+        exception_handlers={
+            HTTPException: _not_served,
+            ProcessionError: _refused,
+            TimeoutError: _refused,
+            Exception: _unforeseen,
+        },
+    )
+    found.router.redirect_slashes = False
+    return Frame(found, serving, hosts)
+
+
+def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:
+    found: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        found.setdefault(route.path, {})[route.method] = route
+    return found
+
+
+def _dispatch(serving: Serving, at: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        route = at["GET" if request.method == "HEAD" else request.method]
+        parts = decoded_parts(request)
+        query: object = filled_by_query(route.query, request)
+        body: object = None
+        if route.asks is not None and route.asks is not bytes:
+            body = await filled_by_body(route.asks, request, serving.settings)
+        done: Any = await route.does(Call(serving, request, parts, query, body))
+        return done if isinstance(done, Response) else Response(to_json(plain(done)), media_type=JSON)
+
+    return answer
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    found = problem_of(error)
+    if found.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    return found
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for it"
+    path = request.scope["path"]
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        said = f"{request.method} is not for {path}; see the header Allow"
+    else:
+        said = f"there is nothing at {path}; look for what there is in docs/http.md"
+    return plain_problem(HTTPStatus(error.status_code), said, error.headers or {})
+
+
+async def _unforeseen(_: Request, __: Exception) -> Response:
+    """What nobody expected: the log has it whole, from the server, to which it is raised again."""
+    return plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "it failed; the log of the service says how", {})

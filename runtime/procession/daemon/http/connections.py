@@ -1,0 +1,93 @@
+"""Connections on Hypercorn's trio worker, each with a bound on what is sent: one that is not read holds nobody up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+
+class BoundedStream(trio.abc.HalfCloseableStream):
+    """A connection that breaks where its other side does not read.
+
+    Hypercorn shields its sending from cancellation: a client that does not read would hold a shutdown up for ever.
+    """
+
+    def __init__(self, inner: trio.SocketStream, send_s: float) -> None:
+        self._inner = inner
+        self._send_s = send_s
+        self.socket = inner.socket
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it.
+
+        Raises:
+            BrokenResourceError: it was not taken in time, or the connection is gone.
+        """
+        with trio.move_on_after(self._send_s):
+            await self._inner.send_all(data)
+            return
+        self.socket.close()
+        raise trio.BrokenResourceError(f"what was sent was not taken within {self._send_s:g} s")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the connection does."""
+        await self._inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As the connection does."""
+        return await self._inner.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        """As the connection does."""
+        await self._inner.send_eof()
+
+    async def aclose(self) -> None:
+        """As the connection does."""
+        await self._inner.aclose()
+
+
+@attrs.define(eq=False)
+class Connections:
+    """All connections of one server."""
+
+    app: Any
+    """Starlette and Hypercorn name the types of ASGI differently."""
+    configuration: Config
+    send_s: float
+    _open: set[BoundedStream] = attrs.field(factory=set)
+    _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
+    _none_open: trio.Event = attrs.field(factory=trio.Event)
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Serve one connection to its end."""
+        bounded = BoundedStream(stream, self.send_s)
+        self._open.add(bounded)
+        try:
+            # A server of Hypercorn's takes any stream that has a socket, whatever its annotation says.
+            connection: Any = bounded
+            app = ASGIWrapper(self.app)
+            await TCPServer(app, self.configuration, self._context, ConnectionState({}), connection)
+        finally:
+            self._open.discard(bounded)
+            if not self._open:
+                self._none_open.set()
+
+    async def close(self, grace_s: float) -> None:
+        """Close what is idle, let what was begun be answered within the grace, and cut what is left."""
+        await self._context.terminated.set()
+        with trio.move_on_after(grace_s):
+            while self._open:
+                self._none_open = trio.Event()
+                await self._none_open.wait()
+
+    def cut(self) -> None:
+        """Close every socket: who sends there, or waits, gets an error."""
+        for stream in tuple(self._open):
+            stream.socket.close()

@@ -1,0 +1,55 @@
+"""Events over HTTP: read page by page, by position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from procession.daemon.flow_shown import event_json
+from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
+from procession.daemon.http.routes import Call, Route
+
+
+@attrs.frozen(kw_only=True)
+class EventsAsked:
+    """Which events."""
+
+    after: int = 0
+    """Those after this position."""
+    type: tuple[str, ...] = ()
+    """Of these types only, by stored name; may stand several times."""
+    limit: int = LIMIT
+
+
+@attrs.frozen
+class EventPage:
+    """Some events, in order of position."""
+
+    events: tuple[Mapping[str, Any], ...]
+    next: int | None
+    """`after` of the next page; None where there is none yet."""
+
+
+async def list_events(call: Call) -> EventPage:
+    """Durable events after a position."""
+    asked = call.queried(EventsAsked)
+    limit = within("limit", asked.limit, 1, LIMIT_MAX)
+    after = within("after", asked.after, 0, 2**63 - 1)
+    rows = await call.runtime.journal.events(after, limit + 1, asked.type)
+    more = len(rows) > limit
+    return EventPage(tuple(event_json(row) for row in rows[:limit]), rows[limit - 1].position if more else None)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/events",
+        "reader",
+        "Events after a position.",
+        EventPage,
+        list_events,
+        query=EventsAsked,
+    ),
+)

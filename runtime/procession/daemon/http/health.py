@@ -1,0 +1,50 @@
+"""Whether it lives, whether it takes work, what it has counted: for those who watch a service."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Literal
+
+import attrs
+from starlette.responses import Response
+
+from procession.daemon.http.metrics import MEDIA, exposition
+from procession.daemon.http.problems import HttpRefused
+from procession.daemon.http.routes import Call, Route
+
+
+@attrs.frozen
+class Health:
+    """All is well, as far as was asked."""
+
+    status: Literal["live", "ready"]
+
+
+async def livez(_: Call) -> Health:
+    """The loop turns: that there is an answer says it."""
+    return Health("live")
+
+
+async def readyz(call: Call) -> Health:
+    """Work is taken.
+
+    Raises:
+        HttpRefused: it is not; says why.
+    """
+    if call.runtime.held:
+        raise HttpRefused(
+            HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.runtime.held}", "it goes on by itself"
+        )
+    return Health("ready")
+
+
+async def metrics(call: Call) -> Response:
+    """The counters."""
+    return Response(exposition(call.runtime), media_type=MEDIA)
+
+
+ROUTES = (
+    Route("GET", "/livez", "reader", "Whether the loop turns.", Health, livez),
+    Route("GET", "/readyz", "reader", "Whether work is taken; 503 says why not.", Health, readyz),
+    Route("GET", "/metrics", "reader", "All counters, in Prometheus' text format 0.0.4.", str, metrics),
+)

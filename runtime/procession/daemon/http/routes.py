@@ -1,0 +1,86 @@
+"""A route: what may be asked, by whom, with what, and what is answered. Nothing is served that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+import attrs
+from starlette.requests import Request
+
+from procession.daemon.http.closing import Closing
+from procession.facade import Runtime
+from procession.http_settings import HttpSettings
+
+Policy = Literal["reader", "operator", "admin"]
+"""Who may ask: a reader sees, an operator acts, an admin changes who may."""
+POLICIES: tuple[Policy, ...] = ("reader", "operator", "admin")
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Serving:
+    """What is served, and how; one for all requests."""
+
+    runtime: Runtime
+    settings: HttpSettings
+    closing: Closing
+    streams: int = 0
+    """Streams of events that are open."""
+
+
+@attrs.frozen
+class Call:
+    """One request on its way to what does it."""
+
+    serving: Serving
+    request: Request
+    parts: Mapping[str, str]
+    """Of the address, by name, decoded."""
+    query: object
+    body: object
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that is asked."""
+        return self.serving.runtime
+
+    @property
+    def settings(self) -> HttpSettings:
+        """The bounds."""
+        return self.serving.settings
+
+    def queried(self, cls: type[T]) -> T:
+        """The query, which the route declares to be of this class."""
+        assert isinstance(self.query, cls), "the route declares it"
+        return self.query
+
+    def sent(self, cls: type[T]) -> T:
+        """The body, which the route declares to be of this class."""
+        assert isinstance(self.body, cls), "the route declares it"
+        return self.body
+
+
+@attrs.frozen
+class NoQuery:
+    """The route takes no query."""
+
+
+@attrs.frozen
+class Route:
+    """One row of the table."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    policy: Policy
+    about: str
+    """What it does, in a sentence."""
+    answers: type
+    """A class, written as JSON; `str` is text, of the media type that the response names."""
+    does: Callable[[Call], Awaitable[Any]]
+    """Returns an instance of `answers`, or a response that holds one."""
+    asks: type | None = None
+    """The class of the body, from JSON; `bytes`: what does it reads the body itself. None: it has no body."""
+    media: tuple[str, ...] = ()
+    """Of the body where `asks` is `bytes`."""
+    query: type = NoQuery

@@ -1,0 +1,133 @@
+"""Events as they come, as server-sent events; a client that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+
+import attrs
+import trio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from procession.daemon.flow_shown import event_json
+from procession.daemon.http.paging import within
+from procession.daemon.http.problems import FieldFault, HttpRefused
+from procession.daemon.http.routes import Call, Route, Serving
+from procession.journal.rows import EventRow
+from procession.primitives.codec import to_json
+
+MEDIA = "text/event-stream"
+_PAGE_ROWS = 100
+"""What a client has not taken is not read from the journal: this is all that is in memory for it."""
+_PING_S = 15.0
+_POSITION = re.compile(r"[0-9]{1,18}")
+
+
+@attrs.frozen(kw_only=True)
+class StreamAsked:
+    """Which events."""
+
+    after: int | None = None
+    """Those after this position; if left out those from now on. The header Last-Event-ID goes over it."""
+    type: tuple[str, ...] = ()
+    """Of these types only, by stored name; may stand several times."""
+
+
+async def stream(call: Call) -> Response:
+    """Durable events after a position, as they come, until the client or the server ends it.
+
+    Raises:
+        HttpRefused: too many streams are open, or the position is none.
+    """
+    asked = call.queried(StreamAsked)
+    after = _after(call, asked)
+    serving = call.serving
+    if serving.streams >= serving.settings.streams_max:
+        raise HttpRefused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{serving.streams} streams are open, which is all at one time",
+            "come later, or raise http.streams_max",
+        )
+    if call.request.method == "HEAD":
+        return Response(media_type=MEDIA)
+    return _Stream(serving, _texts(serving, after, asked.type))
+
+
+class _Stream(Response):
+    """Is counted from its beginning to its end.
+
+    Starlette's own is cancelled by Hypercorn's word that the response has ended, in the middle of closing a connection,
+    which stays open then: here nobody listens for that word any more when the end is sent.
+    """
+
+    def __init__(self, serving: Serving, texts: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(media_type=MEDIA, headers={"Cache-Control": "no-store"})
+        del self.headers["content-length"]
+        self._serving = serving
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until somebody ends it."""
+        self._serving.streams += 1
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async with contextlib.aclosing(self._texts) as texts, trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+                async for text in texts:
+                    await send({"type": "http.response.body", "body": text, "more_body": True})
+                nursery.cancel_scope.cancel()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._serving.streams -= 1
+
+
+async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+    """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
+    yield b": from here on\n\n"
+    while not serving.closing.begun:
+        until = serving.runtime.position
+        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
+        for row in rows:
+            yield _text(row)
+        full = len(rows) == _PAGE_ROWS
+        after = rows[-1].position if full else max(after, until)
+        if not full and not await _news(serving, after):
+            yield b":\n\n"
+
+
+async def _news(serving: Serving, after: int) -> bool:
+    """Whether something is durable after a position, or the server ends; waits a while for it."""
+    with trio.move_on_after(_PING_S) as waiting:
+        serving.closing.began_waiting(waiting)
+        try:
+            await serving.runtime.wait_beyond(after)
+        finally:
+            serving.closing.ended_waiting(waiting)
+    return serving.closing.begun or not waiting.cancelled_caught
+
+
+def _text(row: EventRow) -> bytes:
+    # JSON of ours is one line, and a stored name has no line's end: nothing in it can end the event early.
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (row.position, row.type.encode(), to_json(event_json(row)))
+
+
+def _after(call: Call, asked: StreamAsked) -> int:
+    last = call.request.headers.get("last-event-id")
+    if last is not None:
+        if not _POSITION.fullmatch(last):
+            fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
+            raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
+        return int(last)
+    return call.runtime.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
+
+
+ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
