@@ -197,8 +197,7 @@ def _mend_commands(new: sqlite3.Connection, carried: Carried, judged: Judged) ->
 
 
 def _mend_timers(new: sqlite3.Connection, carried: Carried, judged: Judged) -> None:
-    if "timer" not in carried.damaged:
-        return
+    # Also where nothing seemed damaged: a swapped page may make a table look empty.
     rebuilt, hopeless = rebuild_timers(new, events_lost=bool(carried.gaps["event"]))
     for flow, reason in hopeless:
         _leave(new, "select ?, ?", (flow, reason))
