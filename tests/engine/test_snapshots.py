@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from procession import Aggregate, Command, Effects, Event, ProcessManager, Settings, applies, decides, ends, folds, on
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from procession import (
+    Aggregate,
+    Command,
+    Effects,
+    Event,
+    ProcessManager,
+    Settings,
+    applies,
+    decides,
+    end,
+    ends,
+    folds,
+    on,
+)
 from procession import open_runtime as opened
 from procession.journal.memory import MemoryJournal
 from procession.settings import AggregatesSettings, FlowsSettings
@@ -41,6 +58,23 @@ class Growing(ProcessManager, name="snapshots.growing", key="key"):
     def finished(self, finished: Finished) -> None: ...
 
 
+class Counting(ProcessManager, name="snapshots.counting", key="key"):
+    """Ends as its state says."""
+
+    times: int = 0
+
+    @folds
+    def doubled(self, doubled: Doubled) -> Counting:
+        return self.evolve(times=self.times + 1)
+
+    @on(missing="start")
+    def more(self, doubled: Doubled) -> None: ...
+
+    @on
+    def finished(self, finished: Finished) -> Effects:
+        yield end(f"{self.times} times")
+
+
 class Stock(Aggregate, name="snapshots.stock", key="key"):
     number: int = 2**62
 
@@ -66,3 +100,16 @@ async def test_a_state_that_json_can_not_hold_is_folded_instead() -> None:
         assert await runtime.flow(Growing, "a").wait_ended(5) == "completed"
         await runtime.send(Double("s"))
         assert await runtime.aggregate(Stock, "s").version() == 6
+
+
+async def test_a_damaged_snapshot_is_thrown_away(tmp_path: Path) -> None:
+    settings = Settings(flows=FlowsSettings(snapshot_every_steps=1))
+    async with opened(tmp_path / "a.db", processes=[Counting], settings=settings) as runtime:
+        await runtime.publish([Doubled("a"), Doubled("a"), Doubled("a")])
+        await runtime.drain()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as journal:
+        assert journal.execute("update snapshot set state = replace(state, '3', '7')").rowcount == 1
+        journal.commit()
+    async with opened(tmp_path / "a.db", processes=[Counting], settings=settings) as runtime:
+        await runtime.publish(Finished("a"))
+        assert await runtime.flow(Counting, "a").wait_ended(5) == "3 times"

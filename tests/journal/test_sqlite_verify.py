@@ -130,3 +130,15 @@ async def test_damaged_pages_are_found(path: Path) -> None:
     reader = await read_sqlite(path)
     assert "pages" in {fault.code for fault in await reader.verify()}
     await reader.close()
+
+
+async def test_verify_ends_where_a_whole_table_is_gone(path: Path) -> None:
+    await made(path)
+    with closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("select rootpage from sqlite_schema where name = 'command'").fetchone()
+    whole = bytearray(path.read_bytes())
+    whole[4096 * (root - 1) : 4096 * root] = bytes(4096)
+    path.write_bytes(bytes(whole))
+    reader = await read_sqlite(path)
+    assert "command_step" in {fault.code for fault in await reader.verify()}
+    await reader.close()

@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "explore": "procession.daemon.verb_explore",
     "projections": "procession.daemon.verb_projections",
     "tasks": "procession.daemon.verb_tasks",
+    "salvage": "procession.daemon.verb_salvage",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -111,6 +112,7 @@ def _parser() -> Parser:
     _add_archive(verb)
     _add_projections(verb)
     _add_tasks(verb)
+    _add_salvage(verb)
     return parser
 
 
@@ -331,6 +333,16 @@ def _add_exploring(verb: Callable[[str, str], Parser]) -> None:
         explore.add_argument(
             option, type=_count, default=default, metavar="N", help=f"at most so many {what}; default: {default}"
         )
+
+
+def _add_salvage(verb: Callable[[str, str], Parser]) -> None:
+    salvage = verb(
+        "salvage",
+        "Read a damaged journal, which is not touched, and write every flow that is whole into a new one; list what is"
+        " lost. Exit code 1 where something is.",
+    )
+    salvage.add_argument("source", metavar="SOURCE", help="the damaged journal; no process may own it")
+    salvage.add_argument("target", metavar="TARGET", help="a file that is not there yet")
 
 
 def _since(verb: Parser) -> None:

@@ -16,6 +16,7 @@ from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
+from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
@@ -244,7 +245,8 @@ class Decisions:
         except InvalidPayload:
             self._counters.snapshots_unwritable += 1
             return  # it is a cache: the aggregate is folded from its events
-        row = SnapshotRow(stream.id, stream.version, self._fingerprints[stream.process], text)
+        fingerprint = sealed(self._fingerprints[stream.process], stream.id, stream.version, text)
+        row = SnapshotRow(stream.id, stream.version, fingerprint, text)
         self._ledger.filling.commit.snapshots.append(row)
         self._counters.snapshots_taken += 1
 

@@ -8,6 +8,7 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.guard import Guard
+from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
@@ -63,7 +64,7 @@ class Rehydrator:
             return
         self._counters.flows_loaded += 1
         version = 0
-        if loaded.snapshot is not None and loaded.snapshot.fingerprint == self._fingerprints[flow.process]:
+        if loaded.snapshot is not None and self._fits(flow, loaded.snapshot):
             restored = self._restore(flow, loaded.snapshot)
             if restored is not None:
                 state, version = restored, loaded.snapshot.version
@@ -146,6 +147,10 @@ class Rehydrator:
             reaction = flow.definition.reactions.get(seen)
             self._folding[name] = None if reaction is None or reaction.fold is None else reaction
         return self._folding[name]
+
+    def _fits(self, flow: Stream, snapshot: SnapshotRow) -> bool:
+        known = self._fingerprints[flow.process]
+        return snapshot.fingerprint == sealed(known, snapshot.flow, snapshot.version, snapshot.state)
 
     def _restore(self, flow: Stream, snapshot: SnapshotRow) -> State | None:
         try:

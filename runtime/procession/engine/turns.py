@@ -15,6 +15,7 @@ from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
+from procession.engine.snapshot_seal import sealed
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
@@ -256,7 +257,7 @@ class Turns:
         except InvalidPayload:
             self._counters.snapshots_unwritable += 1
             return  # it is a cache: the flow is folded from its steps
-        fingerprint = self._fingerprints[flow.process]
+        fingerprint = sealed(self._fingerprints[flow.process], flow.id, flow.version, text)
         self._ledger.filling.commit.snapshots.append(SnapshotRow(flow.id, flow.version, fingerprint, text))
         self._counters.snapshots_taken += 1
 

@@ -12,9 +12,18 @@ CommandState = Literal["open", "answered", "refused", "given_up", "cancelled"]
 """`refused`: an aggregate said no; its flow was told."""
 DeliveryState = Literal["pending", "waiting", "quarantined"]
 UnhandledReason = Literal[
-    "late", "missing", "already_started", "after_end", "unroutable", "withdrawn", "ignored", "late_answer", "alert"
+    "late",
+    "missing",
+    "already_started",
+    "after_end",
+    "unroutable",
+    "withdrawn",
+    "ignored",
+    "late_answer",
+    "alert",
+    "lost",
 ]
-"""`alert`: it tells of the flow, which does not handle it."""
+"""`alert`: it tells of the flow, which does not handle it. `lost`: a salvage could not prove what became of it."""
 
 
 class EventRow(NamedTuple):

@@ -67,7 +67,8 @@ def _archived_events(
 ) -> Iterator[EventRow]:
     runs = connection.execute(
         "select first, last, archive from event_tombstone where last > ? and first >="
-        " coalesce((select first from event_tombstone where first <= ? order by first desc limit 1), 0) order by first",
+        " coalesce((select first from event_tombstone where first <= ? order by first desc limit 1), 0)"
+        " and archive > 0 order by first",  # number 0 is no file: what a salvage could not keep
         (after_position, after_position),
     )
     journal_id: bytes | None = None

@@ -277,6 +277,10 @@ class SqliteReader:
         for check in sqlite_verify.checks(self.archives):
             while (found := await self._read(check)) is not None:
                 faults += found
+        if any(fault.code.startswith(("pages", "event_", "step_")) for fault in faults):
+            from procession.journal.damage import named_damage  # noqa: PLC0415 - as above
+
+            faults = await self._read(named_damage) + faults
         return faults
 
     async def backup(self, target: str) -> None:

@@ -129,9 +129,12 @@ def _check(path: str, application: int, schema: int) -> None:
 
 def check_opened(connection: sqlite3.Connection, path: str) -> int:
     """The schema of an opened file, 0 where it is empty. Raises as `check_header` does."""
-    application = _pragma(connection, "application_id")
-    schema = _pragma(connection, "user_version")
-    tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+    try:
+        application = _pragma(connection, "application_id")
+        schema = _pragma(connection, "user_version")
+        tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+    except UnicodeDecodeError as error:  # SQLite's own message quotes the damaged name of a table
+        raise sqlite3.DatabaseError("malformed database schema") from error
     if not tables and not application:
         return 0
     _check(path, application, schema)

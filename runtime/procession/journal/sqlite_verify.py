@@ -148,8 +148,11 @@ class _Comparison:
     last: str
     """The highest key, as a question."""
     _after: int = 0
+    _ended: bool = False
 
     def check(self, connection: sqlite3.Connection) -> list[Fault] | None:
+        if self._ended:
+            return None
         try:
             last = connection.execute(self.last).fetchone()[0] or 0
             if self._after >= last:
@@ -158,7 +161,7 @@ class _Comparison:
             self._after += SLICE_ROWS
             rows: Sequence[tuple[Any, ...]] = connection.execute(self.sql, span).fetchmany(_FAULTS_MAX)
         except sqlite3.DatabaseError as error:
-            self._after = 1 << 62
+            self._ended = True
             return [Fault(self.code, f"can't be compared: {error}", _RESTORE)]
         return [Fault(self.code, row[0], self.cure) for row in rows]
 

@@ -1,0 +1,10 @@
+"""A checksum in a snapshot's fingerprint: one that was damaged differs, and is thrown away like an old one."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+
+def sealed(fingerprint: str, flow: int, version: int, state: str) -> str:
+    """The fingerprint that a snapshot is stored under."""
+    return f"{fingerprint}.{crc32(f'{flow} {version} {state}'.encode(errors='surrogatepass')):08x}"

@@ -1,0 +1,138 @@
+"""Making rows anew that follow from events and steps: rows of flows, the outbox, timers."""
+
+# SQL in several lines is one string.
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, NamedTuple
+
+from procession.journal.damaged_file import DamagedFile
+
+_GIVEN_UP, _REFUSED = "procession.command_given_up", "procession.command_refused"
+_STATES = {_GIVEN_UP: "given_up", _REFUSED: "refused"}
+
+
+class IndexedFlow(NamedTuple):
+    """What the indexes tell of a flow: a second copy of a part of its row."""
+
+    process: str
+    key: str
+    status: str
+    outcome: str | None
+
+
+def indexed_flows(damaged: DamagedFile) -> dict[int, IndexedFlow]:
+    """By id; only where each of the indexes can be read whole. They are believed only as far as the steps agree."""
+    ask = damaged.connection.execute
+    try:
+        names = ask("select id, process, key from flow indexed by flow_key").fetchall()
+        status = dict(ask("select id, status from flow indexed by flow_not_ended where status <> 'ended'").fetchall())
+        outcome = dict(ask("select id, outcome from flow indexed by flow_outcome where outcome is not null").fetchall())
+    except sqlite3.Error:
+        return {}
+    return {
+        flow: IndexedFlow(process, key, status.get(flow, "ended"), outcome.get(flow)) for flow, process, key in names
+    }
+
+
+def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow) -> bool:
+    """Make the row of a flow anew, all of whose steps are there. Its times are those of its events.
+
+    Returns whether it fits what the steps say.
+    """
+    if (indexed.status in ("ended", "cancelled")) != (indexed.outcome is not None):
+        return False
+    version, started_us, updated_us = new.execute(
+        "select coalesce(max(step.version), 0), min(event.recorded_us), max(event.recorded_us)"
+        " from step join event on event.position = step.position where step.flow = ?",
+        (flow,),
+    ).fetchone()
+    if new.execute("select count(*) from step where flow = ?", (flow,)).fetchone()[0] != version:
+        return False  # a part of it was archived, or an event of it is lost
+    reason = "its row was made anew by a salvage" if indexed.status == "quarantined" else None
+    row = (flow, indexed.process, indexed.key, version, indexed.status, indexed.outcome, reason)
+    started = 0 if indexed.status == "unstarted" else started_us or 0
+    try:
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, started, updated_us or 0))
+    except (sqlite3.IntegrityError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def rebuild_commands(new: sqlite3.Connection, *, damaged: bool) -> tuple[int, list[tuple[int, str]]]:
+    """Commands that steps yielded and that have no row. Returns how many were made, and flows that can't be mended.
+
+    A command without any answer is open again: it is sent once more, under the same id.
+    """
+    missing = new.execute(
+        "select step.flow, step.position, effect.key, json_extract(effect.value, '$.command'),"
+        " json_extract(effect.value, '$.id'), flow.status from step cross join json_each(step.effects) as effect"
+        " join flow on flow.id = step.flow where step.flow not in (select flow from temp.out)"
+        " and json_extract(effect.value, '$.command') is not null and not exists (select 1 from command"
+        " where command.flow = step.flow and command.position = step.position and command.idx = effect.key)"
+        " order by step.seq, effect.key"
+    ).fetchall()
+    if not missing:
+        return 0, []
+    if not damaged:
+        return 0, [(row[0], f"its command {row[3]} is not kept") for row in missing]
+    gateways = dict(new.execute("select type, min(gateway) from command group by type").fetchall())
+    answers = _answers(new)
+    last = new.execute("select max(coalesce((select max(seq) from command), 0),"
+                       " coalesce((select max(last_command) from archive), 0))").fetchone()[0]  # fmt: skip
+    made, hopeless = 0, []
+    for flow, position, index, kind, id_, status in missing:
+        if kind not in gateways:
+            hopeless.append((flow, f"its command {kind} is lost, and nothing tells its gateway"))
+            continue
+        made += 1
+        state = "cancelled" if status == "cancelled" else "open"
+        row: tuple[Any, ...] = (last + made, bytes.fromhex(id_), flow, position, index, kind, gateways[kind])
+        state = answers.get(id_, state)
+        new.execute("insert into command values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, null)", (*row, state))
+    return made, hopeless
+
+
+def _answers(new: sqlite3.Connection) -> dict[str, str]:
+    """By id of the command in hex, the state in which its answer left it."""
+    return {
+        caused_by.hex(): _STATES.get(kind, "answered")
+        for caused_by, kind in new.execute(
+            "select caused_by, type from event where caused_by is not null order by position"
+        )
+    }
+
+
+def rebuild_timers(new: sqlite3.Connection, *, events_lost: bool) -> tuple[int, list[tuple[int, str]]]:
+    """Deadlines that steps of running flows armed, that did not fire and have no row. Returns as `rebuild_commands`.
+
+    Where events are lost, the deadline may be among them: whether it fired can't be told then.
+    """
+    fired = {row[0].hex() for row in new.execute("select caused_by from event where caused_by is not null")}
+    armed: dict[tuple[int, str], tuple[dict[str, Any], bytes]] = {}
+    for flow, effects, correlation in new.execute(
+        "select step.flow, step.effects, coalesce(event.correlation, event.id) from step"
+        " join flow on flow.id = step.flow join event on event.position = step.position"
+        " where flow.status not in ('ended', 'cancelled') and step.effects is not null"
+        " and step.flow not in (select flow from temp.out) order by step.flow, step.version"
+    ):
+        for effect in json.loads(effects):
+            if "timer" in effect:
+                armed[flow, effect["timer"]] = (effect, correlation)
+            elif "cancel" in effect:
+                armed.pop((flow, effect["cancel"]), None)
+    there = set(new.execute("select flow, name from timer").fetchall())
+    made, hopeless = 0, []
+    for (flow, name), (effect, correlation) in armed.items():
+        if effect["id"] in fired or (flow, name) in there:
+            continue
+        if events_lost:
+            hopeless.append((flow, f"whether its deadline {name} fired can't be told"))
+            continue
+        payload = json.dumps(effect["data"], ensure_ascii=False, separators=(",", ":"))
+        row = (flow, name, bytes.fromhex(effect["id"]), effect["due_us"], effect["event"], effect["version"], payload)
+        new.execute("insert into timer values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, correlation))
+        made += 1
+    return made, hopeless

@@ -1,0 +1,307 @@
+"""Damages a journal in many ways, and asks of each: who noticed, was any row wrong, and what does a salvage keep?
+
+    python -m tests.crash.corrupting --flips 1000 [--seed 1]
+
+The journal is that of a real run. Each damage is done to a fresh copy. It counts as noticed by the first layer that
+notices: opening, reading every row, the pages, a checksum chain, the comparison of rows with what they follow from.
+Else every row must equal the original, or it is missed.
+"""
+
+# A script prints.
+# ruff: noqa: T201
+
+from __future__ import annotations
+
+import argparse
+import random
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+import trio
+
+from procession import ProcessionError, Settings, open_runtime
+from procession.journal.archive_folder import ArchiveFolder
+from procession.journal.salvage import Salvaged, salvage
+from procession.journal.sqlite_reader import read_sqlite
+from procession.journal.sqlite_schema import prepare_reader, uri_of
+from procession.journal.sqlite_verify import checks
+from procession.settings import FlowsSettings
+from tests.fixtures.journals.folding import fold_all
+from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
+
+PAGE_BYTES = 4096
+CHAIN_CODES = ("event_crc", "step_crc", "event_tail", "step_tail", "event_tombstone", "step_tombstone")
+LAYERS = ("open", "read", "pages", "chain", "compared", "equal", "missed")
+UNPROVED = {
+    "flow": {"reason", "started_us", "updated_us"},
+    "command": {"gateway", "attempts", "due_us", "log"},
+    "delivery": {"timer", "marked"},
+    "snapshot": {"version", "fingerprint", "state"},
+    "owner": {"renewed_us", "started_us", "pid", "host", "epoch", "clean", "unclean_starts"},
+    "type": {"kind", "name", "version", "shape"},
+    "concern": {"process", "type", "since"},
+    "unhandled": {"reason"},
+    "journal": {"created_us"},
+}
+"""What nothing else in a journal tells again: when, how often, why."""
+
+Tables = dict[str, tuple[dict[str, object], ...]]
+Damage = Callable[[bytearray, random.Random], object]
+
+
+async def make(path: Path, parcels: int) -> None:
+    """A journal of parcels that were delivered, lost, returned, set aside, not yet fetched, and never posted."""
+    settings = Settings(flows=FlowsSettings(snapshot_every_steps=5))
+    async with open_runtime(path, processes=[Parcel], gateways=[Couriers()], settings=settings) as runtime:
+        for number in range(parcels):
+            key = f"{('shut', 'lost', 'home', 'stray', 'quiet')[number % 5]}-{number}"
+            await runtime.publish(ParcelPosted(key, Decimal("1.50"), ("a",)), id=f"{key}/0", source="post")
+            await runtime.publish([ParcelScanned(key, place) for place in ("hub", "van")])
+            end = {"stray": "nowhere", "quiet": "hub"}.get(key.partition("-")[0], "door")
+            await runtime.publish(ParcelScanned(key, end), id=f"{key}/1", source="post")
+            await runtime.publish(ParcelScanned(f"never-{number}", "hub"), id=f"never/{number}", source="post")
+        await runtime.drain()
+
+
+def flip(content: bytearray, chance: random.Random) -> None:
+    """One bit, anywhere."""
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+
+
+def swap(content: bytearray, chance: random.Random) -> None:
+    """Two pages, as a misdirected write leaves them."""
+    one, other = (PAGE_BYTES * page for page in chance.sample(range(len(content) // PAGE_BYTES), 2))
+    first = content[one : one + PAGE_BYTES]
+    content[one : one + PAGE_BYTES] = content[other : other + PAGE_BYTES]
+    content[other : other + PAGE_BYTES] = first
+
+
+def zero(content: bytearray, chance: random.Random) -> None:
+    """One page of nothing."""
+    at = PAGE_BYTES * chance.randrange(len(content) // PAGE_BYTES)
+    content[at : at + PAGE_BYTES] = bytes(PAGE_BYTES)
+
+
+def truncate(content: bytearray, chance: random.Random) -> None:
+    """The end is gone."""
+    del content[chance.randrange(len(content)) :]
+
+
+DAMAGES: dict[str, Damage] = {"bit flip": flip, "page swap": swap, "zeroed page": zero, "truncation": truncate}
+
+
+@attrs.define
+class Case:
+    """A journal, all its rows, and what its flows fold to."""
+
+    content: bytes
+    rows: Tables
+    folded: dict[str, object]
+
+    @classmethod
+    async def of(cls, path: Path) -> Case:
+        """As it stands, closed."""
+        return cls(path.read_bytes(), rows_of(path), await _folded(path))
+
+
+@attrs.define
+class Seen:
+    """What one damage came to."""
+
+    layer: str
+    differing: frozenset[str]
+    """Columns that were read as something else than was written, as `table.column`."""
+    breaches: list[str]
+    """Of what a salvage promises."""
+    kept: float | None
+    """Share of the flows that a salvage kept; None where it could find nothing."""
+
+
+def rows_of(path: Path) -> Tables:
+    """Every row of every table, in order.
+
+    Raises:
+        sqlite3.Error: something can't be read.
+    """
+    with closing(sqlite3.connect(uri_of(str(path), "mode=ro"), uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda content: content.decode(errors="surrogateescape")
+        names = [row[0] for row in connection.execute("select name from sqlite_schema where type = 'table'")]
+        found = {name: [dict(row) for row in connection.execute(f"select * from {name}")] for name in names}
+    return {name: tuple(sorted(rows, key=repr)) for name, rows in found.items()}
+
+
+async def _folded(path: Path) -> dict[str, object]:
+    reader = await read_sqlite(path)
+    try:
+        found: dict[str, object] = (await fold_all(reader, [Parcel], [Couriers()]))["flows"]
+        return found
+    finally:
+        await reader.close()
+
+
+def layer_of(path: Path, original: Tables, *, chains: bool = True) -> tuple[str, frozenset[str]]:
+    """Who noticed, and what was wrong; `chains=False` plants a fault: a check without checksums."""
+    try:
+        with closing(sqlite3.connect(uri_of(str(path), "mode=ro"), uri=True, isolation_level=None)) as connection:
+            prepare_reader(connection, str(path))
+            connection.execute("select id from journal").fetchone()[0]
+            codes = _codes(connection, path)
+    except (sqlite3.Error, ProcessionError, TypeError):
+        return "open", frozenset()
+    try:
+        differing = _differing(original, rows_of(path))
+    except sqlite3.Error:
+        return "read", frozenset()
+    if "pages" in codes:
+        return "pages", differing
+    if chains and codes.intersection(CHAIN_CODES):
+        return "chain", differing
+    if codes.difference(CHAIN_CODES):
+        return "compared", differing
+    return ("missed" if differing else "equal"), differing
+
+
+def _codes(connection: sqlite3.Connection, path: Path) -> set[str]:
+    codes: set[str] = set()
+    for check in checks(ArchiveFolder(str(path))):
+        while (found := check(connection)) is not None:
+            codes.update(fault.code for fault in found)
+    return codes
+
+
+def _differing(original: Tables, found: Tables) -> frozenset[str]:
+    differing: set[str] = set()
+    for table in original.keys() | found.keys():
+        one, other = original.get(table, ()), found.get(table, ())
+        if len(one) != len(other):
+            differing.add(f"{table}.*")
+            continue
+        gone = [row for row in one if row not in other]
+        come = [row for row in other if row not in one]
+        differing.update(
+            f"{table}.{column}"
+            for before, after in zip(gone, come, strict=True)
+            for column in before
+            if before[column] != after.get(column)
+        )
+    return frozenset(differing)
+
+
+async def breaches_of(path: Path, target: Path, case: Case) -> tuple[list[str], float | None]:
+    """Salvage, and compare all that was kept with what was there."""
+    try:
+        found = salvage(str(path), str(target))
+    except ProcessionError:
+        return [], None
+    breaches = [f"the new journal has {fault.code}: {fault.found}" for fault in found.faults]
+    rows = rows_of(target)
+    for table in ("event", "step", "command", "timer", "delivery", "flow"):
+        breaches += _strange(table, rows, case.rows, found)
+    try:
+        folded = await _folded(target)
+    except KeyError as error:
+        return [*breaches, f"a flow of a process that never was: {error}"], 0.0
+    missing = case.folded.keys() - folded.keys()
+    listed = {f"{flow.process}/{flow.key}" for flow in found.left_out}
+    unnamed = sum(flow.process is None for flow in found.left_out)
+    if len(missing - listed) > unnamed:
+        breaches.append(f"not kept and not listed: {sorted(missing - listed)[:5]}")
+    differing = [name for name in folded if _state(folded[name]) != _state(case.folded.get(name))]
+    breaches += [f"{name} folds to something else" for name in differing[:5]]
+    return breaches, len(folded) / len(case.folded)
+
+
+def _state(flow: object) -> object:
+    assert isinstance(flow, dict)
+    return {name: value for name, value in flow.items() if name != "commands"}
+
+
+def _strange(table: str, rows: Tables, original: Tables, found: Salvaged) -> Iterator[str]:
+    """Rows of the new journal that the old one did not have, but for those that were made anew."""
+    unproved = UNPROVED.get(table, set()) | ({"crc"} if table in ("event", "step") else set())
+    known = {repr({name: value for name, value in row.items() if name not in unproved}) for row in original[table]}
+    strange = [
+        row
+        for row in rows[table]
+        if repr({name: value for name, value in row.items() if name not in unproved}) not in known
+    ]
+    if len(strange) > found.rebuilt.get(table, 0):
+        yield f"{len(strange)} rows of {table} are not what was written: {strange[0]}"
+
+
+async def look(case: Case, folder: Path, content: bytes) -> Seen:
+    """Ask everything of one damaged file."""
+    path, target = folder / "damaged.db", folder / "new.db"
+    path.write_bytes(content)
+    layer, differing = layer_of(path, case.rows)
+    breaches, kept = await breaches_of(path, target, case)
+    for name in folder.iterdir():
+        name.unlink()
+    return Seen(layer, differing, breaches, kept)
+
+
+async def run(
+    case: Case, folder: Path, seed: int, numbers: dict[str, int], *, told: bool = False
+) -> dict[str, list[Seen]]:
+    """So many damages of each kind."""
+    seen: dict[str, list[Seen]] = {}
+    for name, number in numbers.items():
+        chance = random.Random(f"{seed} {name}")
+        for count in range(number):
+            content = bytearray(case.content)
+            DAMAGES[name](content, chance)
+            seen.setdefault(name, []).append(await look(case, folder, bytes(content)))
+            if told and (count + 1) % 100 == 0:
+                print(f"{name}: {count + 1} of {number}", file=sys.stderr, flush=True)
+    return seen
+
+
+def table(seen: dict[str, list[Seen]]) -> str:
+    """For the docs."""
+    lines = [f"| damage | times | {' | '.join(LAYERS)} | salvaged | flows kept |", "|---" * (len(LAYERS) + 4) + "|"]
+    for name, of_kind in seen.items():
+        layers = Counter(one.layer for one in of_kind)
+        kept = [one.kept for one in of_kind if one.kept is not None]
+        share = f"{sum(kept) / len(kept):.1%}" if kept else "-"
+        counts = " | ".join(str(layers[layer]) for layer in LAYERS)
+        lines.append(f"| {name} | {len(of_kind)} | {counts} | {len(kept)} | {share} |")
+    return "\n".join(lines)
+
+
+async def _main(flips: int, seed: int, parcels: int) -> tuple[Case, dict[str, list[Seen]]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        await make(folder / "made.db", parcels)
+        case = await Case.of(folder / "made.db")
+        (folder / "work").mkdir()
+        numbers = {name: flips if name == "bit flip" else max(1, flips // 10) for name in DAMAGES}
+        return case, await run(case, folder / "work", seed, numbers, told=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.corrupting")
+    parser.add_argument("--flips", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parcels", type=int, default=100)
+    options = parser.parse_args(arguments)
+    case, seen = trio.run(_main, options.flips, options.seed, options.parcels)
+    print(f"seed {options.seed}, {len(case.content):,} bytes, {len(case.folded)} flows")
+    print(table(seen))
+    everything = [one for of_kind in seen.values() for one in of_kind]
+    missed = Counter(column for one in everything if one.layer == "missed" for column in one.differing)
+    print("read as something else, and nobody noticed:", dict(missed.most_common()) or "nothing")
+    breaches = [breach for one in everything for breach in one.breaches]
+    print("breaches of a salvage:", len(breaches), *breaches[:20], sep="\n  ")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Damage is noticed or changes nothing, and what a salvage keeps is what was there."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from procession import open_runtime
+from procession.journal.salvage import salvage
+from procession.journal.sqlite_reader import read_sqlite
+from tests.crash.corrupting import (
+    PAGE_BYTES,
+    UNPROVED,
+    Case,
+    layer_of,
+    look,
+    make,
+    rows_of,
+    run,
+)
+from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
+
+SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation": 4}
+HIT = b'{"parcel":"shut-0","place":"van"}'
+FORGIVEN = {f"{table}.{column}" for table, columns in UNPROVED.items() for column in columns}
+
+
+@pytest.fixture
+async def case(tmp_path: Path) -> Case:
+    await make(tmp_path / "made.db", 10)
+    return await Case.of(tmp_path / "made.db")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    (tmp_path / "work").mkdir()
+    return tmp_path / "work"
+
+
+def hit(case: Case) -> bytes:
+    """One bit of one event of one flow is another."""
+    content = bytearray(case.content)
+    content[content.index(HIT) + len(HIT) - 3] ^= 1
+    return bytes(content)
+
+
+async def test_damage_is_noticed_or_changes_nothing_and_what_a_salvage_keeps_is_what_was_there(
+    case: Case, work: Path
+) -> None:
+    seen = [one for of_kind in (await run(case, work, 1, SMALL)).values() for one in of_kind]
+    assert [one for one in seen if one.layer == "missed" and not one.differing <= FORGIVEN] == []
+    assert [one.breaches for one in seen if one.breaches] == []
+    assert sum(one.kept is not None for one in seen) > 10
+
+
+async def test_a_check_without_checksums_misses_what_the_real_one_finds(case: Case, work: Path) -> None:
+    (work / "damaged.db").write_bytes(hit(case))
+    assert layer_of(work / "damaged.db", case.rows)[0] == "chain"
+    assert layer_of(work / "damaged.db", case.rows, chains=False) == ("missed", frozenset({"event.payload"}))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_whichever_page_is_lost_the_rest_is_salvaged(case: Case, work: Path) -> None:
+    shares = []
+    for at in range(PAGE_BYTES, len(case.content), PAGE_BYTES):
+        content = case.content[:at] + bytes(PAGE_BYTES) + case.content[at + PAGE_BYTES :]
+        seen = await look(case, work, content)
+        assert seen.breaches == [], at // PAGE_BYTES
+        assert seen.layer != "missed"
+        shares.append(seen.kept)
+    kept = [share for share in shares if share is not None]
+    assert len(kept) >= len(shares) - 4, "the pages of the schema, and that of the journal's id, are all that can't go"
+    assert sum(kept) / len(kept) > 0.8
+
+
+async def test_an_older_log_that_is_put_back_is_noticed_or_changes_nothing(tmp_path: Path, work: Path) -> None:
+    await make(tmp_path / "a.db", 5)
+    async with open_runtime(tmp_path / "a.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
+        await runtime.publish(ParcelPosted("late-1", Decimal(1)))
+        await runtime.drain()
+        shutil.copy(tmp_path / "a.db-wal", work / "old-wal")
+        await runtime.publish([ParcelScanned("late-1", place) for place in ("hub", "van", "door")])
+        await runtime.drain()
+    case = await Case.of(tmp_path / "a.db")
+    shutil.copy(tmp_path / "a.db", work / "damaged.db")
+    shutil.copy(work / "old-wal", work / "damaged.db-wal")
+    layer, differing = layer_of(work / "damaged.db", case.rows)
+    assert layer != "missed" or differing <= FORGIVEN
+
+
+async def test_without_the_log_of_a_killed_owner_an_older_journal_is_left_whole(tmp_path: Path, work: Path) -> None:
+    """SQLite alone can't know that there was a log. What is left is what it was at the last checkpoint."""
+    await make(tmp_path / "a.db", 5)
+    async with open_runtime(tmp_path / "a.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
+        await runtime.publish(ParcelPosted("late-1", Decimal(1)))
+        await runtime.drain()
+        shutil.copy(tmp_path / "a.db", work / "left.db")
+    reader = await read_sqlite(work / "left.db")
+    assert await reader.verify() == []
+    await reader.close()
+    whole, left = rows_of(tmp_path / "a.db"), rows_of(work / "left.db")
+    assert set(map(repr, left["event"])) < set(map(repr, whole["event"]))
+
+
+async def test_publishing_again_accepts_nothing_that_was_kept(case: Case, work: Path) -> None:
+    (work / "damaged.db").write_bytes(hit(case))
+    found = salvage(str(work / "damaged.db"), str(work / "new.db"))
+    assert [flow.key for flow in found.left_out] == ["shut-0"]
+    ((first, last),) = found.events_lost
+    async with open_runtime(work / "new.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
+        before = (await runtime.journal.heads()).position
+        for number, kind in enumerate(("shut", "lost", "home", "stray", "quiet")):
+            key = f"{kind}-{number}"
+            await runtime.publish(ParcelPosted(key, Decimal("1.50"), ("a",)), id=f"{key}/0", source="post")
+        await runtime.drain()
+        assert (await runtime.journal.heads()).position == before
+    assert first == last
+
+
+async def test_verify_names_the_range_and_the_flows(case: Case, work: Path) -> None:
+    (work / "damaged.db").write_bytes(hit(case))
+    reader = await read_sqlite(work / "damaged.db")
+    fault = (await reader.verify())[0]
+    await reader.close()
+    assert fault.code == "event_range"
+    assert "they concern parcel/shut-0" in fault.found
+    assert "salvage" in fault.cure
