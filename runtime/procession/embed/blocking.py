@@ -21,7 +21,9 @@ from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.projector import Parameters, Projector, Row
+from procession.primitives.registry import Registry
 from procession.projections.view import QUERY_TIMEOUT_S, AnswerT, AskedP, ProjectorT, Reading
+from procession.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -214,6 +216,21 @@ class BlockingRuntime(Blocking[Runtime]):
         """As `Runtime.held`."""
         return self._inner.held
 
+    @property
+    def position(self) -> int:
+        """As `Runtime.position`."""
+        return self._inner.position
+
+    @property
+    def registry(self) -> Registry:
+        """As `Runtime.registry`."""
+        return self._inner.registry
+
+    @property
+    def settings(self) -> Settings:
+        """As `Runtime.settings`."""
+        return self._inner.settings
+
     def flow(self, process: type[ProcessManager] | str, key: str | int) -> BlockingFlow:
         """A flow by its process and key; it need not have started yet.
 
@@ -286,6 +303,7 @@ class BlockingRuntime(Blocking[Runtime]):
     flows = blocking(Runtime.flows)
     events = blocking(Runtime.events)
     drain = blocking(Runtime.drain)
+    wait_beyond = blocking(Runtime.wait_beyond)
     pause_gateway = blocking(Runtime.pause_gateway)
     resume_gateway = blocking(Runtime.resume_gateway)
     resume_process = blocking(Runtime.resume_process)
