@@ -43,8 +43,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
         settings = load_settings(STARTER / "config" / "procession.toml", os.environ)
     journal: str = options.journal or str(Path(tempfile.mkdtemp(prefix="procession-demo-")) / "demo.db")
     # Failing is what the gateways of a demo are made to do: the summary tells, a line for each would bury it.
-    logging.getLogger("procession").setLevel(logging.CRITICAL)
-    return run_stoppable(lambda stop: _Demo(options, output, settings, journal, stop).run())
+    logger = logging.getLogger("procession")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return run_stoppable(lambda stop: _Demo(options, output, settings, journal, stop).run())
+    finally:
+        logger.setLevel(level)
 
 
 @attrs.define
