@@ -140,6 +140,8 @@ def test_many_threads_call_at_once(runtime: embed.BlockingRuntime) -> None:
 def test_stopping_twice_is_fine(runtime: embed.BlockingRuntime) -> None:
     runtime.stop()
     runtime.stop()
+    with pytest.raises(RuntimeClosed):
+        runtime.counters()
 
 
 def test_a_runtime_that_was_stopped_takes_nothing(runtime: embed.BlockingRuntime) -> None:

@@ -230,4 +230,6 @@ def test_explore_plays_it_as_any_other() -> None:
 
 
 def test_simulate_plays_it_as_any_other() -> None:
-    simulate(processes=[Patient], gateways=[Courier], load=[LetterWritten("a")], seeds=range(3))
+    report = simulate(processes=[Patient], gateways=[Courier], load=[LetterWritten("a")], seeds=range(3))
+    assert (report.seeds, report.commands) == (3, 3), "a command in each"
+    assert report.attempts > 0, "an operator may cancel some of them before"
