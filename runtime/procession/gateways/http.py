@@ -10,7 +10,7 @@ import attrs
 
 from procession.engine.clock import Clock, SystemClock
 from procession.errors import ProcessionError, Refused
-from procession.gateways.reading import read_as, read_json
+from procession.gateways.reading import Readable
 from procession.gateways.retry_after import retry_after_s
 from procession.gateways.secrecy import hush, masked, quiet_client, secrets_in, shown_url
 from procession.primitives.codec import to_json
@@ -63,7 +63,7 @@ class HttpPolicy:
 
 
 @attrs.frozen
-class HttpResponse:
+class HttpResponse(Readable):
     """A response that answers: its status is 2xx, or one that the caller asked for."""
 
     status: int
@@ -72,26 +72,8 @@ class HttpResponse:
     _of: str
     """The request, as errors show it."""
 
-    @property
-    def text(self) -> str:
-        """The body as text, in UTF-8; what is none is replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body as plain data.
-
-        Raises:
-            AttemptFailed: it is no JSON. The request may have done its work: it is sent again, under the same key.
-        """
-        return read_json(self.body, f"{self._of} answered {self.status}")
-
-    def read(self, cls: type[T]) -> T:
-        """The body as an event, or any other frozen class of yours; fields that it does not name are left out.
-
-        Raises:
-            AttemptFailed: it does not fit; names the path of each bad field.
-        """
-        return read_as(cls, self.body, f"{self._of} answered {self.status}")
+    def _written(self) -> tuple[bytes, str]:
+        return self.body, f"{self._of} answered {self.status}"
 
 
 @dataclass_transform(field_specifiers=(attrs.field,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any, TypeVar
 
 import attrs
@@ -42,3 +43,34 @@ def read_as(cls: type[T], text: bytes, wrote: str) -> T:
         return from_elsewhere(cls, data)
     except ValueError as error:
         raise AttemptFailed(f"{wrote} with what is no {cls.__name__}: {error}") from None
+
+
+class Readable(abc.ABC):
+    """What answers an attempt, to be read as the gateway's method likes."""
+
+    __slots__ = ()
+
+    @abc.abstractmethod
+    def _written(self) -> tuple[bytes, str]:
+        """What was written, and by whom, with a verb."""
+
+    @property
+    def text(self) -> str:
+        """As text, in UTF-8; what is none is replaced."""
+        return self._written()[0].decode("utf-8", "replace")
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """As plain data.
+
+        Raises:
+            AttemptFailed: it is no JSON. The work may have been done: it is asked for again, under the same id.
+        """
+        return read_json(*self._written())
+
+    def read(self, cls: type[T]) -> T:
+        """As an event, or any other frozen class of yours; fields that it does not name are left out.
+
+        Raises:
+            AttemptFailed: it does not fit; names the path of each bad field.
+        """
+        return read_as(cls, *self._written())

@@ -11,7 +11,7 @@ import attrs
 
 from procession.errors import Refused
 from procession.gateways.program import Ended, Program, TooMuchOutputError
-from procession.gateways.reading import read_as, read_json
+from procession.gateways.reading import Readable
 from procession.gateways.secrecy import masked, secrets_in
 from procession.primitives.codec import to_json
 from procession.primitives.command import Command
@@ -48,32 +48,14 @@ class ProgramPolicy:
 
 
 @attrs.frozen
-class ProgramOutput:
+class ProgramOutput(Readable):
     """What a program wrote that ended with 0."""
 
     output: bytes = attrs.field(repr=False)
     _by: str
 
-    @property
-    def text(self) -> str:
-        """As text, in UTF-8; what is none is replaced."""
-        return self.output.decode("utf-8", "replace")
-
-    def json(self) -> Any:  # noqa: ANN401 - JSON
-        """As plain data.
-
-        Raises:
-            AttemptFailed: it is no JSON. The program may have done its work: it is run again, under the same id.
-        """
-        return read_json(self.output, f"{self._by} ended")
-
-    def read(self, cls: type[T]) -> T:
-        """As an event, or any other frozen class of yours; fields that it does not name are left out.
-
-        Raises:
-            AttemptFailed: it does not fit; names the path of each bad field.
-        """
-        return read_as(cls, self.output, f"{self._by} ended")
+    def _written(self) -> tuple[bytes, str]:
+        return self.output, f"{self._by} ended"
 
 
 @dataclass_transform(field_specifiers=(attrs.field,))
