@@ -5,7 +5,8 @@ from __future__ import annotations
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, Sum
 
-from procession.telemetry import PREFIX, Counters, counter_help, observe
+from procession.telemetry.instruments import observe
+from procession.telemetry.names import PREFIX, Counters, counter_help
 
 
 def exported(reader: InMemoryMetricReader) -> dict[str, int | float]:

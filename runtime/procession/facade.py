@@ -35,7 +35,7 @@ from procession.projections.view import NoProjections, ProjectionsView
 from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings, Settings
-from procession.telemetry import Meter, observe
+from procession.telemetry.instruments import Meter, observe
 
 _FOLLOW_PAGE = 500
 
@@ -237,7 +237,7 @@ class Runtime(Asking):
                 await self._engine.watch.changed()
 
     def counters(self) -> dict[str, int]:
-        """Counts since this runtime was opened, by full name; `telemetry.counter_help()` says what each means."""
+        """Counts since this runtime was opened, by full name; `telemetry.names.counter_help()` says what each means."""
         refuse_in_turn("counters")
         return self._engine.counters.as_dict()
 

@@ -21,7 +21,7 @@ from procession.engine.rehydrate import Rehydrator
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.fingerprint import fingerprint
 from procession.primitives.registration import build_registry
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 from tests.bench.figures import Figures
 
 _BATCH = 500

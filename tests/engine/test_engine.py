@@ -9,7 +9,7 @@ from procession import Effects, ProcessManager, Runtime, allows, starts
 from procession.errors import ImpureTurn, NotFound, WiringError
 from procession.journal.memory import MemoryJournal
 from procession.journal_errors import Fenced
-from procession.telemetry import counter_help
+from procession.telemetry.names import counter_help
 from tests.engine.faulty_journal import FaultyJournal
 from tests.engine.tally import Asked, Closed, Counted, Desk, Opened, Tally, numbered, opened, settings, story
 

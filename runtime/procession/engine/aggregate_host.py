@@ -17,7 +17,7 @@ from procession.engine.turn import TurnFailed
 from procession.errors import InvalidKey, NotAccepted, ProcessionError
 from procession.primitives.decisions import AggregateDefinition
 from procession.send_errors import AggregateSetAside, DecisionFailed
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.aggregates")
 _REASON_CHARS_MAX = 500

@@ -19,7 +19,7 @@ from procession.journal.rows import CommandChange, CommandState
 from procession.primitives.codec import to_json
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.registry import Registry
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 @attrs.frozen

@@ -31,7 +31,7 @@ from procession.primitives.refusal import Refusal
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import AggregatesSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 @attrs.define(eq=False, kw_only=True)

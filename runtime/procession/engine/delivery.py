@@ -24,7 +24,7 @@ from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.registry import Registry
 from procession.settings import GatewaysSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000

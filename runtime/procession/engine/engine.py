@@ -34,7 +34,7 @@ from procession.journal.journal import Journal
 from procession.journal_errors import CommitFailed, CommitRejected, Fenced, JournalDamaged
 from procession.primitives.registry import Registry
 from procession.settings import Settings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession")
 

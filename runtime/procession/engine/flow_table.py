@@ -11,7 +11,7 @@ from procession.actors.mailbox import Mailbox
 from procession.engine.flow import Delivery, Flow
 from procession.primitives.definition import Definition
 from procession.settings import FlowsSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 class FlowTable:

@@ -21,7 +21,7 @@ from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
 from procession.settings import GatewaySettings, GatewaysSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
 _LOG_MAX = 20

@@ -19,7 +19,7 @@ from procession.errors import IdReused, Overloaded, ProcessionError, RuntimeClos
 from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.event import Event
 from procession.send_errors import AggregateSetAside, DecisionFailed
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 class Accepted(NamedTuple):

@@ -26,7 +26,7 @@ from procession.primitives.history import History, Turned
 from procession.primitives.invariant import Invariant
 from procession.primitives.registry import Registry
 from procession.settings import InvariantsSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.invariants")
 _SLICE_S = 0.002

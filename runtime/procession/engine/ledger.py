@@ -23,7 +23,7 @@ from procession.journal.rows import (
     UnhandledReason,
     UnhandledRow,
 )
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 class Released(Protocol):

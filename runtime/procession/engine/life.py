@@ -34,7 +34,7 @@ from procession.journal.journal import Journal
 from procession.journal.rows import Heads
 from procession.primitives.registry import Registry
 from procession.settings import Settings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 @attrs.frozen

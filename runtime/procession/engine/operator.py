@@ -24,7 +24,7 @@ from procession.primitives.event import (
     FlowReleased,
     FlowRetried,
 )
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 _COMMANDS_PAGE = 500
 

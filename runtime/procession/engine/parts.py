@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from procession.actors.supervisor import ActorInfo, RestartPolicy, Supervised, supervise
 from procession.errors import RuntimeFailed
 from procession.settings import SupervisionSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession")
 

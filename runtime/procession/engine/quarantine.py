@@ -15,7 +15,7 @@ from procession.journal.rows import DeliveryRow, StepRow
 from procession.primitives.codec import to_json
 from procession.primitives.event import FlowSetAside, ProcessPaused
 from procession.settings import ProcessesSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.quarantine")
 _REASON_CHARS_MAX = 500

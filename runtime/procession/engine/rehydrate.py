@@ -18,7 +18,7 @@ from procession.primitives.definition import Reaction
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
 from procession.primitives.state import State
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 class Rehydrator:

@@ -16,7 +16,7 @@ from procession.primitives.definition import Definition, Folding
 from procession.primitives.event import Event
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 Target = tuple[Definition, str]
 Named = tuple[Folding, str]

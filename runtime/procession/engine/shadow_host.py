@@ -35,7 +35,7 @@ from procession.errors import InvalidPayload, RuntimeFailed, ShadowEnded
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.event import Event
 from procession.settings import PuritySettings, Settings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.purity")
 _SEEN_MAX = 1_000

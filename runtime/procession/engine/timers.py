@@ -18,7 +18,7 @@ from procession.engine.solo import Solo
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 _PAGE = 500
 _START = (-1, -1, "")

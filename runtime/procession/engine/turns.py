@@ -25,7 +25,7 @@ from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 
 @attrs.frozen(slots=True)

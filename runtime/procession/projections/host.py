@@ -25,7 +25,7 @@ from procession.projections.rebuild import Building
 from procession.projections.store import QueryConnection
 from procession.projections.view import ProjectionInfo, ProjectionState, Rebuilt
 from procession.settings import ProjectorsSettings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 T = TypeVar("T")
 logger = logging.getLogger("procession.projections")

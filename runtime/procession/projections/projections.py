@@ -30,7 +30,7 @@ from procession.projections.rebuild import begin
 from procession.projections.standing import check_standing
 from procession.projections.view import ProjectionInfo, Rebuilt, no_projector
 from procession.settings import Settings
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 T = TypeVar("T")
 logger = logging.getLogger("procession.projections")

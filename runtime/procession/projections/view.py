@@ -12,7 +12,7 @@ from procession.actors.supervisor import ActorInfo
 from procession.engine.watch import Watch
 from procession.errors import NotFound
 from procession.primitives.projector import Parameters, Projector, Row
-from procession.telemetry import Counters
+from procession.telemetry.names import Counters
 
 ProjectorT = TypeVar("ProjectorT", bound=Projector)
 AnswerT = TypeVar("AnswerT")

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from procession.errors import ProcessionError
-from procession.telemetry import counter_help
+from procession.telemetry.names import counter_help
 from tests.daemon.http.served import ParcelSent, served
 from tests.engine.faulty_journal import FaultyJournal
 

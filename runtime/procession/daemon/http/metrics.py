@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from procession.engine.gateway_host import GatewayState
 from procession.facade import Runtime
-from procession.telemetry import PREFIX, counter_help
+from procession.telemetry.names import PREFIX, counter_help
 
 MEDIA = "text/plain; version=0.0.4"
 

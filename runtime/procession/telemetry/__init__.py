@@ -1,0 +1,1 @@
+"""What is counted and traced, and how it leaves the process."""
