@@ -15,14 +15,28 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
-from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing, stream
+from procession.daemon.http import (
+    acts,
+    commands,
+    events,
+    flows,
+    gateways,
+    health,
+    laws,
+    overview,
+    projections,
+    publishing,
+    stream,
+)
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
+from procession.daemon.http.hardening import Hardened
+from procession.daemon.http.page import page_routes
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
 from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.http.source import Source
 from procession.errors import ProcessionError
-from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.primitives.codec import to_json
 
@@ -37,12 +51,14 @@ ROUTES: tuple[Route, ...] = (
     *commands.ROUTES,
     *gateways.ROUTES,
     *projections.ROUTES,
+    *overview.ROUTES,
+    *laws.ROUTES,
 )
 """All that can be asked."""
 
 
 def http_app(
-    runtime: Runtime,
+    runtime: Source,
     settings: HttpSettings | None = None,
     *,
     hosts: Collection[str] = LOOPBACK_HOSTS,
@@ -53,17 +69,24 @@ def http_app(
     It looks at no token: whoever reaches it may do everything. Serve it on loopback, or behind what keeps others out.
 
     Args:
-        runtime: an open one.
+        runtime: an open one, or another source: nothing but reading is answered then.
         settings: the bounds; default: those of the runtime.
         hosts: names by which it may be called, in lower case and without port.
         closing: close it before the server ends: streams of events end then.
     """
     settings = settings or runtime.settings.http
-    serving = Serving(runtime, settings, closing or Closing())
+    return served_app(Serving(runtime, settings, closing or Closing()), hosts)
+
+
+def served_app(serving: Serving, hosts: Collection[str]) -> ASGIApp:
+    """What is served, as an ASGI application."""
     found = Starlette(
         routes=[
-            starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
-            for path, at in _by_path(ROUTES).items()
+            *page_routes(),
+            *(
+                starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
+                for path, at in _by_path(ROUTES).items()
+            ),
         ],
         exception_handlers={
             HTTPException: _not_served,
@@ -73,7 +96,7 @@ def http_app(
         },
     )
     found.router.redirect_slashes = False
-    return Frame(found, serving, hosts)
+    return Hardened(Frame(found, serving, hosts))
 
 
 def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:

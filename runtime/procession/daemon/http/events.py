@@ -37,7 +37,7 @@ async def list_events(call: Call) -> EventPage:
     asked = call.queried(EventsAsked)
     limit = within("limit", asked.limit, 1, LIMIT_MAX)
     after = within("after", asked.after, 0, 2**63 - 1)
-    rows = await call.runtime.journal.events(after, limit + 1, asked.type)
+    rows = await call.source.journal.events(after, limit + 1, asked.type)
     more = len(rows) > limit
     return EventPage(tuple(event_json(row) for row in rows[:limit]), rows[limit - 1].position if more else None)
 

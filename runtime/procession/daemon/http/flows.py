@@ -11,8 +11,8 @@ from procession.daemon.flow_shown import ShownFlow, ShownHistory, shown_flow, sh
 from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
+from procession.daemon.http.source import check_process, why_not_of, why_of
 from procession.errors import NotFound
-from procession.flow_handle import FlowHandle
 from procession.journal.rows import FlowQuery, FlowRow, FlowStatus
 from procession.reading.timeline import read_timeline
 from procession.reading.why import Why
@@ -57,12 +57,12 @@ async def list_flows(call: Call) -> FlowPage:
     limit = within("limit", asked.limit, 1, LIMIT_MAX)
     query = FlowQuery(
         process=asked.process,
-        but_not=() if asked.process is not None else tuple(call.runtime.registry.aggregates),
+        but_not=() if asked.process is not None else tuple(call.source.registry.aggregates),
         status=() if asked.status is None else (asked.status,),
         outcome=asked.outcome,
         key_prefix=asked.key_prefix,
     )
-    rows = await call.runtime.journal.flows(query, within("cursor", asked.cursor, 0, 2**63 - 1), limit + 1)
+    rows = await call.source.journal.flows(query, within("cursor", asked.cursor, 0, 2**63 - 1), limit + 1)
     asked_us = now_us()
     more = len(rows) > limit
     return FlowPage(tuple(shown_flow(row, asked_us) for row in rows[:limit]), rows[limit - 1].id if more else None)
@@ -91,7 +91,7 @@ async def show_history(call: Call) -> ShownHistory:
             f"the history has {row.version} steps, at most {_HISTORY_STEPS_MAX} are shown over HTTP",
             f"run `procession show {row.process}/{row.key}` beside the journal",
         )
-    return shown_history(await read_timeline(call.runtime.journal, row.process, row.key), now_us())
+    return shown_history(await read_timeline(call.source.journal, row.process, row.key), now_us())
 
 
 async def show_why(call: Call) -> Why:
@@ -100,7 +100,7 @@ async def show_why(call: Call) -> Why:
     Raises:
         NotFound: nobody has heard of the flow, or it has no such command or event.
     """
-    return await flow_of(call).why(call.queried(WhyAsked).what)
+    return await why_of(call.source, call.parts["process"], call.parts["key"], call.queried(WhyAsked).what)
 
 
 async def show_why_not(call: Call) -> WhyNot:
@@ -109,24 +109,15 @@ async def show_why_not(call: Call) -> WhyNot:
     Raises:
         NotFound: nobody has heard of it.
     """
-    return await flow_of(call).why_not()
-
-
-def flow_of(call: Call) -> FlowHandle:
-    """The flow that the address names.
-
-    Raises:
-        NotFound: there is no such process.
-    """
-    return call.runtime.flow(call.parts["process"], call.parts["key"])
+    return await why_not_of(call.source, call.parts["process"], call.parts["key"])
 
 
 async def _row_of(call: Call) -> FlowRow:
-    flow = flow_of(call)
-    found = await call.runtime.journal.look_up((), ((flow.process, flow.key),))
-    row = found.flows.get((flow.process, flow.key))
+    name = (call.parts["process"], call.parts["key"])
+    check_process(call.source, name[0])
+    row = (await call.source.journal.look_up((), (name,))).flows.get(name)
     if row is None:
-        raise NotFound("flow", flow.name)
+        raise NotFound("flow", "/".join(name))
     return row
 
 

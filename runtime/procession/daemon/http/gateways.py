@@ -34,7 +34,7 @@ class ProcessActed:
 
 async def list_gateways(call: Call) -> GatewayList:
     """Where each stands."""
-    return GatewayList(tuple(call.runtime.gateways()))
+    return GatewayList(tuple(call.source.gateways()))
 
 
 async def pause_gateway(call: Call) -> GatewayActed:

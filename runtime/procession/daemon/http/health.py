@@ -31,16 +31,16 @@ async def readyz(call: Call) -> Health:
     Raises:
         HttpRefused: it is not; says why.
     """
-    if call.runtime.held:
+    if call.source.held:
         raise HttpRefused(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.runtime.held}", "it goes on by itself"
+            HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.source.held}", "it goes on by itself"
         )
     return Health("ready")
 
 
 async def metrics(call: Call) -> Response:
     """The counters."""
-    return Response(exposition(call.runtime), media_type=MEDIA)
+    return Response(exposition(call.source), media_type=MEDIA)
 
 
 ROUTES = (

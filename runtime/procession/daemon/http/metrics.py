@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from procession.daemon.http.source import Source
 from procession.engine.gateway_host import GatewayState
-from procession.facade import Runtime
 from procession.telemetry.names import PREFIX, counter_help
 
 MEDIA = "text/plain; version=0.0.4"
 
 
-def exposition(runtime: Runtime) -> str:
+def exposition(source: Source) -> str:
     """Everything that is counted, at this moment; from memory."""
-    gateways = runtime.gateways()
-    return "\n".join((*_lines(runtime, gateways), ""))
+    gateways = source.gateways()
+    return "\n".join((*_lines(source, gateways), ""))
 
 
-def _lines(runtime: Runtime, gateways: Iterable[GatewayState]) -> Iterator[str]:
+def _lines(source: Source, gateways: Iterable[GatewayState]) -> Iterator[str]:
     help_of = counter_help()
-    for name, value in runtime.counters().items():
+    for name, value in source.counters().items():
         yield from _metric(f"{name}_total", "counter", help_of[name], [("", value)])
     yield from _metric(
-        f"{PREFIX}held", "gauge", "1 while nothing is accepted and no attempt begins.", [("", int(bool(runtime.held)))]
+        f"{PREFIX}held", "gauge", "1 while nothing is accepted and no attempt begins.", [("", int(bool(source.held)))]
     )
     figures = [(f'{{gateway="{_escaped(state.name)}"}}', state) for state in gateways]
     yield from _metric(

@@ -17,7 +17,7 @@ class ProjectionList:
 
 async def list_projections(call: Call) -> ProjectionList:
     """Where each stands."""
-    return ProjectionList(tuple(call.runtime.projections()))
+    return ProjectionList(tuple(call.source.projections()))
 
 
 ROUTES = (Route("GET", "/v1/projections", "reader", "Where each projection stands.", ProjectionList, list_projections),)

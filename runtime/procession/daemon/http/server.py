@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator
 import trio
 from hypercorn.config import Config
 
-from procession.daemon.http.app import http_app
+from procession.daemon.http.app import served_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
+from procession.daemon.http.frame import LOOPBACK_HOSTS
+from procession.daemon.http.routes import Serving
+from procession.daemon.http.source import Source
 from procession.errors import SettingsError
-from procession.facade import Runtime
 from procession.http_settings import bind_of
 
 logger = logging.getLogger("procession.http")
@@ -44,7 +46,7 @@ def listening_at(bind: str) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def http_served(runtime: Runtime, listening: socket.socket) -> AsyncIterator[str]:
+async def http_served(runtime: Source, listening: socket.socket) -> AsyncIterator[str]:
     """Serve for as long as the block; yields the address.
 
     At its end no connection is taken, and what was asked is answered within `shutdown.grace_s`.
@@ -53,8 +55,10 @@ async def http_served(runtime: Runtime, listening: socket.socket) -> AsyncIterat
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     closing = Closing()
-    connections = Connections(http_app(runtime, closing=closing), _configuration(runtime), runtime.settings.http.send_s)
+    served = Serving(runtime, runtime.settings.http, closing)
+    connections = Connections(served_app(served, LOOPBACK_HOSTS), _configuration(runtime), runtime.settings.http.send_s)
     async with listener, trio.open_nursery() as serving:
+        serving.start_soon(served.sampler.keep)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
@@ -71,7 +75,7 @@ async def http_served(runtime: Runtime, listening: socket.socket) -> AsyncIterat
             serving.cancel_scope.cancel()
 
 
-def _configuration(runtime: Runtime) -> Config:
+def _configuration(runtime: Source) -> Config:
     found = Config()
     found.h11_max_incomplete_size = runtime.settings.http.header_bytes_max + _HEADER_SPARE_BYTES
     found.include_server_header = False

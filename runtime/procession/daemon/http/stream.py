@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 
 import attrs
@@ -44,6 +44,15 @@ async def stream(call: Call) -> Response:
     """
     asked = call.queried(StreamAsked)
     after = _after(call, asked)
+    return streamed(call, lambda serving: _texts(serving, after, asked.type))
+
+
+def streamed(call: Call, texts: Callable[[Serving], AsyncGenerator[bytes, None]]) -> Response:
+    """Server-sent events, where there is room for one more stream.
+
+    Raises:
+        HttpRefused: too many are open.
+    """
     serving = call.serving
     if serving.streams >= serving.settings.streams_max:
         raise HttpRefused(
@@ -53,10 +62,10 @@ async def stream(call: Call) -> Response:
         )
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    return _Stream(serving, _texts(serving, after, asked.type))
+    return EventStream(serving, texts(serving))
 
 
-class _Stream(Response):
+class EventStream(Response):
     """Is counted from its beginning to its end.
 
     Starlette's own is cancelled by Hypercorn's word that the response has ended, in the middle of closing a connection,
@@ -94,8 +103,8 @@ async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncG
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
     while not serving.closing.begun:
-        until = serving.runtime.position
-        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
+        until = serving.source.position
+        rows = await serving.source.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
         for row in rows:
             yield _text(row)
         full = len(rows) == _PAGE_ROWS
@@ -109,7 +118,7 @@ async def _news(serving: Serving, after: int) -> bool:
     with trio.move_on_after(_PING_S) as waiting:
         serving.closing.began_waiting(waiting)
         try:
-            await serving.runtime.wait_beyond(after)
+            await serving.source.wait_beyond(after)
         finally:
             serving.closing.ended_waiting(waiting)
     return serving.closing.begun or not waiting.cancelled_caught
@@ -127,7 +136,7 @@ def _after(call: Call, asked: StreamAsked) -> int:
             fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
             raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
         return int(last)
-    return call.runtime.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
+    return call.source.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
 
 
 ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
