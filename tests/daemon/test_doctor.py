@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,12 @@ def test_a_backup_is_a_journal_and_overwrites_nothing(tmp_path: Path) -> None:
     ]
     assert [flow["flow"] for flow in flows[0]] == [flow["flow"] for flow in flows[1]]
     assert "overwrites nothing" in json_inside("backup", "copy.db", "--journal", "a.db", cwd=tmp_path, code=2)["error"]
+
+
+def test_a_flow_whose_turn_did_not_return_is_named(tmp_path: Path) -> None:
+    made(tmp_path)
+    suspect = {"process": "order", "key": "421", "position": 7, "place": "take_payment (shop.py:88)"}
+    (tmp_path / "a.db.suspect").write_text(json.dumps([suspect]))
+    found = json_inside("doctor", "--journal", "a.db", cwd=tmp_path)
+    assert grades(found)["suspect"] == "warn"
+    assert "order/421, at the event at position 7, in take_payment (shop.py:88)" in str(found["checks"])
