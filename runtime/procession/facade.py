@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import overload
 
 import attrs
@@ -24,12 +24,21 @@ from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
+from procession.knob import Value
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
+from procession.primitives.event import (
+    Event,
+    GatewayLimited,
+    GatewayPaused,
+    GatewayResumed,
+    ProcessResumed,
+    ProjectionRebuildRequested,
+)
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
+from procession.primitives.projector import Projector
 from procession.primitives.registry import Registry
 from procession.projections.view import NoProjections, ProjectionsView
 from procession.publishing import encode_all
@@ -283,6 +292,39 @@ class Runtime(Asking):
         host = self._engine.lasting.gateways.host(name)
         host.paused = False
         host.wake.set()
+
+    async def limit_gateway(self, name: str, limits: Mapping[str, Value], *, by: str, why: str) -> list[str]:
+        """Drive one gateway by other limits at once, until the settings are loaded again; names those that changed.
+
+            await runtime.limit_gateway("payments", {"concurrency": 2, "rate_per_s": 5}, by="ann", why="their advice")
+
+        Raises:
+            NotFound: there is no such gateway.
+            SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
+        """
+        refuse_in_turn("limit_gateway")
+        changed = self._engine.lasting.gateways.limit(name, limits)
+        if changed:
+            await self._log(GatewayLimited(name, tuple(f"{knob}={limits[knob]}" for knob in changed), by, why))
+        return changed
+
+    async def begin_rebuild(self, projector: type[Projector] | str, *, by: str, why: str) -> None:
+        """Begin to make a projection anew, and return; `projections` tells how far it is. Else as `rebuild`.
+
+        Raises:
+            ActRefused: it is being rebuilt already.
+            NotFound: this runtime does not have the projection.
+        """
+        refuse_in_turn("begin_rebuild")
+        name = self._projections.may_rebuild(projector)
+        await self._log(ProjectionRebuildRequested(name, by, why))
+        self._projections.begin_rebuild(name)
+
+    def paused_processes(self) -> frozenset[str]:
+        """The processes that their failures paused: `resume_process` has them go on."""
+        refuse_in_turn("paused_processes")
+        life = self._engine.life
+        return frozenset() if life is None else frozenset(life.table.paused)
 
     async def resume_process(self, name: str, *, by: str, why: str) -> None:
         """A process that was paused because its flows failed goes on.
