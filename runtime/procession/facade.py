@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import overload
 
 import attrs
@@ -12,33 +12,23 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
-from procession.asking import Asking
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
-from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
-from procession.knob import Value
+from procession.operating import Operating
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import (
-    Event,
-    GatewayLimited,
-    GatewayPaused,
-    GatewayResumed,
-    ProcessResumed,
-    ProjectionRebuildRequested,
-)
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
-from procession.primitives.projector import Projector
 from procession.primitives.registry import Registry
 from procession.projections.view import NoProjections, ProjectionsView
 from procession.publishing import encode_all
@@ -49,12 +39,11 @@ from procession.telemetry.instruments import Meter, observe
 _FOLLOW_PAGE = 500
 
 
-class Runtime(Asking):
+class Runtime(Operating):
     """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
-        self._engine = engine
-        super().__init__(projections or NoProjections())
+        super().__init__(engine, projections or NoProjections())
         self._archiving = False
         self.beside: list[Callable[[], ActorInfo]] = []
         """What runs beside the engine, for the tree."""
@@ -293,39 +282,6 @@ class Runtime(Asking):
         host.paused = False
         host.wake.set()
 
-    async def limit_gateway(self, name: str, limits: Mapping[str, Value], *, by: str, why: str) -> list[str]:
-        """Drive one gateway by other limits at once, until the settings are loaded again; names those that changed.
-
-            await runtime.limit_gateway("payments", {"concurrency": 2, "rate_per_s": 5}, by="ann", why="their advice")
-
-        Raises:
-            NotFound: there is no such gateway.
-            SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
-        """
-        refuse_in_turn("limit_gateway")
-        changed = self._engine.lasting.gateways.limit(name, limits)
-        if changed:
-            await self._log(GatewayLimited(name, tuple(f"{knob}={limits[knob]}" for knob in changed), by, why))
-        return changed
-
-    async def begin_rebuild(self, projector: type[Projector] | str, *, by: str, why: str) -> None:
-        """Begin to make a projection anew, and return; `projections` tells how far it is. Else as `rebuild`.
-
-        Raises:
-            ActRefused: it is being rebuilt already.
-            NotFound: this runtime does not have the projection.
-        """
-        refuse_in_turn("begin_rebuild")
-        name = self._projections.may_rebuild(projector)
-        await self._log(ProjectionRebuildRequested(name, by, why))
-        self._projections.begin_rebuild(name)
-
-    def paused_processes(self) -> frozenset[str]:
-        """The processes that their failures paused: `resume_process` has them go on."""
-        refuse_in_turn("paused_processes")
-        life = self._engine.life
-        return frozenset() if life is None else frozenset(life.table.paused)
-
     async def resume_process(self, name: str, *, by: str, why: str) -> None:
         """A process that was paused because its flows failed goes on.
 
@@ -377,9 +333,6 @@ class Runtime(Asking):
             return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
-
-    async def _log(self, act: Event) -> None:
-        await journal_act(self._engine, act)
 
 
 _LOOK_AGAIN_S = 0.05

@@ -108,6 +108,11 @@ class Gateways:
             checked[key] = knob.checked(f"gateways.{name}.{key}", value)
         return host.reload(attrs.evolve(host.drive, **checked))
 
+    def limits(self, name: str) -> dict[str, float | None]:
+        """The limits of one gateway that may change while it runs, by name; raises as `host`."""
+        drive = self.host(name).drive
+        return {knob: getattr(drive, knob) for knob in sorted(RELOADED)}
+
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""
         for host in self:

@@ -12,10 +12,10 @@ import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from procession.daemon.flow_shown import event_json
-from procession.daemon.http.paging import within
+from procession.daemon.flow_shown import shown_event
+from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.problems import FieldFault, HttpRefused
-from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.http.routes import Call, Follower, Route, Serving
 from procession.journal.rows import EventRow
 from procession.primitives.codec import to_json
 
@@ -30,7 +30,7 @@ _POSITION = re.compile(r"[0-9]{1,18}")
 class StreamAsked:
     """Which events."""
 
-    after: int | None = None
+    after: AtPosition | None = None
     """Those after this position; if left out those from now on. The header Last-Event-ID goes over it."""
     type: tuple[str, ...] = ()
     """Of these types only, by stored name; may stand several times."""
@@ -53,7 +53,9 @@ async def stream(call: Call) -> Response:
         )
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    return _Stream(serving, _texts(serving, after, asked.type))
+    client = call.request.client
+    follower = Follower("" if client is None else f"{client.host}:{client.port}", asked.type, after)
+    return _Stream(serving, follower, _texts(serving, follower))
 
 
 class _Stream(Response):
@@ -63,15 +65,17 @@ class _Stream(Response):
     which stays open then: here nobody listens for that word any more when the end is sent.
     """
 
-    def __init__(self, serving: Serving, texts: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, serving: Serving, follower: Follower, texts: AsyncGenerator[bytes, None]) -> None:
         super().__init__(media_type=MEDIA, headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self._serving = serving
+        self._follower = follower
         self._texts = texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until somebody ends it."""
         self._serving.streams += 1
+        self._serving.followers.add(self._follower)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with contextlib.aclosing(self._texts) as texts, trio.open_nursery() as nursery:
@@ -82,6 +86,7 @@ class _Stream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._serving.streams -= 1
+            self._serving.followers.discard(self._follower)
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
@@ -90,17 +95,19 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+async def _texts(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
     while not serving.closing.begun:
-        until = serving.runtime.position
-        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
+        after, until = follower.position, serving.runtime.position
+        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
         for row in rows:
             yield _text(row)
+            follower.position = row.position
         full = len(rows) == _PAGE_ROWS
-        after = rows[-1].position if full else max(after, until)
-        if not full and not await _news(serving, after):
+        if not full:
+            follower.position = max(after, until)
+        if not full and not await _news(serving, follower.position):
             yield b":\n\n"
 
 
@@ -117,7 +124,11 @@ async def _news(serving: Serving, after: int) -> bool:
 
 def _text(row: EventRow) -> bytes:
     # JSON of ours is one line, and a stored name has no line's end: nothing in it can end the event early.
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (row.position, row.type.encode(), to_json(event_json(row)))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
+        row.position,
+        row.type.encode(),
+        to_json(attrs.asdict(shown_event(row))),
+    )
 
 
 def _after(call: Call, asked: StreamAsked) -> int:
@@ -127,7 +138,7 @@ def _after(call: Call, asked: StreamAsked) -> int:
             fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
             raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
         return int(last)
-    return call.runtime.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
+    return call.runtime.position if asked.after is None else asked.after
 
 
 ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
