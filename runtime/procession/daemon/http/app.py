@@ -32,6 +32,7 @@ from procession.daemon.http import (
     tasks,
 )
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.documents import document_routes
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     *positions.ROUTES,
     *processes.ROUTES,
     *archive.ROUTES,
+    *document_routes(lambda: ROUTES),
 )
 """All that can be asked."""
 

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
+from typing import ClassVar
 
 import attrs
 import trio
@@ -24,6 +25,13 @@ _PAGE_ROWS = 100
 """What a client has not taken is not read from the journal: this is all that is in memory for it."""
 _PING_S = 15.0
 _POSITION = re.compile(r"[0-9]{1,18}")
+
+
+@attrs.frozen
+class EventStream:
+    """Server-sent events, for as long as both sides want."""
+
+    MEDIA: ClassVar[str] = MEDIA
 
 
 @attrs.frozen(kw_only=True)
@@ -141,4 +149,4 @@ def _after(call: Call, asked: StreamAsked) -> int:
     return call.runtime.position if asked.after is None else asked.after
 
 
-ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
+ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", EventStream, stream, query=StreamAsked),)
