@@ -13,23 +13,25 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost, hosts_of
+from procession.engine.gateway_host import RELOADED, GatewayHost, hosts_of
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
-from procession.errors import NotFound, ProcessionError
+from procession.errors import NotFound, ProcessionError, SettingsError
 from procession.journal.rows import OpenCommand
+from procession.knob import Value, knob_of
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.registry import Registry
-from procession.settings import GatewaysSettings
+from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000
 """Commands that rest for longer than this stay in the journal while others wait for room."""
 _PAGE = 500
+_LIMITS = attrs.fields_dict(GatewaySettings)
 _AHEAD_MAX = 1_000
 """Commands that are read before they may begin; their flows are in memory by then."""
 
@@ -88,6 +90,28 @@ class Gateways:
         settings.check_names(self._hosts)
         drives = {host.name: settings.of(host.name, type(host.gateway).__gateway__.policy.declared()) for host in self}
         return [f"gateways.{host.name}.{knob}" for host in self for knob in host.reload(drives[host.name])]
+
+    def limit(self, name: str, limits: Mapping[str, Value]) -> list[str]:
+        """Other limits for one gateway from now on, until the settings are loaded again; names those that changed.
+
+        Raises:
+            NotFound: there is no such gateway.
+            SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
+        """
+        host = self.host(name)
+        checked: dict[str, Any] = {}
+        for key, value in limits.items():
+            knob = knob_of(_LIMITS[key]) if key in RELOADED else None
+            if knob is None:
+                cure = f"these may change while it runs: {', '.join(sorted(RELOADED))}"
+                raise SettingsError(f"gateways.{name}.{key}", "is no limit of a gateway that runs", cure)
+            checked[key] = knob.checked(f"gateways.{name}.{key}", value)
+        return host.reload(attrs.evolve(host.drive, **checked))
+
+    def limits(self, name: str) -> dict[str, float | None]:
+        """The limits of one gateway that may change while it runs, by name; raises as `host`."""
+        drive = self.host(name).drive
+        return {knob: getattr(drive, knob) for knob in sorted(RELOADED)}
 
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""

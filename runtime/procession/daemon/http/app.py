@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from procession.daemon.flow_shown import plain
 from procession.daemon.http import (
     acts,
+    archive,
     commands,
     events,
     flows,
@@ -24,11 +25,16 @@ from procession.daemon.http import (
     health,
     laws,
     overview,
+    positions,
+    processes,
     projections,
     publishing,
+    quarantine,
     stream,
+    tasks,
 )
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.documents import document_routes
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.hardening import Hardened
 from procession.daemon.http.page import page_routes
@@ -53,6 +59,12 @@ ROUTES: tuple[Route, ...] = (
     *projections.ROUTES,
     *overview.ROUTES,
     *laws.ROUTES,
+    *tasks.ROUTES,
+    *quarantine.ROUTES,
+    *positions.ROUTES,
+    *processes.ROUTES,
+    *archive.ROUTES,
+    *document_routes(lambda: ROUTES),
 )
 """All that can be asked."""
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import trio
 from starlette.requests import ClientDisconnect, Request
 
+from procession.daemon.http.bounds import faults_of
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.http_settings import HttpSettings
 from procession.primitives.codec import from_json
@@ -142,14 +143,22 @@ def decoded_parts(request: Request) -> Mapping[str, str]:
 
 def _filled(cls: type[T], data: object, where: str, root: str) -> T:
     try:
-        return read_strictly(cls, data)
+        found = read_strictly(cls, data)
     except FieldsUnfit as unfit:
         faults = tuple(
             FieldFault(path if root == "$" else root + path.removeprefix("$").removeprefix("."), found)
             for path, found in unfit.faults
         )
-        said = "; ".join(f"{fault.found} @ {fault.path}" for fault in faults)
-        raise HttpRefused(HTTPStatus.BAD_REQUEST, f"{where} does not fit: {said}", "mend it", faults) from None
+        raise _unfit(where, faults) from None
+    outside = faults_of(cls, found, "$." if root == "$" else root)
+    if outside:
+        raise _unfit(where, outside)
+    return found
+
+
+def _unfit(where: str, faults: tuple[FieldFault, ...]) -> HttpRefused:
+    said = "; ".join(f"{fault.found} @ {fault.path}" for fault in faults)
+    return HttpRefused(HTTPStatus.BAD_REQUEST, f"{where} does not fit: {said}", "mend it", faults)
 
 
 def _too_large(settings: HttpSettings) -> HttpRefused:

@@ -6,16 +6,17 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
+from typing import ClassVar
 
 import attrs
 import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from procession.daemon.flow_shown import event_json
-from procession.daemon.http.paging import within
+from procession.daemon.flow_shown import shown_event
+from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.problems import FieldFault, HttpRefused
-from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.http.routes import Call, Follower, Route, Serving
 from procession.journal.rows import EventRow
 from procession.primitives.codec import to_json
 
@@ -26,11 +27,18 @@ _PING_S = 15.0
 _POSITION = re.compile(r"[0-9]{1,18}")
 
 
+@attrs.frozen
+class EventStream:
+    """Server-sent events, for as long as both sides want."""
+
+    MEDIA: ClassVar[str] = MEDIA
+
+
 @attrs.frozen(kw_only=True)
 class StreamAsked:
     """Which events."""
 
-    after: int | None = None
+    after: AtPosition | None = None
     """Those after this position; if left out those from now on. The header Last-Event-ID goes over it."""
     type: tuple[str, ...] = ()
     """Of these types only, by stored name; may stand several times."""
@@ -44,7 +52,9 @@ async def stream(call: Call) -> Response:
     """
     asked = call.queried(StreamAsked)
     after = _after(call, asked)
-    return streamed(call, lambda serving: _texts(serving, after, asked.type))
+    client = call.request.client
+    follower = Follower("" if client is None else f"{client.host}:{client.port}", asked.type, after)
+    return streamed(call, lambda serving: _followed(serving, follower))
 
 
 def streamed(call: Call, texts: Callable[[Serving], AsyncGenerator[bytes, None]]) -> Response:
@@ -62,10 +72,10 @@ def streamed(call: Call, texts: Callable[[Serving], AsyncGenerator[bytes, None]]
         )
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    return EventStream(serving, texts(serving))
+    return Streamed(serving, texts(serving))
 
 
-class EventStream(Response):
+class Streamed(Response):
     """Is counted from its beginning to its end.
 
     Starlette's own is cancelled by Hypercorn's word that the response has ended, in the middle of closing a connection,
@@ -99,17 +109,29 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+async def _followed(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
+    serving.followers.add(follower)
+    try:
+        async with contextlib.aclosing(_texts(serving, follower)) as texts:
+            async for text in texts:
+                yield text
+    finally:
+        serving.followers.discard(follower)
+
+
+async def _texts(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
     while not serving.closing.begun:
-        until = serving.source.position
-        rows = await serving.source.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
+        after, until = follower.position, serving.source.position
+        rows = await serving.source.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
         for row in rows:
             yield _text(row)
+            follower.position = row.position
         full = len(rows) == _PAGE_ROWS
-        after = rows[-1].position if full else max(after, until)
-        if not full and not await _news(serving, after):
+        if not full:
+            follower.position = max(after, until)
+        if not full and not await _news(serving, follower.position):
             yield b":\n\n"
 
 
@@ -126,7 +148,11 @@ async def _news(serving: Serving, after: int) -> bool:
 
 def _text(row: EventRow) -> bytes:
     # JSON of ours is one line, and a stored name has no line's end: nothing in it can end the event early.
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (row.position, row.type.encode(), to_json(event_json(row)))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
+        row.position,
+        row.type.encode(),
+        to_json(attrs.asdict(shown_event(row))),
+    )
 
 
 def _after(call: Call, asked: StreamAsked) -> int:
@@ -136,7 +162,7 @@ def _after(call: Call, asked: StreamAsked) -> int:
             fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
             raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
         return int(last)
-    return call.source.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
+    return call.source.position if asked.after is None else asked.after
 
 
-ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
+ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", EventStream, stream, query=StreamAsked),)
