@@ -53,6 +53,7 @@ PART_OF = {
     "knob": "settings",
     "projection_errors": "errors",
     "publishing": "facade",
+    "search_errors": "errors",
     "send_errors": "errors",
     "sending": "facade",
 }
