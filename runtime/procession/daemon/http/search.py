@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 from procession.daemon.flow_shown import ShownFlow
 from procession.daemon.http.paging import LIMIT
-from typing import Literal
 
 
 @attrs.frozen(kw_only=True)
