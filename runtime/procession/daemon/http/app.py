@@ -15,7 +15,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
-from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing, stream
+from procession.daemon.http import (
+    acts,
+    commands,
+    events,
+    flows,
+    gateways,
+    health,
+    projections,
+    publishing,
+    search,
+    stream,
+)
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
@@ -37,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *commands.ROUTES,
     *gateways.ROUTES,
     *projections.ROUTES,
+    *search.ROUTES,
 )
 """All that can be asked."""
 
