@@ -54,6 +54,7 @@ PART_OF = {
     "operating": "facade",
     "projection_errors": "errors",
     "publishing": "facade",
+    "search_errors": "errors",
     "send_errors": "errors",
     "sending": "facade",
 }

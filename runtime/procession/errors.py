@@ -41,6 +41,7 @@ ProcessionError
 ├── ActRefused               an operator act does not fit the state it finds
 ├── ImpureTurn               a turn did more than look at its event and state
 ├── ShadowEnded              the second process of a shadow replay gave no answer
+├── SearchRefused            a search can't be read; WhatIfRefused, ImportRefused beside it: search_errors.py
 └── Refused, AttemptFailed   raised by a gateway: no for good; no clear answer, or RetryLater (primitives/gateway.py)
 """
 

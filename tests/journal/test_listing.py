@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from procession.journal import sqlite_listing
+from procession.journal.flow_match import Match
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import Commit, FlowQuery, FlowRow, FlowStatus
 from procession.journal.sqlite import SqliteJournal, open_sqlite
@@ -66,10 +67,20 @@ async def test_every_filter_finds_the_same_pages(journals: tuple[SqliteJournal, 
         FlowQuery(key_prefix="", process="rare", outcome="done"),
         FlowQuery(started_before_us=NOW_US + 30, started_after_us=NOW_US + 10),
         FlowQuery(process="order", updated_before_us=NOW_US + 50, status=("ended",)),
+        FlowQuery(matches=(Match("process", prefixes=("r", "z")),)),
+        FlowQuery(matches=(Match("process", exact=("rare",), negated=True),), status=("active", "quarantined")),
+        FlowQuery(matches=(Match("outcome", prefixes=("d",), exact=("rare",)),)),
+        FlowQuery(matches=(Match("outcome", exact=("done",), negated=True), Match("key", prefixes=("00", "ключ")))),
+        FlowQuery(matches=(Match("key", exact=("00123", "00124")), Match("process", exact=("order", "rare")))),
     ]
     for query in queries:
         for after, limit in ((0, 3), (13, 50), (3500, 9), (FLOWS - 2, 9), (0, 2 * FLOWS)):
             assert await file.flows(query, after, limit) == await memory.flows(query, after, limit), query
+            for newest_first in (False, True):
+                asked = (query, after, limit, 2 * FLOWS)
+                found = (await file.search(*asked, newest_first=newest_first)).rows
+                assert found == (await memory.search(*asked, newest_first=newest_first)).rows, query
+        assert await file.count(query, 500, 2 * FLOWS) == await memory.count(query, 500, 2 * FLOWS), query
     await file.close()
 
 

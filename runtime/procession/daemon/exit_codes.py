@@ -6,7 +6,7 @@ import enum
 
 import attrs
 
-from procession import errors, journal_errors, projection_errors
+from procession import errors, journal_errors, projection_errors, search_errors
 from procession.primitives.resources import ResourceFailed
 
 
@@ -116,6 +116,9 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (OwnerGone, ExitCode.UNREACHABLE),
     (errors.RuntimeClosed, ExitCode.UNREACHABLE),
     (UsageRefused, ExitCode.USAGE),
+    (search_errors.SearchRefused, ExitCode.USAGE),
+    (search_errors.WhatIfRefused, ExitCode.USAGE),
+    (search_errors.ImportRefused, ExitCode.USAGE),
     (InputRefused, ExitCode.USAGE),
     (TimeoutError, ExitCode.TIMEOUT),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from procession.journal.found import Counted, FlowNames, FoundFlows, StageCounts
 from procession.journal.rows import (
     ArmedTimer,
     Commit,
@@ -138,6 +139,27 @@ class JournalReader(Protocol):
 
     async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
         """Flows that match, in order of id. Flows that are `unstarted` are left out unless asked for by status."""
+        ...
+
+    async def search(
+        self, query: FlowQuery, after_flow: int, limit: int, looked_max: int, *, newest_first: bool = False
+    ) -> FoundFlows:
+        """Flows that match, as `flows` finds them, but looks at `looked_max` at most before it answers.
+
+        Newest first it begins at the newest where `after_flow` is 0, else before that.
+        """
+        ...
+
+    async def count(self, query: FlowQuery, count_max: int, looked_max: int) -> Counted:
+        """How many flows match, up to a bound, looking at `looked_max` at most."""
+        ...
+
+    async def names(self, names_max: int) -> FlowNames:
+        """The names of processes and aggregates that have flows, and of outcomes; of each at most so many."""
+        ...
+
+    async def stages(self, process: str, flows_max: int) -> StageCounts:
+        """Where the flows of a process stand that have not ended, looking at the newest of each status only."""
         ...
 
     async def unhandled(

@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from procession.errors import RuntimeClosed
+from procession.journal.memory_search import MemorySearch, matches
 from procession.journal.memory_store import Store, check
 from procession.journal.rows import (
     ArmedTimer,
@@ -45,7 +46,7 @@ from procession.journal_errors import Fenced, JournalUnwritable
 _LIVE = ("unstarted", "active", "quarantined")
 
 
-class MemoryJournal:
+class MemoryJournal(MemorySearch):
     """A journal in plain dicts. One checkpoint a method and no thread, so trio's MockClock fits.
 
     What it holds outlives it: `reopened` gives a new owner of the same rows, as a process that starts again on the
@@ -242,7 +243,7 @@ class MemoryJournal:
             if len(found) == limit:
                 break
             row = store.flows[store.flow_ids.keys[place]]
-            if _matches(row, query):
+            if matches(self._store, row, query):
                 found.append(row)
         return found
 
@@ -374,21 +375,6 @@ class MemoryJournal:
         owner = self._store.owner
         if owner is not None and owner.epoch == self._epoch:
             self._store.owner = attrs.evolve(owner, running=False)
-
-
-def _matches(row: FlowRow, query: FlowQuery) -> bool:
-    return (
-        query.process in (None, row.process)
-        and row.process not in query.but_not
-        and (row.status in query.status if query.status else row.status != "unstarted")
-        and query.outcome in (None, row.outcome)
-        and query.key in (None, row.key)
-        and (query.key_prefix is None or row.key.startswith(query.key_prefix))
-        and (query.started_before_us is None or row.started_us < query.started_before_us)
-        and (query.started_after_us is None or row.started_us > query.started_after_us)
-        and (query.updated_before_us is None or row.updated_us < query.updated_before_us)
-        and (query.updated_after_us is None or row.updated_us > query.updated_after_us)
-    )
 
 
 def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 import attrs
 
+from procession.journal.flow_match import Match
+
 FlowStatus = Literal["unstarted", "active", "quarantined", "ended", "cancelled"]
 StepOutcome = Literal["handled", "skipped", "act"]
 CommandState = Literal["open", "answered", "refused", "given_up", "cancelled"]
@@ -349,6 +351,7 @@ class FlowQuery:
     started_after_us: int | None = None
     updated_before_us: int | None = None
     updated_after_us: int | None = None
+    matches: tuple[Match, ...] = ()
 
 
 @attrs.frozen

@@ -1,101 +1,277 @@
 """Listing flows of a SQLite journal: a page costs the same in a small journal and a large one, where an index can help.
 
-Rows come in order of id, which is that of the table itself. So a question that many flows answer is read from the
-table, up to its limit; one that few answer is read from an index. SQLite can't tell which it is: the names are counted,
-up to a bound, before it is decided.
+Rows come in order of id, which is that of the table itself. What a search names decides where they are looked for, in
+this order: by key, by status, by process, by outcome, else in the table. An index on status or outcome has its flows in
+order of id; one on process and key has not, so the ids are sorted, where they are few. What the index does not tell is
+asked of each row, of so many rows at most as whoever asks allows.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 
-from procession.journal.rows import FlowQuery, FlowRow
+import attrs
 
-_FEW = 5000
-"""So many flows are read and sorted in a few milliseconds."""
+from procession.journal.flow_match import Match
+from procession.journal.found import Counted, FlowNames, FoundFlows, StageCount, StageCounts
+from procession.journal.listing_terms import STAGE, Where, begins, matches_of, status_stream, where_of
+from procession.journal.rows import FlowQuery, FlowRow, FlowStatus
+
+_SORTED_MAX = 50_000
+"""So many ids, from the index of process and key alone, are sorted in twenty milliseconds."""
+_IDS_AT_ONCE = 200
+_NAMES_MAX = 500
+"""Processes and outcomes; where there are more, they are compared row by row."""
+_LIVE: tuple[FlowStatus, ...] = ("active", "quarantined", "unstarted")
 _FLOW = ", ".join(f"flow.{name}" for name in FlowRow._fields)
 _PROCESSES = (
-    "with recursive named (process) as (select min(process) from flow union all"
-    " select (select min(process) from flow where process > named.process) from named where named.process is not null)"
-    " select process from named where process is not null"
+    "with recursive named (name) as (select min(process) from flow union all"
+    " select (select min(process) from flow where process > named.name) from named where named.name is not null)"
+    " select name from named where name is not null limit ?"
 )
 """Each process once, a step in the index each."""
-_CODE_POINT_MAX = 0x10FFFF
-_SURROGATES = range(0xD800, 0xE000)
+_OUTCOMES = (
+    "with recursive named (name) as (select min(outcome) from flow where outcome is not null union all"
+    " select (select min(outcome) from flow where outcome > named.name and outcome is not null)"
+    " from named where named.name is not null) select name from named where name is not null limit ?"
+)
+_NEWEST = (1 << 63) - 1
+_ALL = -1
+"""Where SQLite is told how many: no bound."""
 
-Where = tuple[list[str], list[object]]
+
+@attrs.frozen
+class _Plan:
+    """Where to look, and what to ask of each row that is there."""
+
+    where: Where
+    streams: tuple[Where, ...] = ()
+    """Conditions by which an index, or the table, has flows in order of id."""
+    ids: Sequence[int] | None = None
+    """The only flows that there can be, in order of id."""
 
 
 def flows(connection: sqlite3.Connection, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
     """See `JournalReader.flows`."""
-    where, parameters = _named(query)
-    source, place, outcome = "flow not indexed", "id > ?", "+outcome = ?"
-    if query.status and "ended" not in query.status:
-        # Few flows at any time have not ended, and they have an index of their own.
-        source, place = "flow", "status <> 'ended' and +id > ?"
-        where = [f"+{condition}" for condition in where]
-    elif where and _are_few(connection, where, parameters):
-        source, place = "flow", "+id > ?"
-    elif query.outcome is not None:
-        # Its index has them in order of id: however many there are, a page of them is read and no more.
-        source, outcome = "flow", "outcome = ?"
-        where = [f"+{condition}" for condition in where]
-    for value, condition in (
-        (query.outcome, outcome),
-        (query.started_before_us, "started_us < ?"),
-        (query.started_after_us, "started_us > ?"),
-        (query.updated_before_us, "updated_us < ?"),
-        (query.updated_after_us, "updated_us > ?"),
-    ):
-        if value is not None:
-            where.append(condition)
-            parameters.append(value)
-    if query.but_not:
-        where.append(f"+process not in ({', '.join('?' * len(query.but_not))})")
-        parameters += query.but_not
-    if query.status:
-        where.append(f"status in ({', '.join('?' * len(query.status))})")
-        parameters += query.status
-    else:
-        where.append("status <> 'unstarted'")
+    return search(connection, query, after_flow, limit, _ALL).rows
+
+
+def search(
+    connection: sqlite3.Connection,
+    query: FlowQuery,
+    after_flow: int,
+    limit: int,
+    looked_max: int,
+    *,
+    newest_first: bool = False,
+) -> FoundFlows:
+    """See `JournalReader.search`."""
+    plan = _plan(connection, query)
+    if newest_first and after_flow == 0:
+        after_flow = _NEWEST
+    pages = (
+        [_page(connection, plan, stream, after_flow, limit, looked_max, newest_first) for stream in plan.streams]
+        if plan.ids is None
+        else [_of_ids(connection, plan, plan.ids, after_flow, limit, newest_first)]
+    )
+    return _merged(pages, limit, newest_first)
+
+
+def _merged(pages: Sequence[FoundFlows], limit: int, newest_first: bool) -> FoundFlows:  # noqa: FBT001 - as handed in
+    """One page of several, each in order: up to where all of them have been looked at."""
+    ends = [page.reached for page in pages if page.reached is not None]
+    until = None if not ends else max(ends) if newest_first else min(ends)
+    rows = [
+        row
+        for page in pages
+        for row in page.rows
+        if until is None or (row.id >= until if newest_first else row.id <= until)
+    ]
+    rows.sort(key=lambda row: row.id, reverse=newest_first)
+    return FoundFlows(rows, until) if len(rows) <= limit else FoundFlows(rows[:limit], rows[limit - 1].id)
+
+
+def _page(
+    connection: sqlite3.Connection,
+    plan: _Plan,
+    stream: Where,
+    after_flow: int,
+    limit: int,
+    looked_max: int,
+    newest_first: bool,  # noqa: FBT001 - as handed in
+) -> FoundFlows:
+    where, values = stream
+    follows, way = ("<", "desc") if newest_first else (">", "asc")
+    ids = f"select id from flow where {' and '.join([*where, f'id {follows} ?'])} order by id {way}"
+    conditions, asked = plan.where
     rows = connection.execute(
-        f"select {_FLOW} from {source} where {' and '.join([*where, place])} order by id limit ?",
-        (*parameters, after_flow, limit),
+        f"select {_FLOW} from ({ids} limit ?) as found cross join flow on flow.id = found.id"
+        f" where {' and '.join(conditions)} limit ?",
+        (*values, after_flow, looked_max, *asked, limit),
+    )
+    found = list(map(FlowRow._make, rows))
+    if len(found) == limit:
+        return FoundFlows(found, found[-1].id)
+    if looked_max == _ALL:
+        return FoundFlows(found, None)
+    last = connection.execute(f"{ids} limit 1 offset ?", (*values, after_flow, looked_max - 1)).fetchone()
+    return FoundFlows(found, None if last is None else last[0])
+
+
+def _of_ids(
+    connection: sqlite3.Connection,
+    plan: _Plan,
+    ids: Sequence[int],
+    after_flow: int,
+    limit: int,
+    newest_first: bool,  # noqa: FBT001 - as handed in
+) -> FoundFlows:
+    """A page of flows whose ids are known."""
+    left = [flow for flow in ids if (flow < after_flow if newest_first else flow > after_flow)]
+    if newest_first:
+        left.reverse()
+    found: list[FlowRow] = []
+    for first in range(0, len(left), _IDS_AT_ONCE):
+        rows = _chosen(connection, plan, left[first : first + _IDS_AT_ONCE])
+        found += sorted(rows, key=lambda row: row.id, reverse=newest_first)
+        if len(found) >= limit:
+            break
+    return FoundFlows(found[:limit], found[limit - 1].id) if len(found) >= limit else FoundFlows(found, None)
+
+
+def _chosen(connection: sqlite3.Connection, plan: _Plan, ids: Sequence[int]) -> list[FlowRow]:
+    conditions, asked = plan.where
+    rows = connection.execute(
+        f"select {_FLOW} from json_each(?) as found cross join flow on flow.id = found.value"
+        f" where {' and '.join(conditions)}",
+        (json.dumps(ids), *asked),
     )
     return list(map(FlowRow._make, rows))
 
 
-def _named(query: FlowQuery) -> Where:
-    """What a query says of process and key, as the index of both can answer it."""
-    where: list[str] = []
-    parameters: list[object] = []
-    if query.process is not None:
-        where.append("process = ?")
-        parameters.append(query.process)
-    elif query.key is not None or query.key_prefix:
-        where.append(f"process in ({_PROCESSES})")
-    if query.key is not None:
-        where.append("key = ?")
-        parameters.append(query.key)
-    if query.key_prefix:
-        where.append("key >= ?")
-        parameters.append(query.key_prefix)
-        after = _after(query.key_prefix)
-        if after is not None:
-            where.append("key < ?")
-            parameters.append(after)
-    return where, parameters
+def count(connection: sqlite3.Connection, query: FlowQuery, count_max: int, looked_max: int) -> Counted:
+    """See `JournalReader.count`."""
+    plan = _plan(connection, query)
+    conditions, asked = plan.where
+    asking = " and ".join(conditions)
+    number, more = 0, False
+    if plan.ids is not None:
+        looked = plan.ids[:looked_max]
+        found = f"json_each(?) as found cross join flow on flow.id = found.value where {asking}"
+        number = connection.execute(
+            f"select count(*) from (select 1 from {found} limit ?)", (json.dumps(looked), *asked, count_max + 1)
+        ).fetchone()[0]
+        more = len(looked) < len(plan.ids)
+    for where, values in plan.streams:
+        ids = f"select id from flow where {' and '.join([*where, 'id > ?'])} order by id desc"
+        found = f"({ids} limit ?) as found cross join flow on flow.id = found.id where {asking}"
+        number += connection.execute(
+            f"select count(*) from (select 1 from {found} limit ?)",
+            (*values, 0, looked_max, *asked, count_max + 1 - number),
+        ).fetchone()[0]
+        if number > count_max:
+            break
+        more = more or bool(connection.execute(f"{ids} limit 1 offset ?", (*values, 0, looked_max)).fetchone())
+    return Counted(min(number, count_max), more or number > count_max)
 
 
-def _after(prefix: str) -> str | None:
-    """The first text after all that begin like this, in the order of code points; None where there is none."""
-    cut = prefix.rstrip(chr(_CODE_POINT_MAX))
-    if not cut:
+def names(connection: sqlite3.Connection, names_max: int) -> FlowNames:
+    """See `JournalReader.names`."""
+    return FlowNames(_names(connection, _PROCESSES, names_max), _names(connection, _OUTCOMES, names_max))
+
+
+def _names(connection: sqlite3.Connection, asked: str, names_max: int) -> list[str]:
+    return [row[0] for row in connection.execute(asked, (names_max,))]
+
+
+def stages(connection: sqlite3.Connection, process: str, flows_max: int) -> StageCounts:
+    """See `JournalReader.stages`."""
+    found: list[StageCount] = []
+    more = False
+    for status in _LIVE:
+        newest = "select id from flow where status = ? and status <> 'ended' and +process = ? order by id desc"
+        rows = connection.execute(
+            f"select {STAGE} as stage, count(*) from ({newest} limit ?) as found"
+            " cross join flow on flow.id = found.id group by 1",
+            (status, process, flows_max),
+        )
+        found += [StageCount(stage, status, number) for stage, number in rows]
+        last = connection.execute(f"{newest} limit 1 offset ?", (status, process, flows_max)).fetchone()
+        more = more or last is not None
+    return StageCounts(sorted(found, key=lambda row: (row.stage or "", row.status)), more)
+
+
+# Where to look.
+
+
+def _plan(connection: sqlite3.Connection, query: FlowQuery) -> _Plan:
+    matches = matches_of(query)
+    where = where_of(query, matches)
+    processes, keys, outcomes = (
+        [match for match in matches if match.column == column] for column in ("process", "key", "outcome")
+    )
+    chosen: list[str] | None = None
+    if _is_wanted(keys) or _is_wanted(processes):
+        chosen = _chosen_names(connection, _PROCESSES, processes)
+    if chosen is not None and _is_wanted(keys):
+        wanted = next(match for match in keys if not match.negated)
+        ids = _ids_by_key(connection, chosen, wanted)
+        if ids is not None:
+            return _Plan(where, ids=ids)
+    if query.status and "ended" not in query.status:
+        # Few flows at any time have not ended, and they have an index of their own.
+        return _Plan(where, tuple(map(status_stream, dict.fromkeys(query.status))))
+    if chosen is not None and _is_wanted(processes):
+        ids = _ids_of_processes(connection, chosen)
+        if ids is not None:
+            return _Plan(where, ids=ids)
+    if _is_wanted(outcomes):
+        ended = _chosen_names(connection, _OUTCOMES, outcomes)
+        if ended is not None:
+            return _Plan(where, tuple((["outcome = ?"], [name]) for name in ended))
+    return _Plan(where, (([], []),))
+
+
+def _is_wanted(matches: Sequence[Match]) -> bool:
+    return any(not match.negated for match in matches)
+
+
+def _chosen_names(connection: sqlite3.Connection, asked: str, matches: Sequence[Match]) -> list[str] | None:
+    """The names for which all of these hold; None where there are too many names to look at each."""
+    plain = next((match for match in matches if not (match.negated or match.prefixes or match.parts)), None)
+    known = sorted(set(plain.exact)) if plain is not None else _names(connection, asked, _NAMES_MAX + 1)
+    if len(known) > _NAMES_MAX:
         return None
-    following = ord(cut[-1]) + 1
-    return cut[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
+    return [name for name in known if all(match.holds(name) for match in matches)]
 
 
-def _are_few(connection: sqlite3.Connection, where: list[str], parameters: list[object]) -> bool:
-    asked = f"select count(*) from (select 1 from flow where {' and '.join(where)} limit {_FEW + 1})"
-    return bool(connection.execute(asked, parameters).fetchone()[0] <= _FEW)
+def _ids_by_key(connection: sqlite3.Connection, processes: Sequence[str], wanted: Match) -> list[int] | None:
+    """The flows of these processes whose key is wanted; None where they are too many to sort."""
+    if wanted.parts:
+        return None
+    asked = [("key = ?", [key]) for key in wanted.exact] + [begins("key", prefix) for prefix in wanted.prefixes]
+    found: set[int] = set()
+    for process in processes:
+        for condition, values in asked:
+            left = _SORTED_MAX + 1 - len(found)
+            rows = connection.execute(
+                f"select id from flow where process = ? and {condition} limit ?", (process, *values, left)
+            )
+            found.update(row[0] for row in rows)
+            if len(found) > _SORTED_MAX:
+                return None
+    return sorted(found)
+
+
+def _ids_of_processes(connection: sqlite3.Connection, processes: Sequence[str]) -> list[int] | None:
+    """The flows of these processes; None where they are too many to sort."""
+    found: list[int] = []
+    for process in processes:
+        left = _SORTED_MAX + 1 - len(found)
+        rows = connection.execute("select id from flow where process = ? limit ?", (process, left))
+        found += [row[0] for row in rows]
+        if len(found) > _SORTED_MAX:
+            return None
+    return sorted(found)

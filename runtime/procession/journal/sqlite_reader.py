@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from procession.errors import RuntimeClosed
-from procession.journal import ownership, sqlite_archived, sqlite_listing, sqlite_load, sqlite_read, sqlite_schema
+from procession.journal import ownership, sqlite_archived, sqlite_load, sqlite_read, sqlite_schema
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
@@ -27,7 +27,6 @@ from procession.journal.rows import (
     DeliveryState,
     EventRow,
     Fault,
-    FlowQuery,
     FlowRow,
     Heads,
     JournalCounts,
@@ -45,6 +44,7 @@ from procession.journal.rows import (
 )
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_schema import FileUse
+from procession.journal.sqlite_search import SqliteSearch
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
 
@@ -69,7 +69,7 @@ class _Asked(Generic[T]):
         self.error: Exception | None = None
 
 
-class SqliteReader:
+class SqliteReader(SqliteSearch):
     """A journal file as a reader sees it: never written, whoever owns it. Made by `read_sqlite`."""
 
     def __init__(self, path: str, thread: LoopThread, use: FileUse) -> None:
@@ -242,9 +242,6 @@ class SqliteReader:
                 until_position=until_position,
             )
         )
-
-    async def flows(self, query: FlowQuery, after_flow: int, limit: int) -> list[FlowRow]:
-        return await self._read(partial(sqlite_listing.flows, query=query, after_flow=after_flow, limit=limit))
 
     async def unhandled(
         self, process: str | None, key: str | None, after_position: int, limit: int

@@ -20,6 +20,7 @@ from procession.journal.rows import (
 )
 from procession.testing.contract_aggregates import AggregatesContract
 from procession.testing.contract_reading import ReadingContract
+from procession.testing.contract_search import SearchContract
 from procession.testing.contract_writing import WritingContract
 from procession.testing.journal_rows import (
     PROCESS,
@@ -30,7 +31,7 @@ from procession.testing.journal_rows import (
 )
 
 
-class JournalContract(AggregatesContract, WritingContract, ReadingContract):
+class JournalContract(AggregatesContract, WritingContract, ReadingContract, SearchContract):
     """The tests. A subclass says how to `open`, and may say where its store lies by pytest's fixtures."""
 
     async def test_an_owner_that_did_not_close_is_counted_until_one_does(self) -> None:

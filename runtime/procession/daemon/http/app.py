@@ -30,6 +30,7 @@ from procession.daemon.http import (
     projections,
     publishing,
     quarantine,
+    search,
     stream,
     tasks,
 )
@@ -65,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     *processes.ROUTES,
     *archive.ROUTES,
     *document_routes(lambda: ROUTES),
+    *search.ROUTES,
 )
 """All that can be asked."""
 

@@ -26,10 +26,10 @@ def document_routes(table: Callable[[], Sequence[Route]]) -> tuple[Route, ...]:
     """The routes of both documents, over all routes, these among them."""
 
     def openapi(call: Call) -> dict[str, Any]:
-        return openapi_of(table(), call.runtime.registry)
+        return openapi_of(table(), call.source.registry)
 
     def asyncapi(call: Call) -> dict[str, Any]:
-        return asyncapi_of(call.runtime.registry, call.request.url.netloc)
+        return asyncapi_of(call.source.registry, call.request.url.netloc)
 
     return (
         Route("GET", "/openapi.json", "reader", "These routes, as OpenAPI 3.1.", Described, _writing(openapi)),

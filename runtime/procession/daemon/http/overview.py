@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import ClassVar
 
+import attrs
 import trio
 from starlette.responses import Response
 
 from procession.daemon.http.reading import JSON
 from procession.daemon.http.routes import Call, Route, Serving
 from procession.daemon.http.sampling import SAMPLE_S
-from procession.daemon.http.stream import streamed
+from procession.daemon.http.stream import MEDIA, streamed
 from procession.primitives.codec import to_json
+
+
+@attrs.frozen
+class Overview:
+    """The whole at a glance; docs/dashboard.md says what it holds."""
+
+    MEDIA: ClassVar[str] = JSON
+
+
+@attrs.frozen
+class OverviewStream:
+    """An overview each second, as server-sent events."""
+
+    MEDIA: ClassVar[str] = MEDIA
 
 
 async def overview(call: Call) -> Response:
@@ -42,6 +58,6 @@ async def _texts(serving: Serving) -> AsyncGenerator[bytes, None]:
 
 
 ROUTES = (
-    Route("GET", "/v1/overview", "reader", "Where all stands, with the last minutes.", str, overview),
-    Route("GET", "/v1/overview/stream", "reader", "Where all stands, every second.", str, overview_stream),
+    Route("GET", "/v1/overview", "reader", "Where all stands, with the last minutes.", Overview, overview),
+    Route("GET", "/v1/overview/stream", "reader", "Where all stands, every second.", OverviewStream, overview_stream),
 )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import attrs
 from starlette.responses import Response
 
-from procession import errors, journal_errors, projection_errors, send_errors
+from procession import errors, journal_errors, projection_errors, search_errors, send_errors
 from procession.daemon.exit_codes import UsageRefused
 from procession.primitives.cloudevents import CloudEventError
 from procession.primitives.codec import to_json
@@ -79,6 +79,7 @@ _STATUSES: tuple[tuple[type[BaseException], HTTPStatus], ...] = (
     (errors.PublishRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (projection_errors.QueryRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UsageRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (search_errors.WhatIfRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 """The first class that fits decides; what is not named here is a failure of ours."""
 
