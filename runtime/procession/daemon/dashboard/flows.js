@@ -8,7 +8,7 @@ import { remembered } from "./remember.js";
 import { go, to } from "./route.js";
 
 const LIMIT = 50;
-const EXAMPLES = ["status:quarantined", "status:active age>1h", "outcome:completed", "idle>10m status:active"];
+const EXAMPLES = ["status:quarantined", "status:active age>1h", "outcome:completed", "status:waiting updated>10m"];
 
 function Row({ flow }) {
   return html`<tr>

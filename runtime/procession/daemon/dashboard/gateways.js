@@ -43,10 +43,10 @@ const LIMITS = [
 function LimitsDialog({ gateway, close, done }) {
   const [values, setValues] = useState({});
   const base = useId();
-  const body = {};
-  for (const [name, text] of Object.entries(values)) if (text.trim() !== "") body[name] = Number(text);
+  const limits = {};
+  for (const [name, text] of Object.entries(values)) if (text.trim() !== "") limits[name] = Number(text);
   const act = {
-    says: "Set limits", title: `Limits of ${gateway.name}`, path: path(["gateways", gateway.name, "limits"]), body,
+    says: "Set limits", title: `Limits of ${gateway.name}`, path: path(["gateways", gateway.name, "limits"]), body: { limits },
     about: "They hold until they are set again, or the runtime ends. What is left empty stays as it is.", done,
   };
   return html`<${ActDialog} act=${act} close=${close}>
@@ -76,7 +76,6 @@ function One({ gateway, measured, heat, tell }) {
     <div class="buttons">
       <${ActButton} key=${verb} act=${{ says: verb, title: `${verb} ${gateway.name}`, path: at(verb.toLowerCase()), about: gateway.paused ? "Attempts begin again." : "No attempt begins; commands wait and use none of their attempts. Running calls end.", done: (done) => tell(`${done.gateway} is ${done.paused ? "paused" : "working"}.`) }} />
       <button type="button" disabled=${!may} onClick=${() => setLimits(true)}>Limits</button>
-      <a class="button" href=${to("flows", [], { q: `gateway:${gateway.name}` })}>Flows that wait for it</a>
     </div>
     ${limits && html`<${LimitsDialog} gateway=${gateway} close=${() => setLimits(false)} done=${() => tell(`The limits of ${gateway.name} are set.`)} />`}
   <//>`;

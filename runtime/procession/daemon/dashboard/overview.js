@@ -6,7 +6,7 @@ import { useLive } from "./live.js";
 import { Age, Badge, Empty, FlowLink, Section, Table, Time } from "./parts.js";
 import { to } from "./route.js";
 
-export const quoted = (text) => (/^[\w.\-/]+$/.test(text) ? text : `"${text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"`);
+export const quoted = (text) => (/^[\w./][\w./-]*$/.test(text) ? text : `"${text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"`);
 export const searchFor = (process, status) => `process:${quoted(process)}${status ? ` status:${status}` : ""}`;
 
 function Tile({ says, value, tone, href, about }) {
@@ -68,9 +68,10 @@ function Charts({ live }) {
   <//>`;
 }
 
+// Searches count back from now, in whole seconds.
 function spanSearch([from, until]) {
-  const iso = (seconds) => new Date(seconds * 1000).toISOString();
-  return `started>=${iso(from)} started<=${iso(until)}`;
+  const back = (seconds) => Math.max(0, Date.now() / 1000 - seconds);
+  return `age<${Math.ceil(back(from)) + 1}s age>${Math.floor(back(until))}s`;
 }
 
 function Flows({ now }) {
