@@ -17,9 +17,10 @@ export function onUnknown(listener) {
   return () => heard.delete(listener);
 }
 
-export async function ask(path, { method = "GET", body, signal, text = false } = {}) {
+export async function ask(path, { method = "GET", body, signal, token, text = false } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (token !== undefined) headers.Authorization = `Bearer ${token}`;
   const response = await fetch(path, {
     method,
     headers,
@@ -29,7 +30,7 @@ export async function ask(path, { method = "GET", body, signal, text = false } =
     cache: "no-store",
     redirect: "error",
   });
-  if (response.status === 401) heard.forEach((listener) => listener());
+  if (response.status === 401 && token === undefined) heard.forEach((listener) => listener());
   if (!response.ok) {
     let found = {};
     try {

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
 from procession.daemon.http import (
@@ -77,7 +76,7 @@ def http_app(
     *,
     hosts: Collection[str] = LOOPBACK_HOSTS,
     closing: Closing | None = None,
-) -> ASGIApp:
+) -> Hardened:
     """A runtime as an ASGI application, for a server on trio that runs in the same loop.
 
     It looks at no token: whoever reaches it may do everything. Serve it on loopback, or behind what keeps others out.
@@ -89,11 +88,7 @@ def http_app(
         closing: close it before the server ends: streams of events end then.
     """
     settings = settings or runtime.settings.http
-    return served_app(Serving(runtime, settings, closing or Closing()), hosts)
-
-
-def served_app(serving: Serving, hosts: Collection[str]) -> ASGIApp:
-    """What is served, as an ASGI application."""
+    serving = Serving(runtime, settings, closing or Closing())
     found = Starlette(
         routes=[
             *page_routes(),
@@ -110,7 +105,7 @@ def served_app(serving: Serving, hosts: Collection[str]) -> ASGIApp:
         },
     )
     found.router.redirect_slashes = False
-    return Hardened(Frame(found, serving, hosts))
+    return Hardened(Frame(found, serving, hosts), serving)
 
 
 def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:

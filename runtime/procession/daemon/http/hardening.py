@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from procession.daemon.http.routes import Serving
+
 _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -29,6 +31,8 @@ class Hardened:
     """Stands around the application."""
 
     app: ASGIApp
+    serving: Serving
+    """For whoever serves it: what else must run for as long."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, with these headers."""

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from procession.daemon.durations import iso, now_us
-from procession.daemon.http.source import Source, about
+from procession.daemon.http.source import JournalFile, Source, about
 from procession.daemon.snapshot import tree_json
 from procession.errors import ProcessionError
 from procession.journal.rows import FlowQuery
@@ -103,6 +103,8 @@ class Sampler:
         if self._tally is not None and began - self._tally_at < max(SAMPLE_S * 0.9, _TALLY_SHARE * self._tally_took_s):
             return
         try:
+            if isinstance(self.source, JournalFile):
+                await self.source.look()
             self._tally = await read_tally(self.source.journal)
             aside = await self.source.journal.flows(FlowQuery(status=("quarantined",)), 0, _SET_ASIDE_SHOWN)
         except ProcessionError as error:

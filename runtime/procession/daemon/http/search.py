@@ -98,7 +98,9 @@ async def count(call: Call) -> SearchCount:
 async def complete(call: Call) -> Completions:
     """What may stand at the place of the cursor."""
     asked = call.queried(CompletionAsked)
-    return await complete_search(call.source.journal, vocabulary_of(call.source.registry), asked.q[:TEXT_CHARS_MAX], asked.at)
+    return await complete_search(
+        call.source.journal, vocabulary_of(call.source.registry), asked.q[:TEXT_CHARS_MAX], asked.at
+    )
 
 
 def _parsed(text: str) -> Search:

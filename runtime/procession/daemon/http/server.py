@@ -11,11 +11,9 @@ from collections.abc import AsyncIterator
 import trio
 from hypercorn.config import Config
 
-from procession.daemon.http.app import served_app
+from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
-from procession.daemon.http.frame import LOOPBACK_HOSTS
-from procession.daemon.http.routes import Serving
 from procession.daemon.http.source import Source
 from procession.errors import SettingsError
 from procession.http_settings import bind_of
@@ -55,10 +53,10 @@ async def http_served(runtime: Source, listening: socket.socket) -> AsyncIterato
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     closing = Closing()
-    served = Serving(runtime, runtime.settings.http, closing)
-    connections = Connections(served_app(served, LOOPBACK_HOSTS), _configuration(runtime), runtime.settings.http.send_s)
+    app = http_app(runtime, closing=closing)
+    connections = Connections(app, _configuration(runtime), runtime.settings.http.send_s)
     async with listener, trio.open_nursery() as serving:
-        serving.start_soon(served.sampler.keep)
+        serving.start_soon(app.serving.sampler.keep)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
