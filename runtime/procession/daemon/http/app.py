@@ -49,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *gateways.ROUTES,
     *projections.ROUTES,
     *search.ROUTES,
+    *insight.ROUTES,
 )
 """All that can be asked."""
 
