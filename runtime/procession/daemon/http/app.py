@@ -22,6 +22,7 @@ from procession.daemon.http import (
     flows,
     gateways,
     health,
+    insight,
     projections,
     publishing,
     search,
