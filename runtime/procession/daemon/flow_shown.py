@@ -11,7 +11,7 @@ import attrs
 from procession.daemon.durations import iso
 from procession.journal.rows import CommandState, EventRow, FlowRow, FlowStatus, OpenCommand, TimerRow
 from procession.primitives.codec import from_json
-from procession.reading.timeline import Entry, Timeline, effects_of
+from procession.reading.timeline import Entry, Timeline, effects_of, failures_of
 
 _US = 1_000_000
 
@@ -160,12 +160,6 @@ def _fields_of(event: EventRow) -> dict[str, Any]:
         "caused_by": None if event.caused_by is None else event.caused_by.hex(),
         "data": from_json(event.payload),
     }
-
-
-def failures_of(command: OpenCommand) -> list[dict[str, Any]]:
-    """The attempts at a command that failed, as its log has them."""
-    found: list[dict[str, Any]] = from_json(command.row.log) if command.row.log else []
-    return found
 
 
 def _shown_entry(entry: Entry, timeline: Timeline) -> ShownEntry:

@@ -11,11 +11,11 @@ import trio
 from procession.daemon.configuration import configured
 from procession.daemon.durations import human, iso, now_us
 from procession.daemon.exit_codes import UsageRefused
-from procession.daemon.flow_shown import failures_of, shown_history
+from procession.daemon.flow_shown import shown_history
 from procession.daemon.output import Output
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import to_json
-from procession.reading.timeline import Entry, Timeline, effects_of, read_timeline
+from procession.reading.timeline import Entry, Timeline, effects_of, failures_of, read_timeline
 
 _US = 1_000_000
 

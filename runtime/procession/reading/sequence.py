@@ -7,13 +7,14 @@ from typing import Literal
 
 import attrs
 
+from procession.journal.rows import FlowStatus
+
 LaneKind = Literal["outside", "flow", "gateway", "aggregate", "other", "timers"]
 MessageKind = Literal[
     "event",
     "command",
     "answer",
     "failed",
-    "retried",
     "given_up",
     "refused",
     "set",
@@ -21,7 +22,6 @@ MessageKind = Literal[
     "cancelled",
     "recorded",
     "act",
-    "unhandled",
     "ended",
 ]
 
@@ -40,7 +40,8 @@ class Message:
     """Something that went from one lane to another; on one lane, where both are the same."""
 
     kind: MessageKind
-    """`failed`: an attempt at a command; `retried`: a further one that was answered; `recorded`: a fact of its own."""
+    """`failed`: an attempt at a command; `recorded`: a fact that the flow
+    recorded itself."""
     source: int
     """The lane it comes from, counted from 0."""
     target: int
@@ -52,7 +53,7 @@ class Message:
     position: int
     """Of the event; of what a turn asked for, that of the event which the turn handled."""
     version: int
-    """Of the flow's step; 0 where no turn handled the event."""
+    """Of the flow's step; 0 where no turn handled the event, and of a failed attempt."""
     compensates: bool
     """A command that answers a failure, a giving-up or a request to cancel."""
     open: bool
@@ -64,7 +65,7 @@ class Sequence:
     """The diagram, or a page of it."""
 
     flow: str
-    status: str
+    status: FlowStatus
     lanes: tuple[Lane, ...]
     messages: tuple[Message, ...]
     """In order."""

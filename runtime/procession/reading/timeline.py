@@ -78,6 +78,12 @@ def effects_of(step: StepRow | None) -> list[dict[str, Any]]:
     return found
 
 
+def failures_of(command: OpenCommand) -> list[dict[str, Any]]:
+    """The attempts at a command that failed, as its log has them."""
+    found: list[dict[str, Any]] = from_json(command.row.log) if command.row.log else []
+    return found
+
+
 class _Names:
     """Causes in words: an id says nothing to people."""
 

@@ -22,6 +22,7 @@ from procession.daemon.http import (
     flows,
     gateways,
     health,
+    insight,
     laws,
     overview,
     positions,
@@ -66,6 +67,7 @@ ROUTES: tuple[Route, ...] = (
     *archive.ROUTES,
     *document_routes(lambda: ROUTES),
     *search.ROUTES,
+    *insight.ROUTES,
 )
 """All that can be asked."""
 

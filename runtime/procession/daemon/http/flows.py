@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import NamedTuple
 
 import attrs
 
@@ -113,9 +114,25 @@ async def show_why_not(call: Call) -> WhyNot:
     return await why_not_of(call.source, call.parts["process"], call.parts["key"])
 
 
+class FlowNamed(NamedTuple):
+    """A flow by name; nobody need have heard of it."""
+
+    process: str
+    key: str
+
+
+def flow_of(call: Call) -> FlowNamed:
+    """The flow that the address names.
+
+    Raises:
+        NotFound: there is no such process.
+    """
+    check_process(call.source, call.parts["process"])
+    return FlowNamed(call.parts["process"], call.parts["key"])
+
+
 async def _row_of(call: Call) -> FlowRow:
-    name = (call.parts["process"], call.parts["key"])
-    check_process(call.source, name[0])
+    name = flow_of(call)
     row = (await call.source.journal.look_up((), (name,))).flows.get(name)
     if row is None:
         raise NotFound("flow", "/".join(name))

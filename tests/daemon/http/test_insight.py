@@ -1,0 +1,21 @@
+"""One flow understood over HTTP."""
+
+from __future__ import annotations
+
+from tests.daemon.http.served import ParcelSent, served
+
+
+async def test_a_flow_tells_its_states_and_its_sequence_in_every_form() -> None:
+    async with served() as http:
+        await http.runtime.publish(ParcelSent("p/1"))
+        await http.runtime.flow("parcel", "p/1").wait_ended()
+        path = "/v1/flows/parcel/p%2F1"
+        state = (await http.client.get(f"{path}/states", params={"at": 1})).json()
+        assert (state["type"], state["handler"], state["last"], state["changes"]) == ("parcel.sent", "carry", 2, [])
+        assert (await http.client.get(f"{path}/states", params={"at": 3})).status_code == 404
+        drawn = (await http.client.get(f"{path}/sequence")).json()
+        assert [message["kind"] for message in drawn["messages"]] == ["event", "command", "answer", "ended"]
+        picture = await http.client.get(f"{path}/sequence", params={"format": "svg"})
+        assert (picture.headers["content-type"], picture.text[:4]) == ("image/svg+xml", "<svg")
+        mermaid = await http.client.get(f"{path}/sequence", params={"format": "mermaid"})
+        assert mermaid.text.startswith("sequenceDiagram\n")
