@@ -27,10 +27,10 @@ function Tiles({ now }) {
   const aside = total(flows, "quarantined");
   const oldest = flows.filter((one) => one.status === "active").sort((a, b) => (a.oldest_at < b.oldest_at ? -1 : 1))[0];
   return html`<div class="tiles">
-    <${Tile} says="events in, a second" value=${rate(into)} about="Outside events that were accepted" />
+    ${now.about.kind !== "file" && html`<${Tile} says="events in, a second" value=${rate(into)} about="Outside events that were accepted" />
     <${Tile} says="commands out, a second" value=${rate(out)} about="Commands handed to a gateway" />
     <${Tile} says="failed, a second" value=${rate(failed)} tone=${failed > 0 ? "warn" : ""} about="Attempts and turns that failed" />
-    <${Tile} says="commands wait or run" value=${waiting === undefined ? "–" : number(waiting)} href=${to("gateways")} />
+    <${Tile} says="commands wait or run" value=${waiting === undefined ? "–" : number(waiting)} href=${to("gateways")} />`}
     <${Tile} says="flows go on" value=${number(total(flows, "active"))} href=${to("flows", [], { q: "status:active" })} />
     <${Tile} says="in quarantine" value=${number(aside)} tone=${aside ? "bad" : "good"} href=${to("quarantine")} />
     <${Tile} says=${oldest ? `not moved for longest: ${oldest.process}/${oldest.oldest_key}` : "no flow waits"}

@@ -24,7 +24,8 @@ export function Changes({ changes, more = 0 }) {
 }
 
 export function StatesView({ route, flow, classes }) {
-  const asked = Number(route.query.get("at")) || flow.version;
+  // Of a flow that was set aside, the event at which it failed says most; it is behind the last step.
+  const asked = Number(route.query.get("at")) || flow.version + (flow.status === "quarantined" ? 1 : 0);
   const address = classes || flow.version === 0 ? null : path(["flows", flow.process, flow.key, "states"], { at: asked });
   const found = useAnswer(address);
   if (classes) return html`<${Unavailable} what="States" why=${classes} />`;

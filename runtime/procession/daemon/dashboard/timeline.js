@@ -34,7 +34,7 @@ function Effect(given) {
   const { effect } = given;
   if (effect.command !== undefined) return html`<${Asked} ...${given} />`;
   if (effect.timer !== undefined) {
-    return html`<li><span class="arrow" aria-hidden="true">⏲</span> deadline <span class="mono">${effect.timer}</span> armed${effect.after_us !== undefined ? html`, in ${duration(effect.after_us / 1e6)}` : ""}, due <${Time} at=${new Date(effect.due_us / 1000).toISOString()} /></li>`;
+    return html`<li><span class="arrow" aria-hidden="true">○</span> deadline <span class="mono">${effect.timer}</span> armed${effect.after_us !== undefined ? html`, in ${duration(effect.after_us / 1e6)}` : ""}, due <${Time} at=${new Date(effect.due_us / 1000).toISOString()} /></li>`;
   }
   if (effect.cancel !== undefined) return html`<li><span class="arrow" aria-hidden="true">⊘</span> deadline <span class="mono">${effect.cancel}</span> cancelled</li>`;
   if (effect.record !== undefined) return html`<li><span class="arrow" aria-hidden="true">●</span> records <span class="mono">${effect.record}</span></li>`;
