@@ -23,6 +23,7 @@ from procession.daemon.http import (
     gateways,
     health,
     insight,
+    processes,
     projections,
     publishing,
     search,
@@ -51,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *projections.ROUTES,
     *search.ROUTES,
     *insight.ROUTES,
+    *processes.ROUTES,
 )
 """All that can be asked."""
 

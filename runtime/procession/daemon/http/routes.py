@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import attrs
+import trio
 from starlette.requests import Request
 
 from procession.daemon.http.closing import Closing
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
+from procession.reading.process_diagram import ProcessDiagram
 
 Policy = Literal["reader", "operator", "admin"]
 """Who may ask: a reader sees, an operator acts, an admin changes who may."""
@@ -27,6 +29,10 @@ class Serving:
     closing: Closing
     streams: int = 0
     """Streams of events that are open."""
+    counting: trio.Lock = attrs.field(factory=trio.Lock)
+    """One process is counted at a time."""
+    diagrams: dict[str, tuple[float, ProcessDiagram]] = attrs.field(factory=dict)
+    """By process, when it was counted last, and what came of it."""
 
 
 @attrs.frozen
