@@ -10,7 +10,7 @@ import attrs
 from procession.reading.process_diagram import Link, ProcessDiagram, Stage
 from procession.reading.svg import element, escaped, picture, text
 
-_COLUMN_WIDTH = 280
+_COLUMN_WIDTH = 350
 _ROW_HEIGHT = 96
 _NODE_WIDTH, _NODE_HEIGHT = 180, 52
 _MARGIN = 30
@@ -63,11 +63,10 @@ def _places(drawn: ProcessDiagram) -> Mapping[str, _Place]:
             if target not in away:
                 away[target] = away[source] + 1
                 pending.append(target)
-    last = max(away.values(), default=0) + 1
     taken: dict[int, int] = {}
     found: dict[str, _Place] = {}
     for stage in drawn.stages:
-        column = last if stage.kind == "end" else away.get(stage.id, 0)
+        column = away.get(stage.id, 0)
         row = taken.get(column, 0)
         taken[column] = row + 1
         found[stage.id] = _Place(column, row)
@@ -111,7 +110,7 @@ def _link(link: Link, source: _Place, target: _Place) -> str:
         bend = (x2 - x1) // 2
         way = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2 - 7} {y2}"
         head = f"{x2},{y2} {x2 - 7},{y2 - 4} {x2 - 7},{y2 + 4}"
-        at = ((x1 + x2) // 2 - 50, (y1 + y2) // 2 - 6)
+        at = (x1 + 10, (y1 + y2) // 2 - 6)
     else:  # back, or within a column: round the right
         x2 = target.x + _NODE_WIDTH
         bend = max(x1, x2) + 50
