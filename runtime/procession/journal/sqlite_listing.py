@@ -267,11 +267,10 @@ def _ids_by_key(connection: sqlite3.Connection, processes: Sequence[str], wanted
 
 def _ids_of_processes(connection: sqlite3.Connection, processes: Sequence[str]) -> list[int] | None:
     """The flows of these processes; None where they are too many to sort."""
-    found: list[int] = []
+    asked, number = "from flow where process = ?", 0
     for process in processes:
-        left = _SORTED_MAX + 1 - len(found)
-        rows = connection.execute("select id from flow where process = ? limit ?", (process, left))
-        found += [row[0] for row in rows]
-        if len(found) > _SORTED_MAX:
+        left = _SORTED_MAX + 1 - number
+        number += connection.execute(f"select count(*) from (select 1 {asked} limit ?)", (process, left)).fetchone()[0]
+        if number > _SORTED_MAX:
             return None
-    return sorted(found)
+    return sorted(row[0] for process in processes for row in connection.execute(f"select id {asked}", (process,)))

@@ -1,6 +1,6 @@
 """A process as a diagram: its steps, what leads from one to the next, and how many flows stand at each.
 
-How it is made is in stages.py; `stage_counts.py` counts.
+How it is made is in stages.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-StageKind = Literal["start", "step", "end"]
+StageKind = Literal["start", "outside", "step", "end"]
 LinkKind = Literal["outside", "answer", "failure", "deadline", "fact", "runtime"]
 
 
@@ -18,8 +18,9 @@ class Stage:
     """A node: what a flow did last. A flow stands at the step whose turn handled its newest event."""
 
     id: str
-    """`step:paid`, `end:completed`, `start`."""
+    """`step:paid`, `end:completed`, `start`, `outside`."""
     kind: StageKind
+    """`outside`: no flow stands there; from there come events that may come at any time while a flow runs."""
     name: str
     """The handler, or the outcome; `start` before the first event."""
     events: tuple[str, ...]
@@ -33,7 +34,9 @@ class Stage:
     more: bool
     """There may be more: the count stopped at its bound."""
     search: str
-    """The search that lists them."""
+    """The search that lists them; empty where there is none."""
+    known: bool
+    """False: flows stand here, and the classes at hand have no such handler."""
 
 
 @attrs.frozen

@@ -34,7 +34,7 @@ def _lanes(drawn: Sequence, height: int) -> Iterator[str]:
             "rect", class_="lane-box", x=x - _LANE_WIDTH // 2 + 8, y=8, width=_LANE_WIDTH - 16, height=30, rx=6
         )
         line = element("line", class_="lane-line", x1=x, y1=38, x2=x, y2=height - 8)
-        name = text(lane.name, x, 28, "lane-name", chars_max=_LANE_CHARS_MAX)
+        name = text(lane.name, x, 28, "lane-name", chars_max=_LANE_CHARS_MAX, anchor="middle")
         yield element("g", line, box, name, class_=f"lane lane-{lane.kind}")
 
 

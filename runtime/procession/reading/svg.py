@@ -29,12 +29,12 @@ def element(name: str, *children: str, **attributes: Attribute) -> str:
     return f"<{name}{given}>{inner}</{name}>" if inner else f"<{name}{given}/>"
 
 
-def text(said: str, x: float, y: float, class_: str, *, chars_max: int = 0) -> str:
+def text(said: str, x: float, y: float, class_: str, *, chars_max: int = 0, anchor: str = "start") -> str:
     """A line of text, cut where it is longer than there is room for; the whole of it shows on pointing at it."""
+    parts = [escaped(said)]
     if chars_max and len(said) > chars_max:
-        whole = element("title", escaped(said))
-        return element("text", whole, escaped(f"{said[: chars_max - 1]}…"), class_=class_, x=x, y=y)
-    return element("text", escaped(said), class_=class_, x=x, y=y)
+        parts = [element("title", escaped(said)), escaped(f"{said[: chars_max - 1]}…")]
+    return element("text", *parts, class_=class_, x=x, y=y, text_anchor=anchor)
 
 
 def arrow(x1: float, x2: float, y: float, class_: str) -> str:

@@ -19,3 +19,14 @@ async def test_a_flow_tells_its_states_and_its_sequence_in_every_form() -> None:
         assert (picture.headers["content-type"], picture.text[:4]) == ("image/svg+xml", "<svg")
         mermaid = await http.client.get(f"{path}/sequence", params={"format": "mermaid"})
         assert mermaid.text.startswith("sequenceDiagram\n")
+
+
+async def test_a_process_tells_its_steps_with_the_flows_at_each() -> None:
+    async with served() as http:
+        await http.runtime.publish(ParcelSent("p1"))
+        await http.runtime.flow("parcel", "p1").wait_ended()
+        drawn = (await http.client.get("/v1/processes/parcel/diagram")).json()
+        assert {stage["id"]: stage["waiting"] for stage in drawn["stages"]}["end:completed"] == 1
+        picture = await http.client.get("/v1/processes/parcel/diagram", params={"format": "svg"})
+        assert picture.headers["content-type"] == "image/svg+xml"
+        assert (await http.client.get("/v1/processes/letter/diagram")).status_code == 404

@@ -18,6 +18,7 @@ from procession.daemon.http import (
     acts,
     archive,
     commands,
+    diagrams,
     events,
     flows,
     gateways,
@@ -67,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     *archive.ROUTES,
     *document_routes(lambda: ROUTES),
     *search.ROUTES,
+    *diagrams.ROUTES,
     *insight.ROUTES,
 )
 """All that can be asked."""

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 import attrs
+import trio
 from starlette.requests import Request
 
 from procession.daemon.http.closing import Closing
@@ -16,6 +17,7 @@ from procession.daemon.http.sampling import Sampler
 from procession.daemon.http.source import Source
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
+from procession.reading.process_diagram import ProcessDiagram
 
 Policy = Literal["reader", "operator", "admin"]
 """Who may ask: a reader sees, an operator acts, an admin changes who may."""
@@ -46,6 +48,10 @@ class Serving:
     """Streams of events that are open."""
     followers: set[Follower] = attrs.field(factory=set)
     """Their clients."""
+    counting: trio.Lock = attrs.field(factory=trio.Lock)
+    """One process is counted at a time."""
+    diagrams: dict[str, tuple[float, ProcessDiagram]] = attrs.field(factory=dict)
+    """By process, when it was counted last, and what came of it."""
     sampler: Sampler = attrs.field(init=False)
     law_book: LawBook = attrs.field(init=False)
 
