@@ -42,7 +42,12 @@ class Watched:
         page.add_init_script(_LISTEN)
         page.on("dialog", lambda dialog: self._dialog(dialog))
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("console", lambda said: self.faults.extend([f"console: {said.text}"] * (said.type == "error" and "404" not in said.text)))
+        page.on(
+            "console",
+            lambda said: self.faults.extend(
+                [f"console: {said.text}"] * (said.type == "error" and "404" not in said.text)
+            ),
+        )
         page.on("request", lambda asked: self.faults.extend([asked.url] * (not self._is_ours(asked.url))))
 
     def open(self, view: str) -> Page:

@@ -160,6 +160,10 @@ class Shop:
         self.wait_until(key, "quarantined")
         return key
 
+    def poisoned_once(self, key: str) -> str:
+        """The same, for whoever needs one and does not repair it."""
+        return key if self.flow(key).get("status") == "quarantined" else self.poisoned(key)
+
     def given_up(self, key: str, customer: str) -> str:
         """An order that is in quarantine since nobody packs it, for a reason that holds the customer's name."""
         self.publish("order.placed", f"{key}/placed", order_id=key, customer=f"refused {customer}")

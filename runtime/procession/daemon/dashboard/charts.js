@@ -54,13 +54,14 @@ export function Chart({ says, points, series, unit = "", brush }) {
   brushed.current = brush;
   const data = () => [points.map((point) => point[0] / 1000), ...series.map((one) => points.map((point) => point[one.at] ?? null))];
   useEffect(() => {
+    const element = box.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(box.current.clientWidth, series, unit, (...span) => brushed.current?.(...span)), data(), box.current);
+      plot.current = new uPlot(options(element.clientWidth, series, unit, (...span) => brushed.current?.(...span)), data(), element);
     };
     draw();
-    const sized = new ResizeObserver(() => plot.current.setSize({ width: box.current.clientWidth, height: HEIGHT }));
-    sized.observe(box.current);
+    const sized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    sized.observe(element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const themed = new MutationObserver(draw);
     themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
@@ -70,6 +71,7 @@ export function Chart({ says, points, series, unit = "", brush }) {
       themed.disconnect();
       dark.removeEventListener("change", draw);
       plot.current.destroy();
+      plot.current = null;
     };
   }, []);
   useEffect(() => {

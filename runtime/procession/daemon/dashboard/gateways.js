@@ -24,7 +24,7 @@ function HeatMap({ heat, name }) {
   const says = (row) => (row < heat.bounds.length ? `≤ ${duration(heat.bounds[row])}` : `> ${duration(heat.bounds.at(-1))}`);
   const width = left + heat.columns.length * wide + 4;
   const height = (high - low + 1) * high_px + 4;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Durations of attempts at ${name}`}>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${`Durations of attempts at ${name}`}>
     <svg class="heat" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${`Heat map of durations: most attempts took between ${says(low)} and ${says(high)}`}>
       ${Array.from({ length: high - low + 1 }, (_, index) => high - index).map((row, index) => html`<text class="heat-says" x=${left - 6} y=${index * high_px + 12} text-anchor="end">${says(row)}</text>`)}
       ${heat.columns.map(([at, counts], column) => counts[name] && counts[name].map((count, row) => count > 0 && html`<rect class="heat-cell" x=${left + column * wide} y=${(high - row) * high_px} width=${wide - 1} height=${high_px - 1} fill-opacity=${0.15 + 0.85 * Math.sqrt(count / most)}>

@@ -85,7 +85,7 @@ export function Section({ title, aside, children, id }) {
 export function Table({ label, heads, children, empty }) {
   const rows = [children].flat(2).filter(Boolean);
   if (rows.length === 0 && empty) return empty;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${label}>
     <table>
       <thead><tr>${heads.map((head) => html`<th scope="col" class=${head.right ? "right" : ""}>${head.says ?? head}</th>`)}</tr></thead>
       <tbody>${rows}</tbody>

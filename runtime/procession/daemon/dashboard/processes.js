@@ -67,7 +67,7 @@ function curve(from, target) {
 function Stage({ stage, at }) {
   const count = stage.waiting + stage.quarantined;
   const told = `${stage.name}: ${number(stage.waiting)}${stage.more ? " or more" : ""} flows${stage.quarantined ? `, ${number(stage.quarantined)} in quarantine` : ""}. ${stage.about}`;
-  return html`<a href=${to("flows", [], { q: stage.search })} class=${`stage ${stage.kind} ${stage.quarantined ? "bad" : ""} ${count ? "busy" : ""}`} aria-label=${told}>
+  return html`<a href=${to("flows", [], { q: stage.search })} class=${`stage ${stage.kind} ${stage.quarantined ? "bad" : ""} ${count ? "busy" : ""}`}>
     <title>${told}${stage.events.length ? ` Events: ${stage.events.join(", ")}` : ""}</title>
     <rect x=${at.x} y=${at.y} width=${WIDE} height=${HIGH} rx=${stage.kind === "step" ? 8 : 30} />
     <text class="stage-name" x=${at.x + WIDE / 2} y=${at.y + 25} text-anchor="middle">${short(stage.name, 24)}</text>
@@ -83,7 +83,7 @@ function Drawing({ diagram }) {
     if (!pairs.has(name)) pairs.set(name, { ...link, events: [] });
     pairs.get(name).events.push(`${link.event || "ends"}${link.by ? `, answers ${link.by}` : ""} (${link.kind})`);
   }
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Diagram of ${diagram.process}`}>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${`Diagram of ${diagram.process}`}>
     <svg class="diagram" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${`Steps of ${diagram.process}, with the number of flows at each`}>
       <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" class="head" /></marker></defs>
       ${[...pairs.values()].filter((link) => at.has(link.source) && at.has(link.target)).map((link) => html`<path class=${`link ${link.kind}`} d=${curve(at.get(link.source), at.get(link.target))} marker-end="url(#tip)"><title>${link.events.join("\n")}</title></path>`)}

@@ -38,7 +38,7 @@ function Drawing({ found }) {
   const width = SIDE * 2 + Math.max(0, found.lanes.length - 1) * LANE + 80;
   const height = TOP + (found.messages.length + 1) * ROW;
   const told = `Sequence of ${found.flow}: ${found.messages.length} messages between ${found.lanes.map((lane) => lane.name).join(", ")}. The table below holds the same.`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Sequence diagram">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Sequence diagram">
     <svg class="sequence" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${told}>
       <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" class="head" /></marker></defs>
       ${found.lanes.map((lane, index) => html`<g>
@@ -54,7 +54,7 @@ function Drawing({ found }) {
 
 function InWords({ found }) {
   return html`<details class="folded"><summary>The same as a table</summary>
-    <div class="scroll" tabindex="0" role="region" aria-label="Messages"><table>
+    <div class="scroll" tabindex="0" role="group" aria-label="Messages"><table>
       <thead><tr><th scope="col">at</th><th scope="col">from</th><th scope="col">to</th><th scope="col">kind</th><th scope="col">what</th><th scope="col">note</th></tr></thead>
       <tbody>${found.messages.map((message, index) => html`<tr key=${index}>
         <td>${exact(message.at)}</td><td>${found.lanes[message.source].name}</td><td>${found.lanes[message.target].name}</td>

@@ -13,7 +13,7 @@ const text = (value) => (value === undefined ? "" : JSON.stringify(value));
 
 export function Changes({ changes, more = 0 }) {
   if (changes.length === 0) return html`<p class="dim">It changes nothing.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Changes"><table class="changes">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Changes"><table class="changes">
     <thead><tr><th scope="col">where</th><th scope="col">before</th><th scope="col">after</th></tr></thead>
     <tbody>${changes.map((change) => html`<tr key=${change.path} class=${change.kind}>
       <td class="mono">${change.path}</td>
