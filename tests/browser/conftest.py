@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 import pytest
@@ -40,7 +39,7 @@ class Watched:
     def __attrs_post_init__(self) -> None:
         page = self.page
         page.add_init_script(_LISTEN)
-        page.on("dialog", lambda dialog: self._dialog(dialog))
+        page.on("dialog", lambda dialog: self._dialog(dialog))  # noqa: PLW0108 - it writes to what it is given
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on(
             "console",

@@ -57,11 +57,18 @@ function curve(from, target) {
     const bend = Math.max(24, (target.y - y1) / 2);
     return `M ${x1} ${y1} C ${x1} ${y1 + bend}, ${x2} ${target.y - bend}, ${x2} ${target.y - 3}`;
   }
-  // Back, or beside: around the right edge.
-  const edge = Math.max(from.x, target.x) + WIDE;
-  const y1 = from.y + HIGH / 2;
-  const y2 = target.y + HIGH / 2 + (from === target ? 12 : 0);
-  return `M ${from.x + WIDE} ${y1} C ${edge + 40} ${y1}, ${edge + 40} ${y2}, ${target.x + WIDE + 3} ${y2}`;
+  if (target.y === from.y && from !== target) {
+    // Beside: below the boxes, so that it crosses none of them.
+    const y = from.y + HIGH;
+    const dip = 18 + Math.min(24, Math.abs(x2 - x1) / 12);
+    const [begin, end] = x2 > x1 ? [x1 + 24, x2 - 24] : [x1 - 24, x2 + 24];
+    return `M ${begin} ${y} C ${begin} ${y + dip}, ${end} ${y + dip}, ${end} ${y + 3}`;
+  }
+  // Back, or to itself: around the right edge.
+  const edge = Math.max(from.x, target.x) + WIDE + 30;
+  const y1 = from.y + HIGH / 2 + 8;
+  const y2 = target.y + HIGH / 2 - (from === target ? 12 : 0);
+  return `M ${from.x + WIDE} ${y1} C ${edge} ${y1}, ${edge} ${y2}, ${target.x + WIDE + 3} ${y2}`;
 }
 
 function Stage({ stage, at }) {

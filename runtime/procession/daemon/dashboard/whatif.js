@@ -77,7 +77,7 @@ export function WhatIfView({ history, classes }) {
   };
   return html`<${Section} title="What if" aside=${html`<span class="dim">nothing is sent, written or changed</span>`}>
     <div class="columns">
-      <div>
+      <div class="edit">
         <label for=${kindId}>Edit</label>
         <select id=${kindId} value=${kind} onChange=${(event) => setKind(event.currentTarget.value)}>
           <option value="change">change an event</option><option value="insert">insert an event before it</option><option value="drop">leave an event out</option>
