@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.browser.shop import Shop, load, open_shop
 
@@ -41,12 +41,7 @@ class Watched:
         page.add_init_script(_LISTEN)
         page.on("dialog", lambda dialog: self._dialog(dialog))  # noqa: PLW0108 - it writes to what it is given
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda said: self.faults.extend(
-                [f"console: {said.text}"] * (said.type == "error" and "404" not in said.text)
-            ),
-        )
+        page.on("console", lambda message: self.said(message))  # noqa: PLW0108 - as above
         page.on("request", lambda asked: self.faults.extend([asked.url] * (not self._is_ours(asked.url))))
 
     def open(self, view: str) -> Page:
@@ -59,6 +54,11 @@ class Watched:
         """Fail where something happened that must not."""
         violations: list[str] = self.page.evaluate("window.violations")
         assert [*self.faults, *violations] == []
+
+    def said(self, message: ConsoleMessage) -> None:
+        """Errors are faults; that a request was refused is told on the page itself."""
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.faults.append(f"console: {message.text}")
 
     def _dialog(self, dialog: Dialog) -> None:
         self.faults.append(f"dialog: {dialog.message}")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -164,11 +164,15 @@ class Shop:
         """The same, for whoever needs one and does not repair it."""
         return key if self.flow(key).get("status") == "quarantined" else self.poisoned(key)
 
-    def given_up(self, key: str, customer: str) -> str:
-        """An order that is in quarantine since nobody packs it, for a reason that holds the customer's name."""
-        self.publish("order.placed", f"{key}/placed", order_id=key, customer=f"refused {customer}")
-        self.wait_until(key, "quarantined")
-        return key
+    def given_up(self, customers: Mapping[str, str]) -> None:
+        """Orders, by key, that are in quarantine since nobody packs them, for reasons that hold the customers' names.
+
+        Those that are there already stay as they are.
+        """
+        for key, customer in customers.items():
+            self.publish("order.placed", f"{key}/placed", order_id=key, customer=f"refused {customer}")
+        for key in customers:
+            self.wait_until(key, "quarantined")
 
     def flow(self, key: str) -> dict[str, Any]:
         """Where an order stands."""
@@ -202,7 +206,7 @@ def open_shop(folder: Path, http: str = "", token: str = "") -> Iterator[Shop]:
 
 
 @contextlib.contextmanager
-def load(shop: Shop, pause_s: float = 0.05) -> Iterator[None]:
+def load(shop: Shop, pause_s: float = 0.2) -> Iterator[None]:
     """Traffic of the reference flows, made up, for as long as the block."""
     over = threading.Event()
 

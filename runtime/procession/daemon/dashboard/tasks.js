@@ -109,7 +109,7 @@ function One({ id }) {
 export function TasksPage({ route }) {
   const state = route.query.get("state") || "open";
   const person = route.query.get("person") || "";
-  const found = useAnswer(route.parts.length ? null : path(["tasks"], { state, assignee: person, limit: 200 }), { every: 5000 });
+  const found = useAnswer(route.parts.length ? null : path(["tasks"], { state, assignee: person, limit: 50 }), { every: 5000 });
   const id = useId();
   if (route.parts.length) return html`<${One} id=${route.parts[0]} />`;
   const tasks = found.data?.tasks || [];
