@@ -1,12 +1,12 @@
 """The process that is killed: an embedded runtime on a real file, publishing its script for as long as it lives.
 
-    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split] [careful]
+    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split] [careful] [normal]
 
 Prints `ready` once the runtime is open and the first burst is acknowledged. With a COHORT_LAST that is not `-` it is
 the last life: it publishes all that is left of these cohorts, lets everything come to rest, and ends in order.
 
-`split` plants a fault. `careful` leaves it to the runtime when to start carefully; else it never does, for what runs
-alone leaves little undone when it is killed.
+`split` plants a fault. `normal` commits without waiting for the disk. `careful` leaves it to the runtime when to start
+carefully; else it never does, for what runs alone leaves little undone when it is killed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ async def main(folder: Path, seed: int, life: int, cohort_last: int | None, opti
     settings = settings_of(life, careful="careful" in options)
     outside = World(EffectsLog(str(folder / "effects.log")), random.Random(f"{seed} {life}"), 40)
     journal = await open_sqlite(
-        folder / "journal.db", clock_us=SystemClock().now_us, wal_pages_max=settings.journal.wal_pages_max
+        folder / "journal.db",
+        clock_us=SystemClock().now_us,
+        wal_pages_max=settings.journal.wal_pages_max,
+        synchronous="NORMAL" if "normal" in options else "FULL",
     )
     async with open_runtime(
         SplitOutbox(journal) if "split" in options else journal,  # type: ignore[arg-type]  # it passes on what it does not have
