@@ -71,7 +71,7 @@ def run_with_kills(
     live_to_the_end(killed, seed, kills, last, options)
     breaches = check(killed) + trio.run(_verified, killed / "journal.db")
     live_to_the_end(calm, seed, kills, last, ())
-    breaches += _differences(outcomes(killed), outcomes(calm))
+    breaches += differences(outcomes(killed), outcomes(calm))
     effects = (killed / "effects.log").read_text().count("begin ")
     return Report(left, breaches, len(acknowledged(killed)), effects)
 
@@ -113,7 +113,8 @@ async def _verified(path: Path) -> list[str]:
         await reader.close()
 
 
-def _differences(killed: dict[str, tuple[object, ...]], calm: dict[str, tuple[object, ...]]) -> list[str]:
+def differences(killed: dict[str, tuple[object, ...]], calm: dict[str, tuple[object, ...]]) -> list[str]:
+    """How one run ended otherwise than another, flow by flow."""
     return [
         f"{name} ended as {killed.get(name)}, and undisturbed as {calm.get(name)}"
         for name in sorted(killed.keys() | calm.keys())
