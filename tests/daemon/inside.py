@@ -63,6 +63,6 @@ def json_inside(
 ) -> dict[str, Any]:
     """Run the command with --json, and read what it says."""
     done = run_inside(*arguments, "--json", cwd=cwd, environ=environ)
-    assert done.code == code, done.err
+    assert done.code == code, done.err or done.out
     found: dict[str, Any] = json.loads(done.out)
     return found
