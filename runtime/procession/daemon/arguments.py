@@ -37,6 +37,9 @@ VERBS: dict[str, str] = {
     "projections": "procession.daemon.verb_projections",
     "tasks": "procession.daemon.verb_tasks",
     "salvage": "procession.daemon.verb_salvage",
+    "what-if": "procession.daemon.verb_what_if",
+    "export": "procession.daemon.verb_export",
+    "import": "procession.daemon.verb_export",
 }
 """Which module does which verb; it is imported when the verb is used."""
 

@@ -19,6 +19,7 @@ from procession.daemon.http import (
     acts,
     commands,
     events,
+    exporting,
     flows,
     gateways,
     health,
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *insight.ROUTES,
     *processes.ROUTES,
+    *exporting.ROUTES,
 )
 """All that can be asked."""
 
