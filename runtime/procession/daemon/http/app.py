@@ -29,6 +29,7 @@ from procession.daemon.http import (
     publishing,
     search,
     stream,
+    what_if,
 )
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
@@ -55,6 +56,7 @@ ROUTES: tuple[Route, ...] = (
     *insight.ROUTES,
     *processes.ROUTES,
     *exporting.ROUTES,
+    *what_if.ROUTES,
 )
 """All that can be asked."""
 
