@@ -13,6 +13,7 @@ from procession.primitives.codec import from_json
 from procession.primitives.event import Event
 from procession.primitives.refusal import Refusal
 from procession.primitives.registry import Registry
+from procession.primitives.secrecy import masked_data, plan_of
 from procession.primitives.stored import stored_of
 
 _TIMEOUT_S = 30.0
@@ -78,12 +79,17 @@ async def send(call: Call) -> CommandReply:
 
 def _decided(registry: Registry, event: Event) -> DecidedEvent:
     stored = stored_of(type(event))
-    return DecidedEvent(stored.name, stored.version, from_json(registry.codec.encode(event)))
+    return DecidedEvent(stored.name, stored.version, _shown(registry, event))
 
 
 def _refusal(registry: Registry, refusal: Refusal) -> AggregateRefusal:
     stored = stored_of(type(refusal))
-    return AggregateRefusal(stored.name, stored.version, from_json(registry.codec.encode(refusal)))
+    return AggregateRefusal(stored.name, stored.version, _shown(registry, refusal))
+
+
+def _shown(registry: Registry, message: Event | Refusal) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = masked_data(from_json(registry.codec.encode(message)), plan_of(type(message)))
+    return data
 
 
 ROUTES = (
