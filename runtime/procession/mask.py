@@ -7,7 +7,9 @@ import re
 MASK = "•••"
 """What is shown instead of a secret, everywhere."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"@]*:[^\s'\"]*@(?=[\w\[.-])|(?<=://)[^\s/?#'\"@:]+@(?=[\w\[.-])")
+_CREDENTIALS = re.compile(
+    r"(?<=://)[^\s/?#'\"@]*:(?!\d{1,5}[/?#])[^\s'\"]*@(?=[\w\[.-])|(?<=://)[^\s/?#'\"@:]+@(?=[\w\[.-])"
+)
 """Name and password of an address. A password may hold what a host may not, an `@` too: up to the last one."""
 
 

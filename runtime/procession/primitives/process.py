@@ -7,6 +7,7 @@ from typing import ClassVar, dataclass_transform
 import attrs
 
 from procession.errors import DefinitionError
+from procession.primitives.concealment import conceal
 from procession.primitives.event import Event
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.handlers import (
@@ -19,7 +20,6 @@ from procession.primitives.handlers import (
     collect,
     local_names,
 )
-from procession.primitives.secrecy import conceal
 from procession.primitives.site import class_site
 from procession.primitives.state import State
 from procession.primitives.stored import freeze

@@ -7,8 +7,8 @@ from typing import Literal
 import attrs
 
 from procession.errors import DefinitionError, WiringError
+from procession.primitives.concealment import conceal
 from procession.primitives.fields import mutable_part, resolved_fields
-from procession.primitives.secrecy import conceal
 from procession.primitives.site import class_site
 
 Kind = Literal["event", "failure", "command", "refusal"]

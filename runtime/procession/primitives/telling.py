@@ -101,8 +101,9 @@ def _ways(value: str) -> Iterator[str]:
 
 
 def _as_utf16(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    # By hand, since this may run in a turn: the codec would be imported, which the guard tells of.
+    code, beyond = ord(found[0]), ord(found[0]) - 0x10000
+    return f"\\u{code:04x}" if beyond < 0 else f"\\u{0xD800 + (beyond >> 10):04x}\\u{0xDC00 + (beyond & 0x3FF):04x}"
 
 
 _JSON_ESCAPED = re.compile(r'["\\\x00-\x1f]')
