@@ -165,7 +165,7 @@ def verbs() -> list[tuple[str, ...]]:
     """Every verb that shows something of a journal or of its flows."""
     found: list[tuple[str, ...]] = [("ls",), ("doctor",), ("check",), ("map",), ("schemas",), ("tasks", "ls", "--all")]
     found += [("rehearse",), ("explore", "purchase"), ("projections", "ls"), ("schemas", "--format", "linkml")]
-    found += [("schemas", "--format", "jsonschema"), ("archive", "--older-than", "0s"), ("archive", "ls")]
+    found += [("schemas", "--format", "jsonschema"), ("archive", "--older-than", "0s")]
     for order in ORDERS:
         flow = f"purchase/{order}"
         found += [("show", flow), ("why", flow, "purchase.card_given"), ("why-not", flow)]
