@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import attrs
 import trio
 
 from procession import Runtime, Settings, Tasks
@@ -26,6 +25,7 @@ from tests.secrecy.vault import (
     ORDERS,
     PIN,
     AskPin,
+    CardGiven,
     CardKept,
     Clerks,
     Holder,
@@ -94,8 +94,8 @@ async def _refused(runtime: Runtime, said: Said) -> None:
     """What is sent in vain, told with its whole traceback."""
     await runtime.send(KeepCard("full", CARD))
     said["refusal"] = repr(await runtime.send(KeepCard("full", CARD)))
-    misfit = attrs.evolve(given("misfit"), card=CARD.encode())
-    nested = attrs.evolve(given("misfit"), holder=Holder("ann", [IBAN]))  # type: ignore[arg-type]  # it is to be refused
+    misfit = CardGiven("misfit", CARD.encode(), Holder("ann", IBAN))  # type: ignore[arg-type]  # it is to be refused
+    nested = CardGiven("misfit", CARD, Holder("ann", [IBAN]))  # type: ignore[arg-type]  # as above
     for name, act in (
         ("decision", lambda: runtime.send(KeepCard("raises", CARD))),
         ("misfit", lambda: runtime.publish(misfit)),
@@ -133,7 +133,7 @@ async def _over_http(http: Served, said: Said) -> None:
         paths += [f"{flow}/why?what=purchase.charge"]
     for path in paths:
         said[f"GET {path}"] = (await http.client.get(path)).text
-    bad = {"order": "x", "card": [CARD], "holder": {"name": 7, "iban": [IBAN]}}
+    bad: dict[str, object] = {"order": "x", "card": [CARD], "holder": {"name": 7, "iban": [IBAN]}}
     posts = [
         ("/v1/events", cloud_event("purchase.card_given", "bad", bad)),
         ("/v1/events", cloud_event("vault.card_kept", "well", {"vault": "v", "card": PIN})),
@@ -141,6 +141,7 @@ async def _over_http(http: Served, said: Said) -> None:
         ("/v1/commands/vault.keep_card", {"data": {"vault": "http", "card": CARD}}),
         ("/v1/commands/vault.keep_card", {"data": {"vault": "raises", "card": CARD}}),
         ("/v1/commands/vault.keep_card", {"data": {"vault": "http", "card": [CARD]}}),
+        ("/v1/commands/vault.keep_card", {"data": CARD}),
         ("/v1/flows/purchase/raises/retry", {"by": "ann", "why": "again"}),
     ]
     for number, (path, body) in enumerate(posts):

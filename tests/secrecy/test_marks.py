@@ -225,7 +225,7 @@ def test_a_shadow_difference_names_the_field_and_not_the_values() -> None:
     )
     said = judged(here, {"runs": [there, there], "changed": ""})
     assert said == f'has effect 0 (command account.pay) with card "{MASK}", but "{MASK}" in a second process'
-    other = Answer(**{**here, "state": {"pin": 777}})  # type: ignore[typeddict-item]  # as it comes
+    other = Answer(**{**here, "state": {"pin": 777}})
     assert judged(here, {"runs": [other, other], "changed": ""}).startswith(f'has the state with pin "{MASK}"')
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
@@ -13,7 +13,7 @@ from procession.primitives.codec import from_json
 from procession.primitives.event import Event
 from procession.primitives.refusal import Refusal
 from procession.primitives.registry import Registry
-from procession.primitives.secrecy import masked_data, plan_of
+from procession.primitives.secrecy import masked_data, plan_of, secret
 from procession.primitives.stored import stored_of
 
 _TIMEOUT_S = 30.0
@@ -23,7 +23,8 @@ _TIMEOUT_S = 30.0
 class CommandSent:
     """A command's data, and the name under which it is decided once, however often it is sent."""
 
-    data: Mapping[str, Any]
+    data: Annotated[Mapping[str, Any], secret]
+    """It may hold what its type marks as secret: of data that is no object nothing is told."""
     id: str | None = None
     source: str | None = None
 
