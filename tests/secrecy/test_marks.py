@@ -141,6 +141,11 @@ def test_a_text_is_told_without_what_is_in_hand(text: str) -> None:
     assert "123" not in found.split()
 
 
+def test_a_value_that_does_not_fit_its_type_is_found_too() -> None:
+    found = told("no ['SESAME'] and SESAME", Pay("a", ["SESAME"]))  # type: ignore[arg-type]  # it is to be found
+    assert found == f"no ['{MASK}'] and {MASK}"
+
+
 def test_a_short_secret_is_masked_as_a_word_and_not_inside_of_others() -> None:
     assert told("1234 of 123", OPENED) == f"1234 of {MASK}"
 
@@ -158,6 +163,8 @@ def test_an_error_stands_for_itself_where_nothing_is_secret_else_for_its_text() 
     assert isinstance(found, Concealed)
     assert (str(found), str(found.__cause__)) == (f"ValueError: no {MASK}", f"KeyError: '{MASK}'")
     assert concealed(error, PlainCard("x")) is error
+    other = ValueError("no card")
+    assert concealed(other, OPENED) is other
 
 
 @attrs.frozen(repr=False)

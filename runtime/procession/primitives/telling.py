@@ -19,17 +19,29 @@ def told(text: str, *hands: object) -> str:
 
 
 def concealed(error: BaseException, *hands: object) -> BaseException:
-    """An error of foreign code as whoever prints it may see it: itself, where nothing in hand is secret.
+    """An error of foreign code as whoever prints it may see it: itself, where it tells no secret of what is in hand.
 
-    Else one of the same place whose text tells no secret, and so on for what led to it.
+    Else one of the same place whose text tells none, and so on for what led to it.
     """
     secrets = spelt(value for hand in hands for value in secret_values(hand))
-    return _concealed(error, secrets, _CHAIN_MAX) if secrets else error
+    return _concealed(error, secrets, _CHAIN_MAX) if secrets and _tells(error, secrets, _CHAIN_MAX) else error
+
+
+def _tells(error: BaseException, secrets: tuple[str, ...], left: int) -> bool:
+    text = _text_of(error)
+    if left == 0 or isinstance(error, BaseExceptionGroup) or masked(text, secrets) != text:
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and _tells(before, secrets, left - 1)
+
+
+def _text_of(error: BaseException) -> str:
+    # Without the traceback: that reads files, and this may run in a turn.
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 def _concealed(error: BaseException, secrets: tuple[str, ...], left: int) -> BaseException:
-    text = masked("".join(traceback.format_exception_only(error)).strip(), secrets)
-    found = Concealed(text).with_traceback(error.__traceback__)
+    found = Concealed(masked(_text_of(error), secrets)).with_traceback(error.__traceback__)
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if before is not None and left:
         found.__cause__ = _concealed(before, secrets, left - 1)
@@ -69,9 +81,11 @@ def _secrets_of(value: object, annotation: object) -> Iterator[str]:
 def _texts(value: object) -> Iterator[str]:
     if value is None or isinstance(value, bool):
         return
-    if isinstance(value, tuple | frozenset):
+    if isinstance(value, tuple | frozenset | list | set):  # what does not fit its type is told of, too
         for item in value:
             yield from _texts(item)
+    elif isinstance(value, dict):
+        yield from _texts((*value.keys(), *value.values()))
     elif is_class(type(value)):
         for name in fields_of(type(value)):
             yield from _texts(getattr(value, name))
