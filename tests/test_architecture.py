@@ -51,6 +51,7 @@ PART_OF = {
     "injecting": "facade",
     "journal_errors": "errors",
     "knob": "settings",
+    "mask": "errors",
     "projection_errors": "errors",
     "publishing": "facade",
     "search_errors": "errors",
