@@ -52,6 +52,7 @@ PART_OF = {
     "journal_errors": "errors",
     "knob": "settings",
     "operating": "facade",
+    "mask": "errors",
     "projection_errors": "errors",
     "publishing": "facade",
     "search_errors": "errors",

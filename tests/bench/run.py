@@ -1,8 +1,9 @@
 """The measurements: each in interleaved rounds, as JSON lines of every round and tables of medians; last, the goals.
 
-python -m tests.bench.run                      all but growth
+python -m tests.bench.run                      all but growth and search
 python -m tests.bench.run saga --flows 2000    one of them, smaller
 python -m tests.bench.run growth               as the journal grows to a million flows: minutes, and 3 GB of disk
+python -m tests.bench.run search               in a journal of a million flows: minutes, and 2 GB of disk
 
 Ends with 0 where every goal is met, with 1 where one is not. Goals are stated for the sizes that it takes by itself.
 """
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import growth, reports
+from tests.bench import growth, reports, searching
 from tests.bench.figures import Figures, Report, Row, goals, medians, ratio_at_most
 
 MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
@@ -40,7 +41,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "portal": reports.report_portal,
     "project": reports.report_project,
 }
-GROWTH = "growth"
+GROWTH, SEARCH = "growth", "search"
 _GROWN_TO = 1_000_000
 _COSTS = (
     ("a flow", "wall_us_per_flow"),
@@ -91,19 +92,32 @@ def _grown(figure: str, name: str, small: list[Figures], large: list[Figures], *
     return Row(figure, medians(large)[name], medians(small)[name], goal, ratio=medians(ratios)["ratio"])
 
 
+def report_search(given: argparse.Namespace) -> Report:
+    """What a search costs in a large journal."""
+    found = searching.report_search(given.rounds, given.flows or searching.FLOWS, given.folder)
+    print(json.dumps({"bench": SEARCH, **searching.figures(found)}), flush=True)
+    return found
+
+
+def _measured(name: str, given: argparse.Namespace) -> Report:
+    alone = {GROWTH: report_growth, SEARCH: report_search}
+    return alone[name](given) if name in alone else MEASUREMENTS[name](given.rounds, given.flows)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure; 0 where every goal is met."""
     parser = argparse.ArgumentParser(description="Measure, and print JSON lines and tables.")
-    parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, GROWTH, []], help="which; all but growth if none")
+    parser.add_argument(
+        "names", nargs="*", choices=[*MEASUREMENTS, GROWTH, SEARCH, []], help="which; all but these two if none"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--flows", type=int, help="how many; as the goals are stated if left out")
-    parser.add_argument("--folder", type=Path, help="growth: where its journals are, and stay; else they are made anew")
+    parser.add_argument(
+        "--folder", type=Path, help="growth, search: where their journals are, and stay; else they are made anew"
+    )
     parser.add_argument("--lines", type=Path, help="growth: a file for its JSON lines")
     given = parser.parse_args(arguments)
-    found = [
-        report_growth(given) if name == GROWTH else MEASUREMENTS[name](given.rounds, given.flows)
-        for name in given.names or MEASUREMENTS
-    ]
+    found = [_measured(name, given) for name in given.names or MEASUREMENTS]
     for report in found:
         print(f"\n{report}")
     print("\n" + goals(found))

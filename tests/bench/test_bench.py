@@ -44,6 +44,12 @@ def test_growth_prints_its_lines_and_leaves_those_of_a_picture(
     assert "flows in the journal" in (tmp_path / "picture.svg").read_text()
 
 
+@pytest.mark.slow
+def test_search_prints_its_line_and_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["search", *FEW, "--folder", str(tmp_path)])
+    assert measured("search", capsys.readouterr().out)
+
+
 def test_the_floor_tells_when_it_wrote_other_rows_than_the_product(tmp_path: Path) -> None:
     product, raw = tmp_path / "product.db", tmp_path / "raw.db"
     trio.run(saga.throughput, product, 50)

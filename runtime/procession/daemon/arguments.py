@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from procession.daemon.insight_arguments import add_insight
+
 VERBS: dict[str, str] = {
     "run": "procession.daemon.verb_run",
     "top": "procession.daemon.verb_top",
@@ -38,6 +40,9 @@ VERBS: dict[str, str] = {
     "tasks": "procession.daemon.verb_tasks",
     "salvage": "procession.daemon.verb_salvage",
     "dashboard": "procession.daemon.verb_dashboard",
+    "what-if": "procession.daemon.verb_what_if",
+    "export": "procession.daemon.verb_export",
+    "import": "procession.daemon.verb_export",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -115,6 +120,7 @@ def _parser() -> Parser:
     _add_tasks(verb)
     _add_salvage(verb)
     _add_dashboard(verb)
+    add_insight(verb, _count)
     return parser
 
 
@@ -152,6 +158,7 @@ def _add_running(verb: Callable[[str, str], Parser]) -> None:
 
 def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     ls = verb("ls", "List flows; works beside a running owner.")
+    ls.add_argument("search", nargs="*", metavar="SEARCH", help="as in process:order status:waiting age>1h key:42*")
     ls.add_argument("--process", metavar="NAME", help="only flows of this process, or aggregates of this name")
     ls.add_argument("--aggregates", action="store_true", help="aggregates in place of flows")
     ls.add_argument("--status", action="append", choices=_STATUSES, help="may be given several times")
@@ -162,6 +169,8 @@ def _add_reading(verb: Callable[[str, str], Parser]) -> None:
     ls.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many; 0 for all; default: 100")
     show = verb("show", "Show one flow: its events, steps, commands and timers, in order, with causes.")
     show.add_argument("flow", metavar="PROCESS/KEY", help="as `procession ls` shows it")
+    show.add_argument("--at", type=_count, metavar="STEP", help="the state around the event of this step")
+    show.add_argument("--mermaid", action="store_true", help="a sequence diagram as Mermaid text")
     backup = verb("backup", "Copy the journal into a new file, whole and synced; works beside a running owner.")
     backup.add_argument("target", metavar="TARGET", help="a file that is not there yet")
     verb("doctor", "Check the journal, the disk and the settings, and say how to mend what is wrong.")

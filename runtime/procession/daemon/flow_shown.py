@@ -144,7 +144,7 @@ def _written(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs h
 
 
 def shown_event(event: EventRow) -> ShownEvent:
-    """An event's row as it is shown."""
+    """An event as its row has it: whoever shows it has masked what is secret."""
     return ShownEvent(**_fields_of(event))
 
 

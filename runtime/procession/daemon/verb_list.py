@@ -12,9 +12,12 @@ from procession.daemon.durations import human, now_us, parse_age
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.flow_shown import shown_flow
 from procession.daemon.output import Output
+from procession.journal.flow_match import Match
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowRow
 from procession.journal.sqlite_reader import read_sqlite
+from procession.reading.search_meaning import meaning_of
+from procession.reading.search_parser import parse_search
 
 _PAGE = 1000
 _US = 1_000_000
@@ -26,13 +29,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.limit < 0:
         raise UsageRefused(f"--limit {options.limit} is less than 0", "give it a number, 0 for all")
     before_us = None if options.older_than is None else asked_us - int(parse_age(options.older_than) * _US)
-    query = FlowQuery(
+    searched = meaning_of(parse_search(" ".join(options.search)), asked_us)
+    query = attrs.evolve(
+        searched,
         process=options.process,
-        status=tuple(options.status or ()),
+        status=tuple(options.status) if options.status else searched.status,
         outcome=options.outcome,
         key=options.key,
         key_prefix=options.prefix,
-        started_before_us=before_us,
+        started_before_us=before_us if searched.started_before_us is None else searched.started_before_us,
     )
     journal = configured(options).existing_journal()
     rows, more = trio.run(_read, journal, query, options.limit, options.aggregates)
@@ -55,7 +60,7 @@ async def _read(journal: str, query: FlowQuery, limit: int, aggregates: bool) ->
     """At most `limit` flows, or aggregates, and whether there are more."""
     reader = await read_sqlite(journal)
     try:
-        if query.process is None:
+        if query.process is None and not any(_names_process(match) for match in query.matches):
             query = attrs.evolve(query, but_not=await _others(reader, aggregates=aggregates))
         rows: list[FlowRow] = []
         while True:
@@ -68,6 +73,10 @@ async def _read(journal: str, query: FlowQuery, limit: int, aggregates: bool) ->
                 return rows[:limit], True
     finally:
         await reader.close()
+
+
+def _names_process(match: Match) -> bool:
+    return match.column == "process" and not match.negated
 
 
 async def _others(reader: JournalReader, *, aggregates: bool) -> tuple[str, ...]:

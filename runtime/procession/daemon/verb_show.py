@@ -15,14 +15,27 @@ from procession.daemon.flow_shown import shown_history
 from procession.daemon.output import Output
 from procession.journal.sqlite_reader import read_sqlite
 from procession.primitives.codec import to_json
+from procession.reading.sequence import Sequence
+from procession.reading.sequence_mermaid import sequence_mermaid
+from procession.reading.sequence_of import read_sequence
 from procession.reading.timeline import Entry, Timeline, effects_of, failures_of, read_timeline
 
 _US = 1_000_000
+_EVENTS_MAX = 10_000
+"""Of one diagram."""
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Show one flow."""
     process, key = flow_name(options.flow)
+    if options.at is not None:
+        from procession.daemon.state_shown import show_state  # noqa: PLC0415 - it loads the flows, which are users' code
+
+        return show_state(configured(options), output, (process, key), options.at)
+    if options.mermaid:
+        drawn = trio.run(_read_sequence, configured(options).existing_journal(), process, key)
+        output.line(sequence_mermaid(drawn).rstrip("\n"))
+        return 0
     timeline = trio.run(_read, configured(options).existing_journal(), process, key)
     asked_us = now_us()
     if output.as_json:
@@ -48,6 +61,14 @@ async def _read(journal: str, process: str, key: str) -> Timeline:
     reader = await read_sqlite(journal)
     try:
         return await read_timeline(reader, process, key)
+    finally:
+        await reader.close()
+
+
+async def _read_sequence(journal: str, process: str, key: str) -> Sequence:
+    reader = await read_sqlite(journal)
+    try:
+        return await read_sequence(reader, process, key, events_max=_EVENTS_MAX)
     finally:
         await reader.close()
 

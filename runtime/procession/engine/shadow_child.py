@@ -9,22 +9,20 @@ import ctypes
 import datetime
 import functools
 import gc
-import importlib
 import os
 import random
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from procession.engine.guard import make_guard
+from procession.engine.second_process import envelope_from, imported_class, private_streams
 from procession.engine.shadow import Answer, ClassName, Job, Reply, Unshadowed, answer_of, state_text
 from procession.engine.turn import TurnFailed, refold, run_turn
 from procession.errors import InvalidPayload, ProcessionError
 from procession.primitives.codec import Codec, from_json, to_json
 from procession.primitives.definition import Definition, compile_definition
-from procession.primitives.envelope import Envelope
 from procession.primitives.event import Event
 from procession.primitives.process import ProcessManager
 
@@ -34,7 +32,7 @@ SHIFTS_S = (400 * 86_400 + 5 * 3_600 + 7 * 60 + 11.25, -(9_000 * 86_400 + 9 * 3_
 
 def main() -> None:
     """Answer each line until the input ends."""
-    lines, answers = _private_streams()
+    lines, answers = private_streams()
     clock = Clock()
     clock.install()
     random.seed(f"shadow {os.environ.get('PYTHONHASHSEED')}")
@@ -42,15 +40,6 @@ def main() -> None:
     for line in lines:
         answers.write(to_json(bench.replay(from_json(line))) + b"\n")
         answers.flush()
-
-
-def _private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """The pipes to the first process; what turns print or read goes nowhere."""
-    lines, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 0)
-    os.dup2(nowhere, 1)
-    return lines, answers
 
 
 class Clock:
@@ -151,7 +140,7 @@ class Bench:
                     state,
                     event,
                     job["life"],
-                    lambda: _envelope(job["envelope"]),
+                    lambda: envelope_from(job["envelope"]),
                     job["effects_max"],
                     self._guard,
                 )
@@ -196,28 +185,10 @@ class Bench:
         return self._definitions[key]
 
     def _class(self, name: ClassName, kind: type) -> Any:  # noqa: ANN401 - a class below `kind`
-        key = module, qualname = (name[0], name[1])
+        key = name[0], name[1]
         if key not in self._classes:
-            found: object
-            try:
-                found = importlib.import_module(module)
-            except Exception as error:  # foreign code: whatever it raises, the class is not there
-                raise Unshadowed(f"{module} can't be imported in a second process: {error!r}") from error
-            for part in qualname.split("."):
-                found = getattr(found, part, None)
-            if not isinstance(found, type) or not issubclass(found, kind):
-                raise Unshadowed(f"{module}.{qualname} is no {kind.__name__} in a second process")
-            self._classes[key] = found
+            self._classes[key] = imported_class(name, kind)
         return self._classes[key]
-
-
-def _envelope(fields: dict[str, Any]) -> Envelope:
-    known = dict(fields)
-    for name in ("event_id", "causation_id", "correlation_id"):
-        known[name] = None if fields[name] is None else uuid.UUID(fields[name])
-    known["keys"] = tuple((process, key) for process, key in fields["keys"])
-    known["recorded_at"] = datetime.datetime.fromisoformat(fields["recorded_at"])
-    return Envelope(**known)
 
 
 if __name__ == "__main__":

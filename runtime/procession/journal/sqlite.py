@@ -62,6 +62,7 @@ class _Settings:
     unclean_period_us: int
     wal_pages_max: int
     clock_us: Callable[[], int]
+    new_id: bytes | None
 
 
 class SqliteJournal(SqliteReader):
@@ -270,7 +271,7 @@ class SqliteJournal(SqliteReader):
                 sqlite_schema.prepare_owner,
                 path=self._path,
                 synchronous=self._settings.synchronous,
-                journal_id=secrets.token_bytes(16),
+                journal_id=self._settings.new_id or secrets.token_bytes(16),
                 now_us=now_us,
             )
         )
@@ -324,6 +325,7 @@ async def open_sqlite(
     unclean_period_s: float = 600,
     wal_pages_max: int = 8192,
     check: Callable[[JournalReader], Awaitable[object]] | None = None,
+    new_id: bytes | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
@@ -336,6 +338,8 @@ async def open_sqlite(
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
         check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
             journal, whose file and write-ahead log stay as they are.
+        new_id: of 16 bytes, for a journal that is made; default: a random one. Ids of commands derive from it, so the
+            copy of a flow has that of where it came from.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
@@ -358,7 +362,7 @@ async def open_sqlite(
         lock = await ownership.acquire(name, now_us)
         if check is not None:
             await _look(name, check)
-        settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us)
+        settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
         thread = LoopThread(name)
         opening = SqliteJournal(name, thread, settings, lock, use)
         thread.end_with(opening._close_all)

@@ -37,9 +37,9 @@ class WhatIfStep:
     before: str
     """The handler; or what became of the event where no turn handled it; empty where it was not there."""
     after: str
-    commands_before: tuple[Any, ...]
+    asked_before: tuple[Any, ...]
     """What the turn asked for, as JSON: commands, deadlines, facts, the end."""
-    commands_after: tuple[Any, ...]
+    asked_after: tuple[Any, ...]
     differs: bool
     orphan: bool
     """It answers a command, or is a deadline, that would not have been asked for."""
@@ -63,7 +63,9 @@ class WhatIf:
     outcome_after: str | None
     state: tuple[StateChange, ...]
     """How the last state differs."""
-    failure: str
-    """Where the edited history broke off, and why; empty where it did not."""
+    failure_before: str
+    """Where the history broke off as it was, and why; empty where it did not."""
+    failure_after: str
+    """And as it was edited."""
     same: bool
     """No command, deadline, fact or outcome differs."""

@@ -5,10 +5,13 @@ import { createContext, html, useContext, useEffect, useState } from "./lib.js";
 export const Session = createContext({ role: "reader" });
 const RANKS = ["reader", "operator", "admin"];
 
-// Whether who looks may do what needs this role; a file can't be changed by anybody.
-export function useMay(role = "operator", now = null) {
-  const session = useContext(Session);
-  return now?.about.kind !== "file" && RANKS.indexOf(session.role) >= RANKS.indexOf(role);
+// Whether who looks has this role, or one above it.
+export const useRank = (role) => RANKS.indexOf(useContext(Session).role) >= RANKS.indexOf(role);
+
+// Whether who looks may change something; a file can't be changed by anybody.
+export function useMay(role, now) {
+  const ranks = useRank(role);
+  return ranks && now?.about.kind !== "file";
 }
 
 export const useName = () => useContext(Session).name;

@@ -20,6 +20,7 @@ from procession.daemon.http import (
     commands,
     diagrams,
     events,
+    exporting,
     flows,
     gateways,
     health,
@@ -34,6 +35,7 @@ from procession.daemon.http import (
     search,
     stream,
     tasks,
+    what_if,
 )
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.documents import document_routes
@@ -70,6 +72,8 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *diagrams.ROUTES,
     *insight.ROUTES,
+    *exporting.ROUTES,
+    *what_if.ROUTES,
 )
 """All that can be asked."""
 

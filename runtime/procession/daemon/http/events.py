@@ -8,6 +8,7 @@ from procession.daemon.flow_shown import ShownEvent, shown_event
 from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.routes import Call, Route
+from procession.laws.secret_marks import Marks
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +37,9 @@ async def list_events(call: Call) -> EventPage:
     limit = asked.limit
     rows = await call.source.journal.events(asked.after, limit + 1, asked.type)
     more = len(rows) > limit
-    return EventPage(tuple(map(shown_event, rows[:limit])), rows[limit - 1].position if more else None)
+    marks = Marks.of(await call.source.journal.types())
+    shown = tuple(shown_event(marks.event(row)) for row in rows[:limit])
+    return EventPage(shown, rows[limit - 1].position if more else None)
 
 
 ROUTES = (

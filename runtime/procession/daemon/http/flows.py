@@ -120,6 +120,11 @@ class FlowNamed(NamedTuple):
     process: str
     key: str
 
+    @property
+    def name(self) -> str:
+        """How people call it: `order/421`."""
+        return f"{self.process}/{self.key}"
+
 
 def flow_of(call: Call) -> FlowNamed:
     """The flow that the address names.
@@ -135,7 +140,7 @@ async def _row_of(call: Call) -> FlowRow:
     name = flow_of(call)
     row = (await call.source.journal.look_up((), (name,))).flows.get(name)
     if row is None:
-        raise NotFound("flow", "/".join(name))
+        raise NotFound("flow", name.name)
     return row
 
 

@@ -127,7 +127,7 @@ def _info_of(call: Call) -> ProjectionInfo:
 
 
 def _projector_of(call: Call) -> type[Projector]:
-    return call.runtime.registry.projections[call.parts["name"]].cls
+    return call.source.registry.projections[call.parts["name"]].cls
 
 
 def _written(query: NamedQuery, answer: object) -> object:

@@ -21,6 +21,7 @@ from procession.reading.process_diagram import ProcessDiagram
 
 Policy = Literal["reader", "operator", "admin"]
 """Who may ask: a reader sees, an operator acts, an admin changes who may."""
+_WHAT_IFS_MAX = 2
 POLICIES: tuple[Policy, ...] = ("reader", "operator", "admin")
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ class Serving:
     """One process is counted at a time."""
     diagrams: dict[str, tuple[float, ProcessDiagram]] = attrs.field(factory=dict)
     """By process, when it was counted last, and what came of it."""
+    what_ifs: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(_WHAT_IFS_MAX))
+    """Each is a process for as long as it runs."""
     sampler: Sampler = attrs.field(init=False)
     law_book: LawBook = attrs.field(init=False)
 

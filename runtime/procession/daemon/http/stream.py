@@ -18,6 +18,7 @@ from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Follower, Route, Serving
 from procession.journal.rows import EventRow
+from procession.laws.secret_marks import Marks
 from procession.primitives.codec import to_json
 
 MEDIA = "text/event-stream"
@@ -122,11 +123,12 @@ async def _followed(serving: Serving, follower: Follower) -> AsyncGenerator[byte
 async def _texts(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
+    marks = Marks.of(await serving.source.journal.types())  # written at the opening, and by nobody after it
     while not serving.closing.begun:
         after, until = follower.position, serving.source.position
         rows = await serving.source.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
         for row in rows:
-            yield _text(row)
+            yield _text(marks.event(row))
             follower.position = row.position
         full = len(rows) == _PAGE_ROWS
         if not full:
