@@ -42,7 +42,7 @@ from tests.daemon.http.traffic import sound_requests
 STREAM = "/v1/events/stream"
 RSS_GROWTH_MB_MAX = 128
 _ROUND_EXAMPLES = 10
-_DAMAGED_EACH = 6
+_DAMAGED_EACH = 12
 _MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 _PATIENCE_S = 30
 _SHOWN_CHARS = 1_500
@@ -264,6 +264,8 @@ def fuzz(requests_max: int, seed: int) -> Found:
             _some(asked, operation, mode, found, chance, (*_KEYS, *tasks), round_seed, damaging)
             if requests_max > found.requests >= requests_max * (len(found.rss_mb) + 1) / 10:
                 found.rss_mb.append(asked.rss_mb())
+                found.seconds = time.monotonic() - began
+                sys.stderr.write(f"{found}\n")  # where it is broken off, this is what is known
         found.rss_mb.append(asked.rss_mb())
         found.seconds = time.monotonic() - began
         _check_it_works(asked, found)
