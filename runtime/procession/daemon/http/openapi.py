@@ -9,8 +9,10 @@ from typing import Any
 
 from procession.daemon.http.cloud_shapes import cloud_event
 from procession.daemon.http.commands import CommandSent
+from procession.daemon.http.named_queries import NamedQuery, named_queries
 from procession.daemon.http.problems import MEDIA as PROBLEM_MEDIA
 from procession.daemon.http.problems import Problem
+from procession.daemon.http.projections import QueryAsked
 from procession.daemon.http.reading import JSON
 from procession.daemon.http.routes import Route
 from procession.daemon.http.shapes import Schema, Shapes, reference
@@ -92,8 +94,13 @@ def named(route: Route, part: str, registry: Registry) -> Sequence[str]:
         ("gateways", "name"): registry.gateways,
         ("projections", "name"): registry.projections,
         ("commands", "type"): (stored_of(command).name for command in registry.deciders),
+        ("queries", "query"): {query.name for query in _queries(registry)},
     }
     return sorted(names.get((folder, part), ()))
+
+
+def _queries(registry: Registry) -> list[NamedQuery]:
+    return [query for projection in registry.projections.values() for query in named_queries(projection.cls).values()]
 
 
 def _operation(route: Route, shapes: Shapes, registry: Registry) -> dict[str, Any]:
@@ -156,6 +163,10 @@ def _bodies(route: Route, shapes: Shapes, registry: Registry) -> dict[str, Any]:
                 **{key: value for key, value in data.items() if key == "description"},
                 "anyOf": [shapes.message(command) for command in commands],
             }
+        queries = _queries(registry)
+        if route.asks is QueryAsked and queries:
+            given = shapes.schemas["QueryAsked"]["properties"]
+            given["parameters"] = {**given["parameters"], "anyOf": [_parameters(query, shapes) for query in queries]}
         return {JSON: {"schema": schema}}
     events = [cloud_event(shapes, cls) for cls in published(registry)]
     one: Schema = {"oneOf": events} if events else {"type": "object"}
@@ -166,6 +177,17 @@ def _bodies(route: Route, shapes: Shapes, registry: Registry) -> dict[str, Any]:
     }
     binary: Schema = {"type": "object", "description": "The data of an event whose attributes are headers, `ce-…`."}
     return {media: {"schema": schemas.get(media, binary)} for media in route.media}
+
+
+def _parameters(query: NamedQuery, shapes: Shapes) -> Schema:
+    required = [name for name, parameter in query.parameters.items() if parameter.default is parameter.empty]
+    return {
+        "title": query.name,
+        "type": "object",
+        "properties": {name: shapes.of(parameter.annotation) for name, parameter in query.parameters.items()},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
 
 
 def _responses(route: Route, shapes: Shapes) -> dict[str, Any]:

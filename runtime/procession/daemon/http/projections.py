@@ -11,7 +11,7 @@ import attrs
 from procession.daemon.http.acts import ActAsked
 from procession.daemon.http.bounds import AtPosition, Within
 from procession.daemon.http.named_queries import NamedQuery, QueryShown, named_queries, shown_query
-from procession.daemon.http.problems import HttpRefused
+from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Route
 from procession.errors import NotFound
 from procession.primitives.converters import plain_values
@@ -96,6 +96,10 @@ async def ask(call: Call) -> QueryAnswer:
     if query is None:
         raise NotFound("query", name, f"GET /v1/projections/{info.name} lists those of {info.name}")
     asked = call.sent(QueryAsked)
+    if asked.at_least is not None and asked.at_least > call.runtime.position:
+        found = f"at_least is {asked.at_least}, and the journal ends at {call.runtime.position}"
+        fault = FieldFault("$.at_least", "is a position that nobody has been given yet")
+        raise HttpRefused(HTTPStatus.UNPROCESSABLE_ENTITY, found, "name one that an answer held", (fault,))
     parameters, faults = query.filled(asked.parameters)
     if faults:
         said = "; ".join(f"{fault.path} {fault.found}" for fault in faults)

@@ -8,7 +8,7 @@ import typing
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import trio
 from starlette.requests import ClientDisconnect, Request
@@ -108,8 +108,13 @@ def filled_by_query(cls: type[T], request: Request) -> T:
     """What the query says, as an instance of this class; a name that stands twice is a list.
 
     Raises:
-        HttpRefused: it does not fit.
+        HttpRefused: it is no UTF-8, or does not fit.
     """
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        fault = FieldFault("?", "is no UTF-8")
+        raise HttpRefused(HTTPStatus.BAD_REQUEST, "the query is no UTF-8", "encode it as UTF-8", (fault,)) from None
     kinds = typing.get_type_hints(cls)
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in request.query_params.multi_items()):
