@@ -33,7 +33,7 @@ async def what_if(call: Call) -> WhatIf:
             flow.process,
             flow.key,
             asked.edits,
-            effects_max=runtime.settings.flows.effects_per_turn_max,
+            effects_max=source.settings.flows.effects_per_turn_max,
         )
 
 
