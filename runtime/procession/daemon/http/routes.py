@@ -10,8 +10,11 @@ import attrs
 import trio
 from starlette.requests import Request
 
+from procession.daemon.http.access import Access
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.law_book import LawBook
+from procession.daemon.http.policies import POLICIES, Policy
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.sampling import Sampler
 from procession.daemon.http.source import Source
@@ -19,10 +22,7 @@ from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.reading.process_diagram import ProcessDiagram
 
-Policy = Literal["reader", "operator", "admin"]
-"""Who may ask: a reader sees, an operator acts, an admin changes who may."""
 _WHAT_IFS_MAX = 2
-POLICIES: tuple[Policy, ...] = ("reader", "operator", "admin")
 T = TypeVar("T")
 
 
@@ -45,6 +45,8 @@ class Serving:
     """What is read: a runtime, or a file."""
     settings: HttpSettings
     closing: Closing
+    access: Access
+    """Who may ask."""
     streams: int = 0
     """Streams of events that are open."""
     followers: set[Follower] = attrs.field(factory=set)
@@ -88,6 +90,8 @@ class Call:
     """Of the address, by name, decoded."""
     query: object
     body: object
+    caller: Caller
+    """Who asks."""
 
     @property
     def runtime(self) -> Runtime:
@@ -124,9 +128,10 @@ class NoQuery:
 class Route:
     """One row of the table."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
-    policy: Policy
+    policy: Policy = attrs.field(validator=attrs.validators.in_(POLICIES))
+    """A route without one can't be made."""
     about: str
     """What it does, in a sentence."""
     answers: type
