@@ -149,7 +149,7 @@ class Sampler:
                     "process": one.process,
                     "status": one.status,
                     "number": one.number,
-                    "oldest_at": iso(one.oldest_us),
+                    "oldest_at": None if one.oldest_us is None else iso(one.oldest_us),
                     "oldest_key": one.oldest_key,
                 }
                 for one in tally.flows
