@@ -65,7 +65,11 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside, trace:
     if source is not None:
         check_id(stored.name, "source", source)
     targets = targets_of(registry, event, limits.keys_per_event_max)
-    return Incoming(event, payload.decode(), source, outside.id, digest, targets, outside.trace or trace)
+    return Incoming(event, payload.decode(), source, outside.id, digest, targets, _trace_of(outside, trace))
+
+
+def _trace_of(outside: Outside, of_caller: str | None) -> str | None:
+    return of_caller if outside.trace is None else outside.trace
 
 
 def check_id(event: str, what: str, text: str) -> None:

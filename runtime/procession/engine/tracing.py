@@ -62,6 +62,8 @@ class Tracing:
 
     def of_effect(self, trace: str | None, id: bytes) -> str | None:
         """The context of a command or timer of a flow in this trace: what comes of it hangs below it."""
+        if trace is None:
+            return None
         found = sampled(trace)
         return trace if found is None else Context(found.trace_id, self._ids.of(id)).text
 

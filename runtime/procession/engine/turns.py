@@ -224,7 +224,9 @@ class Turns:
                 None,
             )
             commit.commands.append(row)
-            trace = flow.trace if self._tracing is None else self._tracing.of_effect(flow.trace, new.id)
+            trace = flow.trace
+            if trace is not None and self._tracing is not None:
+                trace = self._tracing.of_effect(trace, new.id)
             self._send(SentCommand(row, new.command, flow, correlation, trace))
         for name, timer in orders.timers:
             for older in self._registry.older_names(name):

@@ -7,6 +7,7 @@ one that died as that would have, without having heard of any of them.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ NOT_TRACED = ""
 """In place of a context: the caller decided that this is not traced, and nothing of that is written down."""
 _SAMPLED = 1
 _LENGTH = 55
+_HEADER = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _RATIO_BITS = 62
 """So many bits of a UUIDv7 are random, the last ones."""
 
@@ -118,6 +120,13 @@ def trace_of_caller(at_start: str | None) -> str | None:
     if found is None or found == at_start:
         return None
     return found if is_sampled(found) else NOT_TRACED
+
+
+def trace_of_header(text: str | None) -> str | None:
+    """What the header `traceparent` of a request decides, as `trace_of_caller`; None where it can't be read."""
+    if text is None or not _HEADER.fullmatch(text):
+        return None
+    return text if is_sampled(text) else NOT_TRACED
 
 
 class Spanned(NamedTuple):
