@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections import OrderedDict, deque
 from typing import Literal
 
@@ -35,6 +36,8 @@ class Handle:
     scope: trio.CancelScope | None = None
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
+    began: float = attrs.field(factory=time.perf_counter)
+    """When it was asked for, or read from the journal."""
 
     @property
     def sent_again(self) -> int:

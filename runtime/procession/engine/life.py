@@ -34,6 +34,7 @@ from procession.journal.journal import Journal
 from procession.journal.rows import Heads
 from procession.primitives.registry import Registry
 from procession.settings import Settings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -47,6 +48,7 @@ class Lasting:
     clock: Clock
     ids: Ids
     counters: Counters
+    measures: Measures
     answers: Answers
     gateways: Gateways
     watch: Watch
@@ -89,12 +91,13 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     """Build the parts and connect them."""
     settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
     registry, journal, flows, known = lasting.registry, lasting.journal, settings.flows, lasting.fingerprints
-    ledger = Ledger(journal, heads, clock, counters)
+    measures = lasting.measures
+    ledger = Ledger(journal, heads, clock, counters, measures)
     solo = Solo(ledger, lasting.guilty)
     table = FlowTable(counters, flows, lambda: ledger.durable_number)
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
-    quarantine = Quarantine(ledger, router, ids, counters, pause=table.paused.add, limits=settings.processes)
-    timers = Timers(registry, ledger, router, table, ids, clock, counters, solo=solo, limits=settings.timers)
+    quarantine = Quarantine(ledger, router, ids, counters, measures, pause=table.paused.add, limits=settings.processes)
+    timers = Timers(registry, ledger, router, table, ids, clock, counters, measures, solo=solo, limits=settings.timers)
     inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max)
     turns = Turns(
         registry,
@@ -103,6 +106,8 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         Outbox(registry, ids, clock, settings.intake.payload_bytes_max),
         quarantine,
         counters,
+        measures,
+        clock,
         send=_sender(lasting, ledger, inbox, solo),
         arm=timers.arm,
         disarm=timers.disarm,
@@ -135,7 +140,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         slice_ms=flows.turn_slice_ms,
     )
     commands = Receivers(lasting.gateways, inbox, decisions, registry)
-    operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters)
+    operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters, measures)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
     intake = Intake(
         ledger,

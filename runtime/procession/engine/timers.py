@@ -18,6 +18,7 @@ from procession.engine.solo import Solo
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 _PAGE = 500
@@ -52,6 +53,7 @@ class Timers:
         ids: Ids,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         *,
         solo: Solo,
         limits: TimersSettings,
@@ -63,6 +65,7 @@ class Timers:
         self._ids = ids
         self._clock = clock
         self._counters = counters
+        self._measures = measures
         self._solo = solo
         self._loaded_max = limits.loaded_max
         self._check_interval_s = limits.check_interval_s
@@ -141,6 +144,7 @@ class Timers:
                 due = heapq.heappop(self._heap)
                 if self._is_live(due):
                     self._fire(due.timer)
+                    self._measures.lateness.observe((now_us - due.due_us) / 1_000_000)
                     fired += 1
                     if self._solo.active:
                         break

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
+from procession.engine.clock import Clock
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.guard import Guard
@@ -25,6 +27,7 @@ from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -50,6 +53,8 @@ class Turns:
         outbox: Outbox,
         quarantine: Quarantine,
         counters: Counters,
+        measures: Measures,
+        clock: Clock,
         *,
         send: Callable[[SentCommand], None],
         arm: Callable[[Flow, TimerRow], None],
@@ -65,6 +70,8 @@ class Turns:
         self._outbox = outbox
         self._quarantine = quarantine
         self._counters = counters
+        self._measures = measures.processes
+        self._clock = clock
         self._send = send
         self._arm = arm
         self._disarm = disarm
@@ -123,11 +130,16 @@ class Turns:
 
     def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
+        measures = self._measures[flow.process]
+        if depth == 0:
+            measures.wait.observe((self._clock.now_us() - delivery.event.recorded_us) / 1_000_000)
+        began = time.perf_counter()
         try:
             turn, orders = self._run(flow, delivery, event)
         except TurnFailed as error:
             self._quarantine.set_aside(flow, delivery, error.handler, str(error))
             return
+        measures.turn.observe(time.perf_counter() - began)
         self._quarantine.handled(flow.process, turn.name)
         reaction = flow.definition.reaction(event)
         if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
@@ -137,6 +149,7 @@ class Turns:
         if started:
             flow.started_us, flow.status = delivery.event.recorded_us, "active"
             self._counters.flows_started += 1
+            measures.started += 1
         flow.state = turn.state
         flow.version += 1
         self._ledger.touch(flow)
@@ -250,6 +263,7 @@ class Turns:
         self._disarm(flow, "")
         self._ledger.filling.ended.append(flow)
         self._counters.flows_ended += 1
+        self._measures[flow.process].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
 
     def _snapshot(self, flow: Flow) -> None:
         try:
