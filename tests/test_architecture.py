@@ -55,6 +55,7 @@ PART_OF = {
     "publishing": "facade",
     "send_errors": "errors",
     "sending": "facade",
+    "telemetry_settings": "settings",
 }
 """Modules that belong to a part of another name."""
 

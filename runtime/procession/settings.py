@@ -19,6 +19,7 @@ import attrs
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings
 from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
+from procession.telemetry_settings import TelemetrySettings
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
 NOT_SETTINGS = frozenset({"PROCESSION_ATTEMPT", "PROCESSION_CI", "PROCESSION_COMMAND_ID", "PROCESSION_CONFIG"})
@@ -302,6 +303,7 @@ class Settings:
     log: LogSettings = LogSettings()
     resources: ResourcesSettings = ResourcesSettings()
     http: HttpSettings = HttpSettings()  # noqa: RUF009 - it is frozen
+    telemetry: TelemetrySettings = TelemetrySettings()  # noqa: RUF009 - as above
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
