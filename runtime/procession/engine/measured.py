@@ -1,4 +1,4 @@
-"""What is measured of one runtime: by its processes, its gateways, and the outcomes that the code of its flows names."""
+"""What is measured of one runtime: by its processes, its gateways, and the outcomes that their code names."""
 
 from __future__ import annotations
 
