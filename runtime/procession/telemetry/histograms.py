@@ -34,7 +34,7 @@ class Histogram:
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one; a value that is a bound belongs to the bucket that it ends. A clock set back makes none under 0."""
+        """Count one: a bound belongs to the bucket that it ends; what is under 0 (a clock was set back) is 0."""
         if value < 0.0:  # noqa: PLR1730 - calling `max` costs as much as all the rest
             value = 0.0
         self._counts[bisect_left(self._bounds, value)] += 1
