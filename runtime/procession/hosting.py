@@ -14,6 +14,7 @@ from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
+from procession.measuring import measured
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -202,7 +203,11 @@ async def running(
             await nursery.start(engine.run, dict(since), opening)
             runtime = Runtime(engine, projections)
             try:
-                async with _projecting(engine, runtime, projections), _injecting(engine, runtime, injectors, nursery):
+                async with (
+                    measured(runtime.measuring, engine.settings),
+                    _projecting(engine, runtime, projections),
+                    _injecting(engine, runtime, injectors, nursery),
+                ):
                     yield runtime
             finally:
                 await engine.close()

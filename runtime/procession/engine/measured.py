@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 
 from procession.primitives.definition import Definition
@@ -27,12 +27,14 @@ def _outcomes(definition: Definition) -> Iterator[str]:
         for value in vars(cls).values():
             function = getattr(value, "__func__", value)
             if isinstance(function, FunctionType):
-                yield from _texts(function.__code__)
+                yield from _texts(function.__code__.co_consts)
 
 
-def _texts(code: CodeType) -> Iterator[str]:
-    for constant in code.co_consts:
+def _texts(constants: Iterable[object]) -> Iterator[str]:
+    for constant in constants:
         if isinstance(constant, CodeType):
+            yield from _texts(constant.co_consts)
+        elif isinstance(constant, tuple | frozenset):
             yield from _texts(constant)
         elif isinstance(constant, str) and len(constant) <= _OUTCOME_CHARS_MAX:
             yield constant

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from procession.errors import RuntimeClosed
-from procession.journal.memory_store import Store, check
+from procession.journal.memory_store import Store, check, nested, undone_in
 from procession.journal.rows import (
     ArmedTimer,
     CommandRow,
@@ -40,7 +40,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
-from procession.journal.undone import Undone, nested, undone_in
+from procession.journal.undone import Undone
 from procession.journal_errors import Fenced, JournalUnwritable
 
 _LIVE = ("unstarted", "active", "quarantined")

@@ -46,7 +46,8 @@ from procession.journal.rows import (
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
-from procession.journal.undone import Undone, sizes_of, undone
+from procession.journal.sqlite_undone import sizes_of, undone
+from procession.journal.undone import Undone
 from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
 
 T = TypeVar("T")
