@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
@@ -125,3 +127,13 @@ def test_a_value_at_a_bound_belongs_to_the_bucket_that_it_ends_and_one_under_0_i
     commit.observe(-5.0)
     assert commit.read().counts[:3] == (1, 1, 0)
     assert commit.read().sum == 0.001
+
+
+def test_the_page_has_each_metric_as_its_definition_says() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "telemetry.md").read_text("utf-8")
+    table = [
+        f"| `{metric.in_prometheus}` | {metric.kind} | `{metric.unit}` |"
+        f" {', '.join(f'`{label}`' for label in metric.labels)} | {metric.about} |"
+        for metric in METRICS
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `procession_")] == table

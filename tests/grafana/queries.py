@@ -28,14 +28,18 @@ def part(metric: Metric, which: str) -> str:
     return every(metric).replace("{", f"_{which}{{", 1)
 
 
+def _sum(by: str) -> str:
+    return f"sum by ({by}) " if by else "sum"
+
+
 def rate(series: str, by: str = "") -> str:
     """How much more a second."""
-    return f"sum {f'by ({by}) ' if by else ''}(rate({series}[$__rate_interval]))"
+    return f"{_sum(by)}(rate({series}[$__rate_interval]))"
 
 
 def more(series: str, by: str = "") -> str:
     """How much more in the time that is shown."""
-    return f"sum {f'by ({by}) ' if by else ''}(increase({series}[$__range]))"
+    return f"{_sum(by)}(increase({series}[$__range]))"
 
 
 def buckets(series: str) -> str:
