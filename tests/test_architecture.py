@@ -44,6 +44,7 @@ PART_OF = {
     "aggregate_handle": "facade",
     "archiving": "facade",
     "asking": "facade",
+    "exporting": "facade",
     "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
@@ -73,6 +74,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("procession.telemetry",),
     "prometheus_client": ("procession.daemon.http",),
     "pytest": ("procession.testing",),
+    "requests": ("procession.telemetry.otlp",),
     "rich": ("procession.daemon",),
     "starlette": ("procession.daemon.http",),
     # A projection's store is folded in a thread of its own, whole batches at a time: nothing of it is awaited.

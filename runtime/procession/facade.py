@@ -38,6 +38,7 @@ from procession.sending import Reply, send
 from procession.settings import GatewaysSettings, Settings
 from procession.telemetry.instruments import Meter, observe
 from procession.telemetry.samples import Family
+from procession.telemetry.trace_context import context_of_caller, trace_of_caller
 
 _FOLLOW_PAGE = 500
 
@@ -51,6 +52,8 @@ class Runtime(Asking):
         self._archiving = False
         self.measuring = Measuring(engine)
         """What is measured of it."""
+        self._trace_at_start = context_of_caller()
+        """What it was opened in is no cause of what is published while it runs."""
         self.beside: list[Callable[[], ActorInfo]] = []
         """What runs beside the engine, for the tree."""
 
@@ -109,7 +112,9 @@ class Runtime(Asking):
             else [event if isinstance(event, Outside) else Outside(event) for event in events]
         )
         self._engine.running()
-        incoming = encode_all(self._engine.registry, self._engine.settings.intake, outside)
+        incoming = encode_all(
+            self._engine.registry, self._engine.settings.intake, outside, trace_of_caller(self._trace_at_start)
+        )
         if not incoming:
             return []
         submission = Submission(incoming)
@@ -149,7 +154,7 @@ class Runtime(Asking):
         """
         refuse_in_turn("send")
         with trio.move_on_after(float("inf") if timeout_s is None else timeout_s):
-            return await send(self._engine, command, id, source, wait=wait)
+            return await send(self._engine, command, id, source, trace_of_caller(self._trace_at_start), wait=wait)
         msg = f"{type(command).__name__} was not answered within {timeout_s:g} s; send it again under the same id"
         raise TimeoutError(msg)
 

@@ -26,7 +26,7 @@ class TelemetrySettings:
     otlp_timeout_s: float = float_knob(5, 0.1, 60, "A batch that is not taken in so long is dropped, and counted.")
     otlp_interval_s: float = float_knob(1, 0.05, 60, "A batch is sent this often, or as soon as it is full.")
     trace_ratio: float = float_knob(
-        1, 0, 1, "This share of flows is traced, of those whose caller did not decide it already."
+        0.01, 0, 1, "This share of flows is traced, of those whose caller did not decide it already."
     )
     spans_waiting_max: int = int_knob(
         8_192, 16, 1_000_000, "Spans that wait to be sent; more are dropped, and counted."

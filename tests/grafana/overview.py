@@ -122,3 +122,4 @@ def _failures() -> Iterator[Query]:
     yield Query(more(every("projections", 'what="failed"')), "projectors")
     yield Query(more(every("injectors_given_up")), "injectors given up")
     yield Query(more(every("facts_refused")), "injected facts refused")
+    yield Query(more(every("telemetry_dropped")), "telemetry dropped")

@@ -8,12 +8,14 @@ from typing import Literal, NamedTuple
 
 import attrs
 
+from procession.actors.supervisor import Result
 from procession.engine.command_window import Handle
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.solo import MARKS_MAX, Solo
+from procession.engine.tracing import AttemptSpan, Tracing
 from procession.engine.turns import Turns
 from procession.errors import InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandState
@@ -80,6 +82,7 @@ class Answers:
         forget: Callable[[Handle], None],
         *,
         payload_bytes_max: int,
+        tracing: Tracing | None = None,
     ) -> None:
         self._payload_bytes_max = payload_bytes_max
         self._registry = registry
@@ -91,6 +94,7 @@ class Answers:
         self.desk: Desk | None = None
         """None while the engine is held."""
         self.kept: list[Verdict] = []
+        self.tracing = tracing
 
     def examined(self, handle: Handle, value: object) -> Answer | str:
         """The answer in a returned value; or why it is none."""
@@ -177,10 +181,20 @@ class Answers:
                 event_id = self._ids.given_up(handle.row.id, handle.sent_again)
             else:
                 event_id = self._ids.answer(handle.row.id, index)
-            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace)
+            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context)
             flow = desk.table.flow(definition, handle.key)
             flow.id = flow.id or handle.flow
             desk.router.address(event, payload, origin, flow)
+
+    def note(self, handle: Handle, span: AttemptSpan, result: Result[object] | None) -> None:
+        """An attempt that is traced has ended, and what became of it is written or kept."""
+        assert self.tracing is not None, "somebody began this span"
+        error = "timeout" if handle.timed_out else "cancelled"
+        if result is not None and result.error is not None:
+            error = type(result.error).__name__
+        elif result is not None:
+            error = "" if handle.ended in ("answered", "cancelled") else "wrong_answer"
+        self.tracing.attempted(None if self.desk is None else self.desk.ledger, handle, span, error or None)
 
     def _end(self, verdict: Verdict) -> None:
         verdict.handle.ended = verdict.state
@@ -197,7 +211,7 @@ class Answers:
         for event, payload in zip(*answer, strict=True):
             flow = self.desk.table.flow(definition, handle.key)
             origin = Origin(
-                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace
+                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context
             )
             _, delivery = self.desk.router.note(event, payload, origin, flow)
             self.desk.turns.unhandled(delivery, "late_answer")

@@ -266,9 +266,9 @@ class Gateways:
         message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
         receiver = self._registry.receivers[type(message)]
         log = from_json(command.row.log) if command.row.log else []
-        handle = Handle(
-            command.row, message, command.process, command.key, command.correlation, command.trace, receiver.method
-        )
+        tracing = self._answers.tracing
+        trace = command.trace if tracing is None else tracing.of_effect(command.trace, command.row.id)
+        handle = Handle(command.row, message, command.process, command.key, command.correlation, trace, receiver.method)
         handle.attempts, handle.log = command.row.attempts, log
         return handle
 

@@ -29,6 +29,7 @@ from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.starting import part_names, start_parts
 from procession.engine.stream import Stream
+from procession.engine.tracing import Tracing
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
 from procession.errors import NotAccepted, RuntimeClosed, RuntimeFailed
@@ -37,6 +38,7 @@ from procession.journal_errors import CommitFailed, CommitRejected, Fenced, Jour
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry.names import Counters
+from procession.telemetry.spans import Spans
 
 logger = logging.getLogger("procession")
 
@@ -51,6 +53,7 @@ class Engine:
         settings: Settings,
         clock: Clock,
         entropy: Callable[[int], bytes] = os.urandom,
+        spans: Spans | None = None,
     ) -> None:
         self._journal = journal
         self.registry = registry
@@ -70,6 +73,8 @@ class Engine:
         self._actor = Supervised("runtime")
         self._parts = Parts(part_names(registry), settings.supervision, self._random.random, self.counters)
         ids = Ids(clock, journal.id, entropy)
+        ratio = settings.telemetry.trace_ratio
+        tracing = None if spans is None else Tracing(spans, journal.id, ratio, clock)
         answers = Answers(
             registry,
             ids,
@@ -77,6 +82,7 @@ class Engine:
             self.measures,
             self._forget,
             payload_bytes_max=settings.intake.payload_bytes_max,
+            tracing=tracing,
         )
         self.lasting = Lasting(
             journal,
@@ -93,6 +99,7 @@ class Engine:
             registry.fingerprints,
             make_guard(settings.purity.guard, self._count_impure),
             shadow_of(settings, registry.codec, self.counters),
+            tracing,
         )
         self._unsettled = Unsettled(journal)
         self._ready = False

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import attrs
@@ -222,10 +222,12 @@ class GatewayHost:
     async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
+        tracing = self.answers.tracing
+        span = None if tracing is None or handle.trace is None else tracing.begin_attempt(handle)
         arguments: tuple[object, ...] = (handle.command,)
         if handle.method.wants_attempt:
             known = (handle.row.id.hex(), handle.attempts, handle.process, handle.key)
-            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.trace))
+            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.context))
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
@@ -237,12 +239,11 @@ class GatewayHost:
             deadline = self._now() + self.drive.timeout_s
             if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
                 scope.deadline = deadline  # that costs a place in trio's heap of deadlines
-            if handle.method.is_async and not self.on_host:
-                result = await contained(lambda: method(*arguments))
-            elif handle.method.is_async:
-                result = await contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
+            if span is None or tracing is None:
+                result = await self._call(handle, method, arguments)
             else:
-                result = await contained(lambda: self._in_thread(handle, method, arguments))
+                with tracing.within_attempt(handle, span):
+                    result = await self._call(handle, method, arguments)
         finally:
             handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
@@ -255,8 +256,17 @@ class GatewayHost:
                 self._interrupted(handle)
             else:
                 self._finished(handle, result)
+            if span is not None and not doomed:
+                self.answers.note(handle, span, result)
             if self.window.stirs or self.window.more:
                 self.wake.set()
+
+    def _call(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> Awaitable[Result[object]]:  # noqa: ANN401
+        if not handle.method.is_async:
+            return contained(lambda: self._in_thread(handle, method, arguments))
+        if self.on_host:
+            return contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
+        return contained(lambda: method(*arguments))
 
     def _stands_aside(self, handle: Handle) -> None:
         desk = self.answers.desk

@@ -13,6 +13,7 @@ from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
 from procession.engine.histories import DurableTurn
 from procession.engine.stream import Stream
+from procession.engine.trace_notes import Note
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     Commit,
@@ -56,6 +57,9 @@ class Batch:
     """Flows that ended, or were set aside, in this batch."""
     turned: list[tuple[Flow, DurableTurn]] = attrs.field(factory=list)
     """The turns of flows that invariants watch."""
+    noted: list[Note] = attrs.field(factory=list)
+    """What traced flows did in it."""
+    sealed_us: int = 0
     position: int = 0
     """The last position in it."""
     done: trio.Event | None = None
@@ -274,7 +278,7 @@ class Ledger:
                     flow.id, delivery.event.position, self._delivery_state(flow, delivery), delivery.timer, 0
                 )
                 delivery.stored = True
-        now_us = self._clock.now_us()
+        now_us = batch.sealed_us = self._clock.now_us()
         for flow_id, touched in batch.touched.items():
             commit.flows[flow_id] = touched.row(now_us)
         self.committing = batch

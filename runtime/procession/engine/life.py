@@ -28,6 +28,7 @@ from procession.engine.router import Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
+from procession.engine.tracing import Tracing
 from procession.engine.turns import SentCommand, Turns
 from procession.engine.watch import Watch
 from procession.journal.journal import Journal
@@ -57,6 +58,8 @@ class Lasting:
     guard: Guard
     shadow: Shadow | None
     """None where no turn is replayed."""
+    tracing: Tracing | None = None
+    """None where no flow is traced."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
 
@@ -97,8 +100,21 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     table = FlowTable(counters, flows, lambda: ledger.durable_number)
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
     quarantine = Quarantine(ledger, router, ids, counters, measures, pause=table.paused.add, limits=settings.processes)
-    timers = Timers(registry, ledger, router, table, ids, clock, counters, measures, solo=solo, limits=settings.timers)
-    inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max)
+    tracing = lasting.tracing
+    timers = Timers(
+        registry,
+        ledger,
+        router,
+        table,
+        ids,
+        clock,
+        counters,
+        measures,
+        solo=solo,
+        limits=settings.timers,
+        tracing=tracing,
+    )
+    inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max, tracing=tracing)
     turns = Turns(
         registry,
         ledger,
@@ -115,20 +131,10 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         limits=flows,
         guard=lasting.guard,
         shadow=lasting.shadow,
+        tracing=tracing,
     )
     rehydrator = _rehydrator(lasting)
-    decisions = Decisions(
-        registry,
-        ledger,
-        router,
-        table,
-        ids,
-        counters,
-        known,
-        lasting.guard,
-        limits=settings.aggregates,
-        payload_bytes_max=settings.intake.payload_bytes_max,
-    )
+    decisions = _decisions(lasting, ledger, router, table)
     aggregates = AggregateHost(
         ledger,
         decisions,
@@ -142,21 +148,46 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     commands = Receivers(lasting.gateways, inbox, decisions, registry)
     operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters, measures)
     host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
-    intake = Intake(
-        ledger,
-        router,
-        table,
-        ids,
-        counters,
-        aggregates,
-        solo=solo,
-        events_max=settings.intake.events_max,
-        rows_max=settings.commit.rows_max,
-    )
+    intake = _intake(lasting, ledger, router, table, aggregates, solo)
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
+    if tracing is not None:
+        ledger.subscribers.append(tracing.on_durable)
     ledger.run_ready = _run_ready(host, aggregates) if registry.aggregates else host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, aggregates, solo)
+
+
+def _intake(
+    lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable, aggregates: AggregateHost, solo: Solo
+) -> Intake:
+    return Intake(
+        ledger,
+        router,
+        table,
+        lasting.ids,
+        lasting.counters,
+        aggregates,
+        solo=solo,
+        events_max=lasting.settings.intake.events_max,
+        rows_max=lasting.settings.commit.rows_max,
+        tracing=lasting.tracing,
+    )
+
+
+def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable) -> Decisions:
+    return Decisions(
+        lasting.registry,
+        ledger,
+        router,
+        table,
+        lasting.ids,
+        lasting.counters,
+        lasting.fingerprints,
+        lasting.guard,
+        limits=lasting.settings.aggregates,
+        payload_bytes_max=lasting.settings.intake.payload_bytes_max,
+        tracing=lasting.tracing,
+    )
 
 
 def _rehydrator(lasting: Lasting) -> Rehydrator:

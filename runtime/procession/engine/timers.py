@@ -15,6 +15,7 @@ from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.solo import Solo
+from procession.engine.tracing import Tracing
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
@@ -57,6 +58,7 @@ class Timers:
         *,
         solo: Solo,
         limits: TimersSettings,
+        tracing: Tracing | None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -67,6 +69,7 @@ class Timers:
         self._counters = counters
         self._measures = measures
         self._solo = solo
+        self._tracing = tracing
         self._loaded_max = limits.loaded_max
         self._check_interval_s = limits.check_interval_s
         self._heap: list[_Due] = []
@@ -88,7 +91,7 @@ class Timers:
         flow.armed.add(row.name)
         self._counters.timers_armed += 1
         self._drop(flow.id, row.name)
-        timer = ArmedTimer(row, flow.process, flow.key)
+        timer = ArmedTimer(row, flow.process, flow.key, flow.trace)
         if self._reading is not None:
             self._reading.touched.add((flow.id, row.name))
             self._reading.armed[flow.id, row.name] = timer
@@ -232,7 +235,8 @@ class Timers:
         self._ledger.filling.commit.timers[row.flow, row.name] = None
         self._drop(row.flow, row.name)
         flow.armed.discard(row.name)
-        origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation)
+        trace = timer.trace if self._tracing is None else self._tracing.of_effect(timer.trace, row.id)
+        origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation, trace=trace)
         self._router.address(event, row.payload, origin, flow, timer=row.name)
         self._counters.deadlines_fired += 1
 

@@ -18,6 +18,7 @@ from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.snapshot_seal import sealed
+from procession.engine.tracing import Tracing, TurnSpan
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
@@ -29,6 +30,7 @@ from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
 from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
+from procession.telemetry.trace_context import within
 
 
 @attrs.frozen(slots=True)
@@ -63,6 +65,7 @@ class Turns:
         limits: FlowsSettings,
         guard: Guard,
         shadow: Shadow | None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -81,6 +84,7 @@ class Turns:
         self._snapshot_every = limits.snapshot_every_steps
         self._guard = guard
         self._shadow = shadow
+        self._tracing = tracing
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -95,6 +99,8 @@ class Turns:
             return
         where = place(flow.life, flow.definition.reaction(event), event)
         if where == "step":
+            waited_us = self._clock.now_us() - delivery.event.recorded_us
+            self._measures[flow.process].wait.observe(waited_us / 1_000_000)
             self._step(flow, delivery, event, depth=0)
         elif where == "wait":
             self._wait(flow, delivery)
@@ -129,22 +135,29 @@ class Turns:
             self._ledger.filling.commit.deliveries[flow.id, delivery.event.position] = row
 
     def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
+        if flow.version == 0:
+            flow.trace = delivery.event.trace
+        tracing = self._tracing
+        span = None if tracing is None or flow.trace is None else tracing.begin_turn(flow)
+        if span is None:
+            self._take(flow, delivery, event, depth, None)
+        else:
+            with within(flow.name, span.context):
+                self._take(flow, delivery, event, depth, span)
+
+    def _take(self, flow: Flow, delivery: Delivery, event: Event, depth: int, span: TurnSpan | None) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
         measures = self._measures[flow.process]
-        if depth == 0:
-            measures.wait.observe((self._clock.now_us() - delivery.event.recorded_us) / 1_000_000)
         began = time.perf_counter()
         try:
             turn, orders = self._run(flow, delivery, event)
         except TurnFailed as error:
             self._quarantine.set_aside(flow, delivery, error.handler, str(error))
+            if self._tracing is not None and span is not None:
+                self._tracing.turn_failed(self._ledger, flow, span, delivery.event, error)
             return
         measures.turn.observe(time.perf_counter() - began)
-        self._quarantine.handled(flow.process, turn.name)
-        reaction = flow.definition.reaction(event)
-        if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
-            self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
-        self._counters.turns_handled += 1
+        self._went_well(flow, event, turn)
         started = flow.started_us == 0
         if started:
             flow.started_us, flow.status = delivery.event.recorded_us, "active"
@@ -158,15 +171,24 @@ class Turns:
         if flow.process in self._registry.invariants:
             turned = Turned(event, turn.name, turn.effects, turn.outcome)
             self._ledger.filling.turned.append((flow, DurableTurn(flow.version, delivery.event, turned)))
+        if self._tracing is not None and span is not None:
+            self._tracing.turned(self._ledger, flow, span, delivery.event, turn.name, orders)
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
         elif flow.version % self._snapshot_every == 0:
             self._snapshot(flow)
         for fact in orders.facts:
-            self._fact(flow, delivery, fact, depth)
+            self._fact(flow, delivery, fact, depth, flow.trace if span is None else span.context.text)
         if started and flow.waiting:
             self._take_waiting(flow)
+
+    def _went_well(self, flow: Flow, event: Event, turn: Turn) -> None:
+        self._quarantine.handled(flow.process, turn.name)
+        reaction = flow.definition.reaction(event)
+        if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
+            self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
+        self._counters.turns_handled += 1
 
     def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
         """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault.
@@ -215,7 +237,8 @@ class Turns:
                 None,
             )
             commit.commands.append(row)
-            self._send(SentCommand(row, new.command, flow, correlation, delivery.event.trace))
+            trace = flow.trace if self._tracing is None else self._tracing.of_effect(flow.trace, new.id)
+            self._send(SentCommand(row, new.command, flow, correlation, trace))
         for name, timer in orders.timers:
             for older in self._registry.older_names(name):
                 self._withdraw(flow, older)
@@ -237,9 +260,9 @@ class Turns:
             for delivery in self._ledger.withdraw(flow, name):
                 self.unhandled(delivery, "withdrawn")
 
-    def _fact(self, flow: Flow, cause: Delivery, fact: NewFact, depth: int) -> None:
+    def _fact(self, flow: Flow, cause: Delivery, fact: NewFact, depth: int, trace: str | None) -> None:
         correlation = cause.event.correlation or cause.event.id
-        origin = Origin(fact.id, caused_by=cause.event.id, correlation=correlation, trace=cause.event.trace)
+        origin = Origin(fact.id, caused_by=cause.event.id, correlation=correlation, trace=trace)
         _, delivery = self._router.note(fact.event, fact.payload.decode(), origin, flow)
         self._counters.facts_recorded += 1
         if flow.status == "quarantined":

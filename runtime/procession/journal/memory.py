@@ -121,7 +121,7 @@ class MemoryJournal:
             return LoadedFlow(None, None, [])
         snapshot = store.snapshots.get(flow)
         steps = self._steps(flow, 0 if snapshot is None else snapshot.version, steps_max)
-        return LoadedFlow(store.flows[flow], snapshot, steps)
+        return LoadedFlow(store.flows[flow], snapshot, steps, store.trace_of(flow))
 
     async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
         store = await self._checkpoint()
@@ -177,7 +177,8 @@ class MemoryJournal:
         row = store.commands[seq]
         flow, event = store.flows[row.flow], store.events[row.position]
         effects = store.handled[row.flow, row.position].effects or "[]"
-        return OpenCommand(row, flow.process, flow.key, effects, event.correlation or event.id, event.trace)
+        first = event.correlation or event.id
+        return OpenCommand(row, flow.process, flow.key, effects, first, store.trace_of(row.flow))
 
     async def command(self, command_id: bytes) -> OpenCommand | None:
         store = await self._checkpoint()
@@ -191,8 +192,7 @@ class MemoryJournal:
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         store = await self._checkpoint()
-        found = [store.timers[flow, name] for _, flow, name in store.due.after(after, limit)]
-        return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
+        return [store.armed(flow, name) for _, flow, name in store.due.after(after, limit)]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         await self._checkpoint()

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from procession.journal.rows import (
+    ArmedTimer,
     CommandChange,
     CommandRow,
     Commit,
@@ -93,6 +94,16 @@ class Store:
     types: dict[tuple[str, str, int], TypeRow] = attrs.field(factory=dict)
     concerns: dict[tuple[str, str], ConcernRow] = attrs.field(factory=dict)
 
+    def trace_of(self, flow: int) -> str | None:
+        """That of the event that a flow handled first."""
+        steps = self.steps.get(flow)
+        return self.events[steps[0].position].trace if steps else None
+
+    def armed(self, flow: int, name: str) -> ArmedTimer:
+        """What `timers` tells of one."""
+        row = self.flows[flow]
+        return ArmedTimer(self.timers[flow, name], row.process, row.key, self.trace_of(flow))
+
     def short_flow(self, flow: int, steps_max: int) -> ShortFlow:
         """What `load_many` tells of a flow."""
         row, held = self.flows[flow], bool(self.deliveries.get(flow))
@@ -104,7 +115,7 @@ class Store:
         steps = [
             PastStep(step.version, step.outcome, event.type, event.version, event.payload) for step, event in handled
         ]
-        return ShortFlow(row, steps, held)
+        return ShortFlow(row, steps, held, self.trace_of(flow))
 
     def withdrawn(self, commit: Commit) -> list[UnhandledRow]:
         """The rows that the withdrawals of a commit leave."""

@@ -77,10 +77,51 @@ class Counters:
     projectors_failed: int = _counter("Times that a projector failed and was started again, or stopped.")
     projections_rebuilt: int = _counter("Projections rebuilt and swapped.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
+    telemetry_dropped: int = _counter("Spans that were not delivered: no room for them, or a receiver that took none.")
 
     def as_dict(self) -> dict[str, int]:
         """Every counter by its full name, `procession_events_accepted`."""
         return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in attrs.fields(Counters)}
+
+
+class Operation:
+    """What a span tells of: the first word of its name, before what it was done to."""
+
+    PUBLISH = "publish"
+    """An event was accepted: until it was durable."""
+    HANDLE = "handle"
+    """A turn: one flow handled one event."""
+    COMMIT = "commit"
+    """The transaction that holds what a turn left."""
+    SEND = "send"
+    """A turn asked a gateway or an aggregate for something: until that was durable."""
+    ARM = "arm"
+    """A turn set a timer."""
+    ATTEMPT = "attempt"
+    """One call of a gateway."""
+    DECIDE = "decide"
+    """An aggregate decided a command."""
+
+
+class Attribute:
+    """Attributes of spans: by the conventions for messaging and CloudEvents where they have a name for it."""
+
+    SYSTEM = "messaging.system"
+    OPERATION = "messaging.operation.name"
+    OPERATION_TYPE = "messaging.operation.type"
+    DESTINATION = "messaging.destination.name"
+    MESSAGE_ID = "messaging.message.id"
+    FLOW = "messaging.message.conversation_id"
+    BATCH = "messaging.batch.message_count"
+    EVENT_ID = "cloudevents.event_id"
+    EVENT_SOURCE = "cloudevents.event_source"
+    EVENT_TYPE = "cloudevents.event_type"
+    ERROR = "error.type"
+    HANDLER = "procession.handler"
+    VERSION = "procession.flow.version"
+    POSITION = "procession.position"
+    COMMAND = "procession.command"
+    ATTEMPT = "procession.attempt"
 
 
 def counter_help() -> dict[str, str]:
@@ -328,6 +369,10 @@ METRICS: tuple[Metric, ...] = (
     _of_counters(
         _count("watchers_overtaken", "{watcher}", "Followers that read on from the journal: they were slow."),
         only="watchers_overtaken",
+    ),
+    _of_counters(
+        _count("telemetry_dropped", "{item}", "What was not delivered to a receiver, or had no room.", "signal"),
+        spans="telemetry_dropped",
     ),
     HELD,
     RECOVERY,
