@@ -17,7 +17,7 @@ from procession.errors import ProcessionError, SettingsError
 from procession.journal.undone import Undone
 from procession.settings import Settings
 from procession.telemetry import names
-from procession.telemetry.names import Metric
+from procession.telemetry.metric import Metric
 from procession.telemetry.samples import Family, Sample, counted
 from procession.telemetry_settings import TelemetrySettings, metrics_address
 

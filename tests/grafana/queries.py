@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from procession.telemetry import names
-from procession.telemetry.names import METRICS, Metric
+from procession.telemetry.metric import Metric
+from procession.telemetry.names import METRICS
 from tests.grafana.panels import Query, Variable
 
 _INSTANCE = 'instance=~"$instance"'

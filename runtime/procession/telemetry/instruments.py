@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from procession.telemetry.names import METRICS, Metric
+from procession.telemetry.metric import Metric
+from procession.telemetry.names import METRICS
 from procession.telemetry.samples import Family
 
 Read = Callable[[], Iterable[Family]]

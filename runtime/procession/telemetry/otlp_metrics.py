@@ -31,7 +31,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from procession.telemetry.histograms import Spread
 from procession.telemetry.instruments import Read
-from procession.telemetry.names import Metric
+from procession.telemetry.metric import Metric
 from procession.telemetry.samples import Family, Sample
 
 logger = logging.getLogger("procession.telemetry")

@@ -9,7 +9,8 @@ import attrs
 from procession.telemetry import names
 from procession.telemetry.histograms import Histogram, Spread
 from procession.telemetry.measures import GatewayMeasures, Measures
-from procession.telemetry.names import COUNTED, Counters, Metric
+from procession.telemetry.metric import Metric
+from procession.telemetry.names import COUNTED, Counters
 
 
 @attrs.frozen
