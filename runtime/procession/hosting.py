@@ -101,6 +101,7 @@ async def open_runtime(
             opened, opening = await _opened(journal, registry, settings, since or {}, clock)
             engine = await _engine_on(opened, registry, settings, clock, traces)
             async with running(engine, since or {}, opening, brought, stores) as runtime:
+                traces.send(runtime.measuring)
                 yield runtime
 
 

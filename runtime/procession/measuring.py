@@ -7,19 +7,18 @@ import functools
 import importlib.metadata
 import logging
 import platform
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import trio
 
 from procession.engine.engine import Engine
 from procession.engine.gateway_host import GatewayState
-from procession.errors import ProcessionError, SettingsError
+from procession.errors import ProcessionError
 from procession.journal.undone import Undone
 from procession.settings import Settings
 from procession.telemetry import names
 from procession.telemetry.metric import Metric
 from procession.telemetry.samples import Family, Sample, counted
-from procession.telemetry_settings import TelemetrySettings, metrics_address
 
 logger = logging.getLogger("procession.telemetry")
 _LAG_EVERY_S = 0.5
@@ -72,6 +71,10 @@ class Measuring:
         found = {family.metric: family for family in (*self.counted(), *self._gauges())}
         return [found[metric] for metric in names.METRICS if metric in found]
 
+    def count_dropped(self) -> None:
+        """Metrics were not delivered; called in the thread that sends them, and in no other."""
+        self._engine.counters.metrics_dropped += 1
+
     def counted(self) -> Iterator[Family]:
         """Counters and histograms."""
         return counted(self._engine.counters, self._engine.measures)
@@ -112,38 +115,15 @@ class Measuring:
 
 @contextlib.asynccontextmanager
 async def measured(measuring: Measuring, settings: Settings) -> AsyncIterator[None]:
-    """Measure for as long as the block, where somebody may ask; and send it, where the settings say where to.
-
-    Raises:
-        SettingsError: what sends is not installed.
-    """
+    """Measure for as long as the block, where somebody may ask."""
     telemetry = settings.telemetry
     if not telemetry.measure and telemetry.metrics_endpoint is None and settings.http.bind is None:
         yield
         return
-    close = None if telemetry.metrics_endpoint is None else _sending(measuring, telemetry, telemetry.metrics_endpoint)
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(measuring.run)
-            yield
-            nursery.cancel_scope.cancel()
-    finally:
-        if close is not None:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(close)
-
-
-def _sending(measuring: Measuring, telemetry: TelemetrySettings, endpoint: str) -> Callable[[], None]:
-    """Send from now on; returns what ends it."""
-    # What sends is loaded where something is sent.
-    from procession.telemetry.otlp_metrics import Sending, otlp_exporter  # noqa: PLC0415
-
-    try:
-        exporter = otlp_exporter(metrics_address(endpoint), telemetry.otlp_timeout_s)
-    except ModuleNotFoundError as missing:
-        found = f"is {endpoint!r}, which needs the extra `otlp`"
-        raise SettingsError("telemetry.metrics_endpoint", found, "pip install 'procession[otlp]'") from missing
-    return Sending(exporter, measuring.families, telemetry.service_name, telemetry.metrics_interval_s).close
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(measuring.run)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 def _of_gateways(states: list[GatewayState]) -> Iterator[Family]:

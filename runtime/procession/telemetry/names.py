@@ -75,6 +75,7 @@ class Counters:
     projectors_failed: int = _counter("Times that a projector failed and was started again, or stopped.")
     projections_rebuilt: int = _counter("Projections rebuilt and swapped.")
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
+    metrics_dropped: int = _counter("Times that metrics were not delivered to their receiver.")
     telemetry_dropped: int = _counter("Spans that were not delivered: no room for them, or a receiver that took none.")
 
     def as_dict(self) -> dict[str, int]:
@@ -342,6 +343,7 @@ METRICS: tuple[Metric, ...] = (
     _of_counters(
         _count("telemetry_dropped", "{item}", "What was not delivered to a receiver, or had no room.", "signal"),
         spans="telemetry_dropped",
+        metrics="metrics_dropped",
     ),
     HELD,
     RECOVERY,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -33,11 +33,13 @@ from procession.telemetry.histograms import Spread
 from procession.telemetry.instruments import Read
 from procession.telemetry.metric import Metric
 from procession.telemetry.samples import Family, Sample
+from procession.telemetry.span_queue import Hushed
 
 logger = logging.getLogger("procession.telemetry")
 _SCOPE = InstrumentationScope("procession")
-CLOSE_S = 0.8
+CLOSE_S_MAX = 1.5
 """What is sent at the end may take so long, however the receiver is."""
+_LOGGER_OF_EXPORTER = "opentelemetry.exporter.otlp.proto.http.metric_exporter"
 
 
 def exported(families: Iterable[Family], began_ns: int, now_ns: int) -> list[Exported]:
@@ -121,46 +123,69 @@ def otlp_exporter(address: str, timeout_s: float) -> MetricExporter:
     Raises:
         ModuleNotFoundError: OpenTelemetry's exporter is not installed.
     """
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - an extra has it
-        OTLPMetricExporter,
-    )
+    # An extra has them.
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
 
-    return OTLPMetricExporter(address, timeout=timeout_s)
+    from procession.telemetry.otlp import ShortAnswers  # noqa: PLC0415
+
+    return OTLPMetricExporter(address, timeout=timeout_s, session=ShortAnswers())
 
 
 class Sending:
     """A thread that sends all that is measured, every so many seconds. A receiver that is dead holds up nobody else."""
 
-    def __init__(self, exporter: MetricExporter, read: Read, service_name: str, every_s: float) -> None:
+    def __init__(
+        self, exporter: MetricExporter, read: Read, service_name: str, every_s: float, on_dropped: Callable[[], None]
+    ) -> None:
+        from procession.telemetry.otlp import resource_of  # noqa: PLC0415 - as above
+
         self._exporter = exporter
         self._read = read
-        self._resource = Resource.create({"service.name": service_name})
+        self._resource = resource_of(service_name)
         self._every_s = every_s
+        self._on_dropped = on_dropped
         self._began_ns = _now_ns()
         self._closing = threading.Event()
-        self._failing = False
+        self._well = True
+        self._hushed = Hushed()
         # No end of the process waits for it: what a receiver does not take at the end is lost.
         self._thread = threading.Thread(target=self._run, name="procession metrics", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Send once more, and end; takes `CLOSE_S` at most. Call it in a thread."""
+        """Send once more, and end; returns within `CLOSE_S_MAX`. Call it in a thread."""
         self._closing.set()
-        self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_S_MAX)
         self._exporter.shutdown()  # ends a wait for another try
 
     def _run(self) -> None:
-        while not self._closing.wait(self._every_s):
+        self._hushed.thread = threading.get_ident()
+        exporters = logging.getLogger(_LOGGER_OF_EXPORTER)
+        exporters.addFilter(self._hushed)
+        try:
+            while not self._closing.wait(self._every_s):
+                self._send()
             self._send()
-        self._send()
+        finally:
+            exporters.removeFilter(self._hushed)
 
     def _send(self) -> None:
-        ours = ScopeMetrics(_SCOPE, exported(self._read(), self._began_ns, _now_ns()), "")
-        sent = self._exporter.export(MetricsData([ResourceMetrics(self._resource, [ours], "")]))
-        failing = sent is not MetricExportResult.SUCCESS
-        if failing and not self._failing and not self._closing.is_set():
-            logger.warning("metrics can't be sent; it is tried again every %g s", self._every_s)
-        self._failing = failing
+        try:
+            ours = ScopeMetrics(_SCOPE, exported(self._read(), self._began_ns, _now_ns()), "")
+            data = MetricsData([ResourceMetrics(self._resource, [ours], "")])
+            taken = self._exporter.export(data) is MetricExportResult.SUCCESS
+        except Exception:  # the thread must live on, whatever an exporter does
+            logger.exception("the exporter of metrics failed")
+            taken = False
+        if not taken:
+            self._on_dropped()
+        if taken != self._well:
+            self._well = taken
+            if taken:
+                logger.info("metrics are delivered again")
+            else:
+                text = "metrics are not delivered; it is tried again every %g s: %s"
+                logger.warning(text, self._every_s, self._hushed.said)
 
 
 def _now_ns() -> int:
