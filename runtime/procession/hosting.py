@@ -87,8 +87,7 @@ async def open_runtime(
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
-    settings = settings or Settings()
-    clock = clock or SystemClock()
+    settings, clock = settings or Settings(), clock or SystemClock()
     registry = build_registry(
         processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
     )
