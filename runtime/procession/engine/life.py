@@ -29,6 +29,7 @@ from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
 from procession.engine.tracing import Tracing
+from procession.engine.turn_watch import AtWork, Suspects
 from procession.engine.turns import SentCommand, Turns
 from procession.engine.watch import Watch
 from procession.journal.journal import Journal
@@ -62,6 +63,8 @@ class Lasting:
     """None where no flow is traced."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
+    at_work: AtWork = attrs.field(factory=AtWork)
+    suspects: Suspects = attrs.field(factory=Suspects)
 
 
 @attrs.frozen
@@ -132,6 +135,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         guard=lasting.guard,
         shadow=lasting.shadow,
         tracing=tracing,
+        at_work=lasting.at_work,
     )
     rehydrator = _rehydrator(lasting)
     decisions = _decisions(lasting, ledger, router, table)
@@ -147,7 +151,9 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     )
     commands = Receivers(lasting.gateways, inbox, decisions, registry)
     operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters, measures)
-    host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
+    host = FlowHost(
+        table, ledger, turns, rehydrator, quarantine, operator, solo=solo, suspects=lasting.suspects, limits=flows
+    )
     intake = _intake(lasting, ledger, router, table, aggregates, solo)
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
     if tracing is not None:
@@ -175,6 +181,7 @@ def _intake(
 
 
 def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable) -> Decisions:
+    settings = lasting.settings
     return Decisions(
         lasting.registry,
         ledger,
@@ -184,8 +191,9 @@ def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTabl
         lasting.counters,
         lasting.fingerprints,
         lasting.guard,
-        limits=lasting.settings.aggregates,
-        payload_bytes_max=lasting.settings.intake.payload_bytes_max,
+        limits=settings.aggregates,
+        payload_bytes_max=settings.intake.payload_bytes_max,
+        at_work=lasting.at_work,
         tracing=lasting.tracing,
     )
 
