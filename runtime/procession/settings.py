@@ -275,8 +275,7 @@ class LogSettings:
     """What `procession run` writes to standard error."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = knob_field(
-        "INFO",
-        Knob(str, "What is less than this is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        "INFO", Knob(str, "What is less is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     )
 
 
