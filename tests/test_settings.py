@@ -51,6 +51,7 @@ _EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
 _EXAMPLE_OF: dict[tuple[str, ...], str] = {
     ("http", "bind"): '"127.0.0.1:8080"',
     ("telemetry", "otlp_endpoint"): '"http://127.0.0.1:4318"',
+    ("telemetry", "metrics_endpoint"): '"http://127.0.0.1:4318"',
 }
 
 

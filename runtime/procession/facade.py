@@ -24,6 +24,7 @@ from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
+from procession.measuring import Measuring
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
@@ -36,6 +37,7 @@ from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings, Settings
 from procession.telemetry.instruments import Meter, observe
+from procession.telemetry.samples import Family
 from procession.telemetry.trace_context import context_of_caller, trace_of_caller
 
 _FOLLOW_PAGE = 500
@@ -48,6 +50,8 @@ class Runtime(Asking):
         self._engine = engine
         super().__init__(projections or NoProjections())
         self._archiving = False
+        self.measuring = Measuring(engine)
+        """What is measured of it."""
         self._trace_at_start = context_of_caller()
         """What it was opened in is no cause of what is published while it runs."""
         self.beside: list[Callable[[], ActorInfo]] = []
@@ -246,9 +250,19 @@ class Runtime(Asking):
         refuse_in_turn("counters")
         return self._engine.counters.as_dict()
 
+    async def metrics(self) -> list[Family]:
+        """All that is exported, as it stands; the journal is asked no more often than `telemetry.sample_s` allows."""
+        refuse_in_turn("metrics")
+        await self.measuring.look()
+        return self.measuring.families()
+
+    def histograms(self) -> list[Family]:
+        """The histograms as they stand; may be called in any thread. For `telemetry.otlp_metrics.WithHistograms`."""
+        return [family for family in self.measuring.counted() if family.metric.kind == "histogram"]
+
     def observe(self, meter: Meter) -> None:
-        """Export the counters through an OpenTelemetry meter; they are read when it collects."""
-        observe(self._engine.counters, meter)
+        """Export counters and gauges through an OpenTelemetry meter; they are read when it collects."""
+        observe(self.measuring.families, meter)
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""

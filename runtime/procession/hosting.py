@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +14,11 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
+from procession.engine.turn_watch import SUFFIX, read_suspects, turns_watched
 from procession.exporting import Exporting, exporting
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
+from procession.measuring import measured
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -28,6 +32,8 @@ from procession.primitives.registry import Registry
 from procession.primitives.resources import Plan, plan_resources
 from procession.projections.view import RunningProjections
 from procession.settings import ResourcesSettings, Settings
+
+logger = logging.getLogger("procession")
 
 
 @contextlib.asynccontextmanager
@@ -79,15 +85,13 @@ async def open_runtime(
     Raises:
         DefinitionError, WiringError, SettingsError: what is given can't work, or breaks a law; nothing was written.
         ResourceFailed: a resource can't be opened (the journal was not touched), failed in use, or can't be closed.
-        JournalOwned: another process owns the journal.
-        JournalError: the journal can't be used; says why.
+        JournalOwned, JournalError: the journal is another process's, or can't be used; says why.
         StoreUnusable, ProjectionChanged: the store of a projection can't be used; nothing was written.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
-    settings = settings or Settings()
-    clock = clock or SystemClock()
+    settings, clock = settings or Settings(), clock or SystemClock()
     registry = build_registry(
         processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
     )
@@ -99,8 +103,10 @@ async def open_runtime(
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)
             opened, opening = await _opened(journal, registry, settings, since or {}, clock)
             engine = await _engine_on(opened, registry, settings, clock, traces)
-            async with running(engine, since or {}, opening, brought, stores) as runtime:
-                yield runtime
+            with _turns_watched(engine, journal):
+                async with running(engine, since or {}, opening, brought, stores) as runtime:
+                    traces.send(runtime.measuring)
+                    yield runtime
 
 
 def takers_of(
@@ -195,6 +201,21 @@ async def _opened(
     return journal, found[-1] if found else None
 
 
+@contextlib.contextmanager
+def _turns_watched(engine: Engine, journal: str | Path | Journal) -> Iterator[None]:
+    """Name turns that do not return, where there is a file beside which they can be written down."""
+    if not isinstance(journal, str | Path):
+        yield
+        return
+    suspects = engine.lasting.suspects
+    suspects.path = os.path.realpath(journal) + SUFFIX
+    suspects.found = read_suspects(suspects.path)
+    for suspect in suspects.found.values():
+        logger.warning("the last run ended in a turn that did not return: %s; that flow is set aside", suspect)
+    with turns_watched(engine.lasting.at_work, suspects, engine.settings.flows.turn_returns_s):
+        yield
+
+
 @contextlib.asynccontextmanager
 async def running(
     engine: Engine,
@@ -209,7 +230,11 @@ async def running(
             await nursery.start(engine.run, dict(since), opening)
             runtime = Runtime(engine, projections)
             try:
-                async with _projecting(engine, runtime, projections), _injecting(engine, runtime, injectors, nursery):
+                async with (
+                    measured(runtime.measuring, engine.settings),
+                    _projecting(engine, runtime, projections),
+                    _injecting(engine, runtime, injectors, nursery),
+                ):
                     yield runtime
             finally:
                 await engine.close()

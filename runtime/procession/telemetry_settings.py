@@ -31,11 +31,22 @@ class TelemetrySettings:
     spans_waiting_max: int = int_knob(
         8_192, 16, 1_000_000, "Spans that wait to be sent; more are dropped, and counted."
     )
+    metrics_endpoint: str | None = knob_field(
+        None, Knob(str, "Send metrics to the OTLP receiver at this address; to none if left out.", None)
+    )
+    metrics_interval_s: float = float_knob(10, 0.05, 3_600, "They are sent this often.")
+    sample_s: float = float_knob(5, 0.1, 3_600, "What stands in the journal is counted this often, for gauges.")
+    measure: bool = knob_field(
+        default=False,
+        knob=Knob(bool, "Measure loop and journal also where neither HTTP is served nor metrics sent.", default=False),
+    )
 
     def __attrs_post_init__(self) -> None:
         """Refuse an address that is none."""
         if self.otlp_endpoint is not None:
             traces_address(self.otlp_endpoint)
+        if self.metrics_endpoint is not None:
+            metrics_address(self.metrics_endpoint)
 
 
 def traces_address(endpoint: str) -> str:
@@ -44,6 +55,19 @@ def traces_address(endpoint: str) -> str:
     Raises:
         SettingsError: it is no address of an HTTP server.
     """
+    return _address(endpoint, "otlp_endpoint", "v1/traces")
+
+
+def metrics_address(endpoint: str) -> str:
+    """Where metrics go: the path `/v1/metrics`, as above.
+
+    Raises:
+        SettingsError: it is no address of an HTTP server.
+    """
+    return _address(endpoint, "metrics_endpoint", "v1/metrics")
+
+
+def _address(endpoint: str, knob: str, path: str) -> str:
     from urllib.parse import urlsplit  # noqa: PLC0415 - only where something is sent
 
     try:
@@ -53,5 +77,5 @@ def traces_address(endpoint: str) -> str:
         found = False
     if not found:
         cure = "write an address as http://127.0.0.1:4318"
-        raise SettingsError("TelemetrySettings.otlp_endpoint", f"is {endpoint!r}, which is no address", cure)
-    return endpoint if parts.path.strip("/") else f"{endpoint.rstrip('/')}/v1/traces"
+        raise SettingsError(f"TelemetrySettings.{knob}", f"is {endpoint!r}, which is no address", cure)
+    return endpoint if parts.path.strip("/") else f"{endpoint.rstrip('/')}/{path}"

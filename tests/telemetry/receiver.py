@@ -1,4 +1,4 @@
-"""An OTLP receiver for tests: an HTTP server on loopback that takes traces in, as a Collector does, and reads them."""
+"""An OTLP receiver for tests: an HTTP server on loopback that takes telemetry in, as a Collector does, and reads it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
@@ -43,6 +44,7 @@ class Receiver:
 
     port: int
     spans: list[Received] = attrs.field(factory=list)
+    metrics: list[ExportMetricsServiceRequest] = attrs.field(factory=list)
     paths: set[str] = attrs.field(factory=set)
     arrived: threading.Condition = attrs.field(factory=threading.Condition)
 
@@ -51,10 +53,12 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}"
 
     def take(self, path: str, body: bytes) -> None:
-        request = ExportTraceServiceRequest.FromString(body)
         with self.arrived:
             self.paths.add(path)
-            self.spans += _spans_of(request)
+            if path.endswith("/metrics"):
+                self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+            else:
+                self.spans += _spans_of(ExportTraceServiceRequest.FromString(body))
             self.arrived.notify_all()
 
     def wait_for(self, enough: Callable[[Sequence[Received]], bool]) -> list[Received]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -21,6 +22,7 @@ from procession.journal.rows import CommandChange, CommandState
 from procession.primitives.codec import to_json
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.registry import Registry
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -76,6 +78,7 @@ class Answers:
         registry: Registry,
         ids: Ids,
         counters: Counters,
+        measures: Measures,
         forget: Callable[[Handle], None],
         *,
         payload_bytes_max: int,
@@ -86,6 +89,7 @@ class Answers:
         self._codec = registry.codec
         self._ids = ids
         self._counters = counters
+        self._measures = measures.gateways
         self._forget = forget
         self.desk: Desk | None = None
         """None while the engine is held."""
@@ -214,13 +218,18 @@ class Answers:
             self.desk.table.rest(flow)
 
     def _count(self, verdict: Verdict) -> None:
+        gateway = self._measures[verdict.handle.row.gateway]
         if verdict.state == "answered":
+            gateway.answered += 1
+            gateway.command.observe(time.perf_counter() - verdict.handle.began)
             self._counters.commands_answered += 1
             self._counters.answers_recorded += len(verdict.answer.events)
         elif verdict.state == "given_up":
             self._counters.commands_given_up += 1
+            gateway.given_up += 1
         else:
             self._counters.commands_cancelled += 1
+            gateway.cancelled += 1
 
 
 _NO_ANSWER = Answer((), ())

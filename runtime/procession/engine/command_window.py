@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections import OrderedDict, deque
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Handle:
     scope: trio.CancelScope | None = None
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
+    began: float = attrs.field(factory=time.perf_counter)
+    """When it was asked for, or read from the journal."""
     attempt: Context | None = None
     """The span of its last attempt, where it is traced."""
 

@@ -21,6 +21,7 @@ from procession.engine.stream import Stream
 from procession.engine.trace_notes import DecisionNote
 from procession.engine.tracing import Tracing
 from procession.engine.turn import TurnFailed
+from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandRow, CommandState, SnapshotRow, StepRow
 from procession.primitives.aggregate import Aggregate
@@ -109,6 +110,7 @@ class Decisions:
         *,
         limits: AggregatesSettings,
         payload_bytes_max: int,
+        at_work: AtWork,
         tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
@@ -124,6 +126,7 @@ class Decisions:
         self._events_max = limits.events_per_decision_max
         self._payload_bytes_max = payload_bytes_max
         self._tracing = tracing
+        self._at_work = at_work
 
     def from_outside(self, stream: AggregateStream, sent: FromOutside) -> Decided:
         """Decide a command from outside, and write down both.
@@ -183,7 +186,10 @@ class Decisions:
     def _ready(self, stream: AggregateStream, command: Command, asked: Asked | None) -> _Ready:
         """The decision, tried twice: a pure one fails the same way again, and then it is its own fault."""
         assert stream.state is not None, "an aggregate is folded before it decides"
+        at_work = self._at_work
         for last in (False, True):
+            at_work.count += 1
+            at_work.what, at_work.position = stream, 0
             try:
                 verdict = decide(stream.definition, stream.state, command, self._guard)
                 payloads = self._encoded(verdict, asked)
@@ -194,6 +200,8 @@ class Decisions:
                 failed = TurnFailed(stream.definition.decisions[type(command)].name, str(error))
             except TurnFailed as error:
                 failed = error
+            finally:
+                at_work.what = None
             self._counters.decisions_failed += 1
             if last or isinstance(failed.__cause__, ImpureTurn):
                 raise failed

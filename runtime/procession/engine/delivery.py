@@ -25,6 +25,7 @@ from procession.primitives.definition import Definition
 from procession.primitives.gateway import Gateway
 from procession.primitives.registry import Registry
 from procession.settings import GatewaysSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -59,10 +60,11 @@ class Gateways:
         answers: Answers,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         spread: Callable[[], float],
     ) -> None:
         self._registry = registry
-        self._hosts = _hosts_of(registry.gateways, settings, answers, clock, counters, spread=spread)
+        self._hosts = _hosts_of(registry.gateways, settings, answers, clock, counters, measures, spread=spread)
         self._answers = answers
         self._clock = clock
         self.actors = {name: Supervised(f"gateways/{name}") for name in self._hosts}
@@ -291,6 +293,7 @@ def _hosts_of(
     answers: Answers,
     clock: Clock,
     counters: Counters,
+    measures: Measures,
     *,
     spread: Callable[[], float],
 ) -> dict[str, GatewayHost]:
@@ -306,6 +309,15 @@ def _hosts_of(
         policy = gateway.__gateway__.policy
         drive = settings.of(name, policy.declared())
         hosts[name] = GatewayHost(
-            name, gateway, drive, policy.ordered, answers, clock, counters, spread, on_host=policy.host
+            name,
+            gateway,
+            drive,
+            policy.ordered,
+            answers,
+            clock,
+            counters,
+            measures.gateways[name],
+            spread,
+            on_host=policy.host,
         )
     return hosts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -21,6 +22,7 @@ from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
 from procession.settings import GatewaySettings
+from procession.telemetry.measures import GatewayMeasures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -69,6 +71,7 @@ class GatewayHost:
     answers: Answers
     clock: Clock
     counters: Counters
+    measures: GatewayMeasures
     spread: Callable[[], float]
     """A number in 0..1, drawn for each back-off."""
     on_host: bool = False
@@ -158,8 +161,10 @@ class GatewayHost:
         handle.attempts += 1
         self.running += 1
         self.counters.attempts_started += 1
+        self.measures.attempts += 1
         if handle.attempts == 1:
             self.counters.commands_sent += 1
+            self.measures.sent += 1
         return handle
 
     def held_back(self) -> str:
@@ -226,6 +231,7 @@ class GatewayHost:
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
+        began = time.perf_counter()
         try:
             if not await self.answers.mark(handle):
                 doomed = True
@@ -242,6 +248,7 @@ class GatewayHost:
             handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
+            self.measures.attempt.observe(time.perf_counter() - began)
             self._stands_aside(handle)
             if doomed:
                 self.answers.gave_up(handle, "unknown", "the process died again and again while this command ran alone")
@@ -321,6 +328,7 @@ class GatewayHost:
         if result.error is None:
             answer = self.answers.examined(handle, result.value)
             if isinstance(answer, Answer):
+                self.measures.attempts_answered += 1
                 self.breaker.succeeded()
                 self.answers.answered(handle, answer)
             else:
@@ -341,7 +349,7 @@ class GatewayHost:
         """The call was cancelled: by its time-out, with its flow, or by shutdown."""
         if handle.ended != "open":
             self.breaker.abandoned()
-            self.counters.attempts_cancelled += 1
+            self._count_cancelled()
         elif handle.timed_out:
             self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
         else:
@@ -353,17 +361,23 @@ class GatewayHost:
     def _unmake(self, handle: Handle, found: str) -> None:
         """An attempt that was broken off by no fault of the gateway: it does not count."""
         self.breaker.abandoned()
-        self.counters.attempts_cancelled += 1
+        self._count_cancelled()
         handle.attempts -= 1
         self._note(handle, handle.attempts + 1, found)
 
+    def _count_cancelled(self) -> None:
+        self.counters.attempts_cancelled += 1
+        self.measures.attempts_cancelled += 1
+
     def _failed(self, handle: Handle, found: str, *, refused: bool, after_s: float = 0) -> None:
         self.counters.attempts_failed += 1
+        self.measures.attempts_failed += 1
         self.last_error = found[:_FOUND_CHARS_MAX]
         self._note(handle, handle.attempts, self.last_error)
         now_us = self.clock.now_us()
         if not refused and self.breaker.failed(trio.current_time()):
             self.counters.breakers_opened += 1
+            self.measures.opened += 1
             logger.warning("gateway %s: breaker open after %d failures: %s", self.name, self.breaker.failures, found)
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)

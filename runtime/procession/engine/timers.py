@@ -19,6 +19,7 @@ from procession.engine.tracing import Tracing
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 _PAGE = 500
@@ -53,6 +54,7 @@ class Timers:
         ids: Ids,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         *,
         solo: Solo,
         limits: TimersSettings,
@@ -65,6 +67,7 @@ class Timers:
         self._ids = ids
         self._clock = clock
         self._counters = counters
+        self._measures = measures
         self._solo = solo
         self._tracing = tracing
         self._loaded_max = limits.loaded_max
@@ -144,6 +147,7 @@ class Timers:
                 due = heapq.heappop(self._heap)
                 if self._is_live(due):
                     self._fire(due.timer)
+                    self._measures.lateness.observe((now_us - due.due_us) / 1_000_000)
                     fired += 1
                     if self._solo.active:
                         break

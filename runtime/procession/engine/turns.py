@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
+from procession.engine.clock import Clock
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.guard import Guard
@@ -18,6 +20,7 @@ from procession.engine.shadow_host import Shadow
 from procession.engine.snapshot_seal import sealed
 from procession.engine.tracing import Tracing, TurnSpan
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
+from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
@@ -26,6 +29,7 @@ from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 from procession.telemetry.trace_context import within
 
@@ -52,6 +56,8 @@ class Turns:
         outbox: Outbox,
         quarantine: Quarantine,
         counters: Counters,
+        measures: Measures,
+        clock: Clock,
         *,
         send: Callable[[SentCommand], None],
         arm: Callable[[Flow, TimerRow], None],
@@ -60,6 +66,7 @@ class Turns:
         limits: FlowsSettings,
         guard: Guard,
         shadow: Shadow | None,
+        at_work: AtWork,
         tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
@@ -68,6 +75,8 @@ class Turns:
         self._outbox = outbox
         self._quarantine = quarantine
         self._counters = counters
+        self._measures = measures.processes
+        self._clock = clock
         self._send = send
         self._arm = arm
         self._disarm = disarm
@@ -78,6 +87,7 @@ class Turns:
         self._guard = guard
         self._shadow = shadow
         self._tracing = tracing
+        self._at_work = at_work
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -92,6 +102,8 @@ class Turns:
             return
         where = place(flow.life, flow.definition.reaction(event), event)
         if where == "step":
+            waited_us = self._clock.now_us() - delivery.event.recorded_us
+            self._measures[flow.process].wait.observe(waited_us / 1_000_000)
             self._step(flow, delivery, event, depth=0)
         elif where == "wait":
             self._wait(flow, delivery)
@@ -138,6 +150,8 @@ class Turns:
 
     def _take(self, flow: Flow, delivery: Delivery, event: Event, depth: int, span: TurnSpan | None) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
+        measures = self._measures[flow.process]
+        began = time.perf_counter()
         try:
             turn, orders = self._run(flow, delivery, event)
         except TurnFailed as error:
@@ -145,11 +159,13 @@ class Turns:
             if self._tracing is not None and span is not None:
                 self._tracing.turn_failed(self._ledger, flow, span, delivery.event, error)
             return
+        measures.turn.observe(time.perf_counter() - began)
         self._went_well(flow, event, turn)
         started = flow.started_us == 0
         if started:
             flow.started_us, flow.status = delivery.event.recorded_us, "active"
             self._counters.flows_started += 1
+            measures.started += 1
         flow.state = turn.state
         flow.version += 1
         self._ledger.touch(flow)
@@ -184,7 +200,10 @@ class Turns:
         """
         assert flow.state is not None, "a flow is folded before it takes a turn"
         sampled = None if self._shadow is None else self._shadow.begin(flow, delivery, event)
+        at_work = self._at_work
         for last in (False, True):
+            at_work.count += 1
+            at_work.what, at_work.position = flow, delivery.event.position
             try:
                 turn = run_turn(
                     flow.definition,
@@ -204,6 +223,8 @@ class Turns:
                 if self._shadow is not None and sampled is not None:
                     self._shadow.offer(flow, sampled, turn)
                 return turn, orders
+            finally:
+                at_work.what = None
         raise AssertionError("a turn is tried twice")
 
     def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:
@@ -275,6 +296,7 @@ class Turns:
         self._disarm(flow, "")
         self._ledger.filling.ended.append(flow)
         self._counters.flows_ended += 1
+        self._measures[flow.process].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
 
     def _snapshot(self, flow: Flow) -> None:
         try:

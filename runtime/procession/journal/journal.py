@@ -29,6 +29,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Undone
 
 
 class JournalReader(Protocol):
@@ -153,6 +154,14 @@ class JournalReader(Protocol):
         """What the journal holds, counted. Reads whole tables."""
         ...
 
+    async def undone(self) -> Undone:
+        """What is not done yet, counted, and how large the journal is. Costs by what is undone only.
+
+        Raises:
+            OSError: its file can't be looked at.
+        """
+        ...
+
     async def types(self) -> list[TypeRow]:
         """Every type that the journal knows."""
         ...
@@ -212,7 +221,8 @@ class Journal(JournalReader, Protocol):
     async def reopen(self) -> None:
         """After `CommitFailed`: close every connection, open again, and make one durable barrier commit.
 
-        All that is read from then on is what a crash would leave.
+        All that is read from then on is what a crash would leave. Until then reading may go on, and does not know of
+        the commit that failed.
 
         Raises:
             CommitFailed: still not possible; call it again later.

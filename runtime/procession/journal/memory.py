@@ -6,14 +6,14 @@ import json
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import attrs
 import trio
 
 from procession.errors import RuntimeClosed
-from procession.journal.memory_store import Store, check
+from procession.journal.memory_store import Store, check, nested, undone_in
 from procession.journal.rows import (
     ArmedTimer,
     CommandRow,
@@ -40,6 +40,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Undone
 from procession.journal_errors import Fenced, JournalUnwritable
 
 _LIVE = ("unstarted", "active", "quarantined")
@@ -268,14 +269,17 @@ class MemoryJournal:
             events=len(store.events),
             events_by_type=by_type,
             steps=len(store.handled),
-            flows=_nested((row.process, row.status) for row in flows if row.process not in aggregates),
-            aggregates=_nested((row.process, row.status) for row in flows if row.process in aggregates),
-            outcomes=_nested((row.process, row.outcome) for row in flows if row.outcome is not None),
+            flows=nested((row.process, row.status) for row in flows if row.process not in aggregates),
+            aggregates=nested((row.process, row.status) for row in flows if row.process in aggregates),
+            outcomes=nested((row.process, row.outcome) for row in flows if row.outcome is not None),
             commands=dict(Counter(row.state for row in store.commands.values())),
             timers=len(store.timers),
             deliveries=dict(Counter(deliveries)),
-            unhandled=_nested((row.process, row.reason) for row in store.unhandled.values()),
+            unhandled=nested((row.process, row.reason) for row in store.unhandled.values()),
         )
+
+    async def undone(self) -> Undone:
+        return undone_in(await self._checkpoint())
 
     async def types(self) -> list[TypeRow]:
         store = await self._checkpoint()
@@ -389,10 +393,3 @@ def _matches(row: FlowRow, query: FlowQuery) -> bool:
         and (query.updated_before_us is None or row.updated_us < query.updated_before_us)
         and (query.updated_after_us is None or row.updated_us > query.updated_after_us)
     )
-
-
-def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for (outer, inner), count in Counter(pairs).items():
-        found.setdefault(outer, {})[inner] = count
-    return found

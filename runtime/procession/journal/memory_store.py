@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Hashable
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -26,6 +27,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Nested, Undone
 from procession.journal_errors import CommitRejected
 
 K = TypeVar("K", bound=Any)
@@ -272,3 +274,27 @@ def _check_flows(store: Store, commit: Commit) -> None:
             raise CommitRejected(f"flow {row.process} {row.key} exists")
     fresh = [row for row in commit.flows.values() if row.id not in store.flows]
     _new("flow", {}, [(row.process, row.key) for row in fresh])
+
+
+def undone_in(store: Store) -> Undone:
+    """What is not done yet, counted."""
+    flows = [row for row in store.flows.values() if row.status in ("unstarted", "active", "quarantined")]
+    deliveries = [row for of_flow in store.deliveries.values() for row in of_flow.values()]
+    oldest: dict[str, int] = {}
+    for row in sorted(deliveries, key=lambda row: row.position):
+        oldest.setdefault(row.state, store.events[row.position].recorded_us)
+    return Undone(
+        nested((row.process, row.status) for row in flows),
+        dict(Counter(row.state for row in deliveries)),
+        oldest,
+        dict(Counter(row.gateway for row in store.commands.values() if row.state == "open")),
+        len(store.timers),
+    )
+
+
+def nested(pairs: Iterable[tuple[str, str]]) -> Nested:
+    """How often each pair is there."""
+    found: Nested = {}
+    for (outer, inner), count in Counter(pairs).items():
+        found.setdefault(outer, {})[inner] = count
+    return found

@@ -22,7 +22,7 @@ _ANSWER_BYTES_MAX = 65_536
 _LOGGER_OF_EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
-class _ShortAnswers(requests.Session):
+class ShortAnswers(requests.Session):
     """Reads no more of an answer than there is any use for."""
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as it is
@@ -51,7 +51,7 @@ def otlp_provider(
     service_name: str, address: str, *, timeout_s: float, interval_s: float, waiting_max: int
 ) -> tuple[TracerProvider, SpanQueue]:
     """A tracer provider whose spans go to an address, and the queue that they wait in: close it at the end."""
-    exporter = OTLPSpanExporter(endpoint=address, timeout=timeout_s, session=_ShortAnswers())
+    exporter = OTLPSpanExporter(endpoint=address, timeout=timeout_s, session=ShortAnswers())
     queue = SpanQueue(
         exporter,
         waiting_max=waiting_max,

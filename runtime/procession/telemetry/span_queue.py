@@ -19,7 +19,7 @@ _BATCH_MAX = 512
 """Spans in one request."""
 
 
-class _Hushed(logging.Filter):
+class Hushed(logging.Filter):
     """Keeps to itself what is logged in one thread."""
 
     said = ""
@@ -59,7 +59,7 @@ class SpanQueue(SpanProcessor):
         self._closing = self._abandoned = False
         self._well = True
         self._address = address
-        self._hushed = _Hushed()
+        self._hushed = Hushed()
         self._logger_of_exporter = logging.getLogger(logger_of_exporter)
         self._thread = threading.Thread(target=self._run, name="procession telemetry", daemon=True)
         self._thread.start()

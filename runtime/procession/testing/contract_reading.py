@@ -331,6 +331,27 @@ class ReadingContract(JournalCase):
             assert (found.commands, found.timers, found.deliveries) == ({"open": 1}, 1, {"pending": 1})
             assert (found.outcomes, found.unhandled) == ({}, {PROCESS: {"late": 1}})
 
+    async def test_what_is_undone_is_counted_with_its_age(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            commit.timers = {(1, "overdue"): timer(1, "overdue", 5)}
+            commit.events += [event(2, "k2"), event(3, "k2")]
+            commit.flows[2] = flow(2, 0, status="unstarted")
+            commit.deliveries = {(2, 2): delivery(2, 2), (2, 3): delivery(2, 3)}
+            await journal.commit(commit)
+            found = await journal.undone()
+            assert found.flows == {PROCESS: {"active": 1, "unstarted": 1}}
+            assert (found.deliveries, found.oldest_us) == ({"pending": 2}, {"pending": event(2).recorded_us})
+            assert (list(found.commands.values()), found.timers) == ([1], 1)
+            await journal.commit(Commit(command_changes=[change(1, "open", "answered")], deliveries={(2, 2): None}))
+            found = await journal.undone()
+            assert (found.commands, found.deliveries, found.oldest_us) == (
+                {},
+                {"pending": 1},
+                {"pending": event(3).recorded_us},
+            )
+
     async def test_a_type_is_stored_once(self) -> None:
         async with self.opened() as journal:
             rows = [TypeRow("a", 1, "event", "{}"), TypeRow("a", 2, "event", "{}"), TypeRow("b", 1, "command", "{}")]
