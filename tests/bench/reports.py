@@ -305,7 +305,7 @@ def report_telemetry(rounds: int, flows: int | None) -> Report:
         f"{flows} flows, medians of {rounds} rounds; floor: with telemetry off",
         [
             Row(
-                "1 % of flows traced, flows/s",
+                "metrics, and 1 % of flows traced, flows/s",
                 found["traced_flows_per_s"],
                 off,
                 ratio_at_least(0.8),
@@ -313,7 +313,7 @@ def report_telemetry(rounds: int, flows: int | None) -> Report:
                 ratio=found["traced_ratio"],
             ),
             Row("  processor time for a flow, us", found["traced_cpu_us_per_flow"], off_cpu),
-            Row("all flows traced, flows/s", found["all_flows_per_s"], off, None, spans("all")),
+            Row("metrics, and all flows traced, flows/s", found["all_flows_per_s"], off, None, spans("all")),
             Row("  processor time for a flow, us", found["all_cpu_us_per_flow"], off_cpu),
         ],
     )
