@@ -37,6 +37,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "scenarios": reports.report_scenarios,
     "explore": reports.report_explore,
     "guard": reports.report_guard,
+    "telemetry": reports.report_telemetry,
     "portal": reports.report_portal,
     "project": reports.report_project,
 }

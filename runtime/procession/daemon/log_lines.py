@@ -7,11 +7,16 @@ import json
 import logging
 from typing import IO
 
+from procession.telemetry.trace_context import log_fields
+
 _LOGGERS_OF_OTHERS_LEVEL = logging.WARNING
 
 
 class JsonLines(logging.Formatter):
-    """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one."""
+    """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one.
+
+    What is logged in a turn of a traced flow, or in a gateway's call for it, tells `flow`, `trace_id` and `span_id`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
@@ -20,6 +25,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **log_fields(),
         }
         if record.exc_info:
             found["error"] = self.formatException(record.exc_info)

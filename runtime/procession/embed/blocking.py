@@ -310,6 +310,8 @@ class BlockingRuntime(Blocking[Runtime]):
     archive = blocking(Runtime.archive)
     counters = at_once(Runtime.counters)
     gateways = at_once(Runtime.gateways)
+    metrics = blocking(Runtime.metrics)
+    histograms = at_once(Runtime.histograms)
     observe = at_once(Runtime.observe)
     reload_gateways = at_once(Runtime.reload_gateways)
     tree = at_once(Runtime.tree)

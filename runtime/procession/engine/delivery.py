@@ -13,7 +13,7 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost, hosts_of
+from procession.engine.gateway_host import GatewayHost
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
@@ -22,8 +22,10 @@ from procession.errors import NotFound, ProcessionError
 from procession.journal.rows import OpenCommand
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
+from procession.primitives.gateway import Gateway
 from procession.primitives.registry import Registry
 from procession.settings import GatewaysSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -58,10 +60,11 @@ class Gateways:
         answers: Answers,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         spread: Callable[[], float],
     ) -> None:
         self._registry = registry
-        self._hosts = hosts_of(registry.gateways, settings, answers, clock, counters, spread=spread)
+        self._hosts = _hosts_of(registry.gateways, settings, answers, clock, counters, measures, spread=spread)
         self._answers = answers
         self._clock = clock
         self.actors = {name: Supervised(f"gateways/{name}") for name in self._hosts}
@@ -263,9 +266,9 @@ class Gateways:
         message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
         receiver = self._registry.receivers[type(message)]
         log = from_json(command.row.log) if command.row.log else []
-        handle = Handle(
-            command.row, message, command.process, command.key, command.correlation, command.trace, receiver.method
-        )
+        tracing = self._answers.tracing
+        trace = command.trace if tracing is None else tracing.of_effect(command.trace, command.row.id)
+        handle = Handle(command.row, message, command.process, command.key, command.correlation, trace, receiver.method)
         handle.attempts, handle.log = command.row.attempts, log
         return handle
 
@@ -282,3 +285,39 @@ class _Wake:
 
 
 _FOREVER_US = 2**62
+
+
+def _hosts_of(
+    gateways: Mapping[str, Gateway | type[Gateway]],
+    settings: GatewaysSettings,
+    answers: Answers,
+    clock: Clock,
+    counters: Counters,
+    measures: Measures,
+    *,
+    spread: Callable[[], float],
+) -> dict[str, GatewayHost]:
+    """A host for each gateway, driven as its class and the settings say.
+
+    Raises:
+        SettingsError: a value is out of its bounds, or is set for a gateway that is not there.
+    """
+    settings.check_names(gateways)
+    hosts: dict[str, GatewayHost] = {}
+    for name, gateway in gateways.items():
+        assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
+        policy = gateway.__gateway__.policy
+        drive = settings.of(name, policy.declared())
+        hosts[name] = GatewayHost(
+            name,
+            gateway,
+            drive,
+            policy.ordered,
+            answers,
+            clock,
+            counters,
+            measures.gateways[name],
+            spread,
+            on_host=policy.host,
+        )
+    return hosts

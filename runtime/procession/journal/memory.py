@@ -6,14 +6,14 @@ import json
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import attrs
 import trio
 
 from procession.errors import RuntimeClosed
-from procession.journal.memory_store import Store, check
+from procession.journal.memory_store import Store, check, nested, undone_in
 from procession.journal.rows import (
     ArmedTimer,
     CommandRow,
@@ -40,6 +40,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Undone
 from procession.journal_errors import Fenced, JournalUnwritable
 
 _LIVE = ("unstarted", "active", "quarantined")
@@ -120,7 +121,7 @@ class MemoryJournal:
             return LoadedFlow(None, None, [])
         snapshot = store.snapshots.get(flow)
         steps = self._steps(flow, 0 if snapshot is None else snapshot.version, steps_max)
-        return LoadedFlow(store.flows[flow], snapshot, steps)
+        return LoadedFlow(store.flows[flow], snapshot, steps, store.trace_of(flow))
 
     async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
         store = await self._checkpoint()
@@ -176,7 +177,8 @@ class MemoryJournal:
         row = store.commands[seq]
         flow, event = store.flows[row.flow], store.events[row.position]
         effects = store.handled[row.flow, row.position].effects or "[]"
-        return OpenCommand(row, flow.process, flow.key, effects, event.correlation or event.id, event.trace)
+        first = event.correlation or event.id
+        return OpenCommand(row, flow.process, flow.key, effects, first, store.trace_of(row.flow))
 
     async def command(self, command_id: bytes) -> OpenCommand | None:
         store = await self._checkpoint()
@@ -190,8 +192,7 @@ class MemoryJournal:
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         store = await self._checkpoint()
-        found = [store.timers[flow, name] for _, flow, name in store.due.after(after, limit)]
-        return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
+        return [store.armed(flow, name) for _, flow, name in store.due.after(after, limit)]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         await self._checkpoint()
@@ -268,14 +269,17 @@ class MemoryJournal:
             events=len(store.events),
             events_by_type=by_type,
             steps=len(store.handled),
-            flows=_nested((row.process, row.status) for row in flows if row.process not in aggregates),
-            aggregates=_nested((row.process, row.status) for row in flows if row.process in aggregates),
-            outcomes=_nested((row.process, row.outcome) for row in flows if row.outcome is not None),
+            flows=nested((row.process, row.status) for row in flows if row.process not in aggregates),
+            aggregates=nested((row.process, row.status) for row in flows if row.process in aggregates),
+            outcomes=nested((row.process, row.outcome) for row in flows if row.outcome is not None),
             commands=dict(Counter(row.state for row in store.commands.values())),
             timers=len(store.timers),
             deliveries=dict(Counter(deliveries)),
-            unhandled=_nested((row.process, row.reason) for row in store.unhandled.values()),
+            unhandled=nested((row.process, row.reason) for row in store.unhandled.values()),
         )
+
+    async def undone(self) -> Undone:
+        return undone_in(await self._checkpoint())
 
     async def types(self) -> list[TypeRow]:
         store = await self._checkpoint()
@@ -389,10 +393,3 @@ def _matches(row: FlowRow, query: FlowQuery) -> bool:
         and (query.updated_before_us is None or row.updated_us < query.updated_before_us)
         and (query.updated_after_us is None or row.updated_us > query.updated_after_us)
     )
-
-
-def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for (outer, inner), count in Counter(pairs).items():
-        found.setdefault(outer, {})[inner] = count
-    return found

@@ -1,13 +1,16 @@
-"""Counters as observable instruments of OpenTelemetry: read when collected, free in between."""
+"""Counters and gauges as observable instruments of OpenTelemetry: read when collected, free in between."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-import attrs
+from procession.telemetry.metric import Metric
+from procession.telemetry.names import METRICS
+from procession.telemetry.samples import Family
 
-from procession.telemetry.names import PREFIX, Counters
+Read = Callable[[], Iterable[Family]]
+"""All that stands now; may be called in any thread."""
 
 
 class Meter(Protocol):
@@ -20,22 +23,42 @@ class Meter(Protocol):
         unit: str = "",
         description: str = "",
     ) -> object:
+        """An instrument whose value only grows, and is read, by its callbacks, when it is collected."""
+        ...
+
+    def create_observable_gauge(
+        self,
+        name: str,
+        callbacks: Sequence[Callable[[Any], Iterable[Any]]] | None = None,
+        unit: str = "",
+        description: str = "",
+    ) -> object:
         """An instrument whose value is read, by its callbacks, when it is collected."""
         ...
 
 
-def observe(counters: Counters, meter: Meter) -> None:
-    """Export every counter through a meter, as observable counters: read when collected, free in between."""
-    for field in attrs.fields(Counters):
-        meter.create_observable_counter(
-            f"{PREFIX}{field.name}", [_reader(counters, field.name)], description=field.metadata["help"]
-        )
+def observe(read: Read, meter: Meter) -> None:
+    """Export every counter and gauge through a meter. Histograms have no observable instrument: see `otlp_metrics`."""
+    for metric in METRICS:
+        if metric.kind == "counter":
+            meter.create_observable_counter(
+                metric.in_opentelemetry, [_reader(read, metric)], unit=metric.unit, description=metric.about
+            )
+        elif metric.kind == "gauge":
+            meter.create_observable_gauge(
+                metric.in_opentelemetry, [_reader(read, metric)], unit=metric.unit, description=metric.about
+            )
 
 
-def _reader(counters: Counters, name: str) -> Callable[[object], Iterable[object]]:
-    from opentelemetry.metrics import Observation  # noqa: PLC0415 - only where counters are exported
+def _reader(read: Read, metric: Metric) -> Callable[[object], Iterable[object]]:
+    from opentelemetry.metrics import Observation  # noqa: PLC0415 - only where something is exported
 
-    def read(_: object) -> Iterable[object]:
-        return (Observation(getattr(counters, name)),)
+    def observed(_: object) -> Iterable[object]:
+        return [
+            Observation(sample.stands, dict(zip(metric.labels, sample.values, strict=True)))  # type: ignore[arg-type]  # of a counter or gauge it is a number
+            for family in read()
+            if family.metric is metric
+            for sample in family.samples
+        ]
 
-    return read
+    return observed
