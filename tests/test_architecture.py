@@ -52,6 +52,7 @@ PART_OF = {
     "injecting": "facade",
     "journal_errors": "errors",
     "knob": "settings",
+    "mask": "errors",
     "measuring": "facade",
     "projection_errors": "errors",
     "publishing": "facade",

@@ -93,6 +93,7 @@ _HOMES = {
     "projects": "procession.primitives.projector",
     "projects_columns": "procession.primitives.projector",
     "record": "procession.primitives.effects",
+    "secret": "procession.primitives.secrecy",
     "starts": "procession.primitives.handlers",
 }
 """Where each public name lives. Names are imported when they are first used, so that `procession --help` is quick."""
@@ -192,5 +193,6 @@ __all__ = [
     "projects",
     "projects_columns",
     "record",
+    "secret",
     "starts",
 ]

@@ -87,6 +87,7 @@ from procession.primitives.projector import Store as Store
 from procession.primitives.projector import projects as projects
 from procession.primitives.projector import projects_columns as projects_columns
 from procession.primitives.refusal import Refusal as Refusal
+from procession.primitives.secrecy import secret as secret
 from procession.primitives.wiring import Wiring as Wiring
 from procession.projections.view import ProjectionInfo as ProjectionInfo
 from procession.projections.view import Reading as Reading
@@ -171,5 +172,6 @@ __all__ = [
     "projects",
     "projects_columns",
     "record",
+    "secret",
     "starts",
 ]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from procession.errors import SettingsError
+from procession.mask import without_credentials
 
 Value = bool | int | float | str | tuple[str, ...] | None
 
@@ -56,7 +57,7 @@ class Knob:
             items = tuple(item for item in value if isinstance(item, str) and item)
             if len(items) == len(value) <= _ITEMS_MAX:
                 return items
-        raise SettingsError(path, f"is {value!r}", f"give it {self._wanted()}")
+        raise SettingsError(path, f"is {without_credentials(repr(value))}", f"give it {self._wanted()}")
 
     def parsed(self, path: str, text: str) -> Value:
         """The value that a text from the environment stands for; an empty text is None where None is the default.
@@ -73,7 +74,7 @@ class Knob:
         try:
             return self.checked(path, text if self.kind is str else self.kind(text))
         except ValueError:
-            raise SettingsError(path, f"is {text!r}", f"give it {self._wanted()}") from None
+            raise SettingsError(path, f"is {without_credentials(repr(text))}", f"give it {self._wanted()}") from None
 
     def _wanted(self) -> str:
         return f"a whole number, {self.allowed}" if self.kind is int else self.allowed

@@ -56,10 +56,11 @@ def _refuse(error: Exception, options: argparse.Namespace) -> int:
     """One sentence, for people or machines."""
     from procession.daemon.exit_codes import code_of  # noqa: PLC0415 - only where something went wrong
     from procession.daemon.output import output_for  # noqa: PLC0415 - as above
+    from procession.mask import without_credentials  # noqa: PLC0415 - as above
 
     output = output_for(as_json=options.json, color=options.color, environ=os.environ)
     code = code_of(error)
-    sentence = str(error) or type(error).__name__
+    sentence = without_credentials(str(error) or type(error).__name__)
     if options.json:
         output.json({"error": sentence, "kind": getattr(error, "kind", type(error).__name__), "exit_code": int(code)})
     else:
@@ -70,7 +71,9 @@ def _refuse(error: Exception, options: argparse.Namespace) -> int:
 def _without_traceback(record: logging.LogRecord) -> bool:
     """The command's user gets sentences; whoever embeds the runtime configures logging as they like."""
     if record.exc_info and record.exc_info[1] is not None:
-        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", None
+        from procession.mask import without_credentials  # noqa: PLC0415 - as above
+
+        record.msg, record.args = without_credentials(f"{record.getMessage()}: {record.exc_info[1]}"), None
         record.exc_info = None
     return True
 

@@ -14,6 +14,7 @@ import attrs
 from procession.daemon.exit_codes import UsageRefused
 from procession.errors import DefinitionError, WiringError
 from procession.laws.inner_state import is_test
+from procession.mask import without_credentials
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -76,7 +77,7 @@ def _imported(name: str) -> ModuleType:
     except WiringError as error:
         raise UsageRefused(error.found, error.cure) from error
     except (Exception, SystemExit) as error:  # the user's code: whatever its import raises, there is no module
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}")
         cure = "mend it, or name a module of the import path or a .py file"
         raise UsageRefused(f"module {name} can't be imported ({said})", cure) from error
 
@@ -104,7 +105,7 @@ def _wired(module: ModuleType, settings: Settings, kind: Kind) -> Wiring:
     except (WiringError, DefinitionError):
         raise
     except Exception as error:  # the user's code, which may look for systems that are not here
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = without_credentials(f"{type(error).__name__}: {' '.join(str(error).split())}")
         other = "testing" if kind == "production" else "production"
         raise UsageRefused(
             f"{module.__name__}.wire_{kind} raised {said}", f"mend it, or check the other wiring: --wiring {other}"

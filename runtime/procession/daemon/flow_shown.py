@@ -80,7 +80,7 @@ def _written(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs h
 
 
 def event_json(event: EventRow) -> dict[str, Any]:
-    """An event as the journal holds it."""
+    """An event as its row has it: whoever shows it has masked what is secret."""
     return {
         "position": event.position,
         "event_id": event.id.hex(),

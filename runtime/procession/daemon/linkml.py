@@ -14,6 +14,7 @@ from procession.laws.json_schema import WORDS, Names, description_of
 from procession.laws.schemas import Entry, entry_of
 from procession.primitives.codec import to_json
 from procession.primitives.schema import Type
+from procession.primitives.secrecy import Plan, Secrecy, plan_of
 
 _WORDS = {
     "str": "string",
@@ -88,45 +89,58 @@ class _Schema:
             "stored_version": entry.version,
             "fingerprint": entry.fingerprint,
         }
-        return found | self._attributes(entry.schema["fields"], name, (name,))
+        return found | self._attributes(entry.schema["fields"], name, (name,), plan_of(cls))
 
-    def _attributes(self, fields: list[dict[str, Any]], owner: str, above: tuple[str, ...]) -> dict[str, Any]:
+    def _attributes(
+        self, fields: list[dict[str, Any]], owner: str, above: tuple[str, ...], plan: Plan
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for field in fields:
             members, nullable = _members(field["type"])
-            slot = self._slot(members, f"{owner}_{field['name']}", above)
-            if "default" in field:
+            hidden = plan.get(field["name"], False)
+            slot = self._slot(members, f"{owner}_{field['name']}", above, hidden)
+            if hidden is True:
+                slot["annotations"] = {"secret": True}
+            elif "default" in field:
                 slot["annotations"] = {"default": to_json(field["default"]).decode()}
-            elif not nullable:
+            if "default" not in field and not nullable:
                 slot["required"] = True
             found[field["name"]] = slot
         return {"attributes": found} if found else {}
 
-    def _slot(self, members: list[Type], hint: str, above: tuple[str, ...]) -> dict[str, Any]:
+    def _slot(self, members: list[Type], hint: str, above: tuple[str, ...], hidden: Secrecy) -> dict[str, Any]:
         if len(members) != 1:
-            return self._any_of(members, hint, above)
+            return self._any_of(members, hint, above, hidden)
         (kind,) = members
         match kind:
             case {"list": inner}:
-                return {"multivalued": True, "list_elements_ordered": True, **self._element(inner, hint, above)}
+                return {
+                    "multivalued": True,
+                    "list_elements_ordered": True,
+                    **self._element(inner, hint, above, hidden),
+                }
             case {"set": inner}:
-                return {"multivalued": True, "list_elements_unique": True, **self._element(inner, hint, above)}
+                return {"multivalued": True, "list_elements_unique": True, **self._element(inner, hint, above, hidden)}
             case {"tuple": inner}:
-                element = self._element({"any of": inner} if len(inner) != 1 else inner[0], hint, above)
+                element = self._element({"any of": inner} if len(inner) != 1 else inner[0], hint, above, hidden)
                 size = {"exact_cardinality": len(inner)}
                 return {"multivalued": True, "list_elements_ordered": True, **size, **element}
-        return self._range(kind, hint, above)
+        return self._range(kind, hint, above, hidden)
 
-    def _element(self, kind: Type, hint: str, above: tuple[str, ...]) -> dict[str, Any]:
+    def _element(self, kind: Type, hint: str, above: tuple[str, ...], hidden: Secrecy) -> dict[str, Any]:
         """The range of the elements of a list: LinkML has no list in a list."""
         members, nullable = _members(kind)
         if nullable or any(isinstance(member, dict) and {"list", "set", "tuple"} & member.keys() for member in members):
             return {"range": _ANY}
-        found = self._range(members[0], hint, above) if len(members) == 1 else self._any_of(members, hint, above)
+        found = (
+            self._range(members[0], hint, above, hidden)
+            if len(members) == 1
+            else self._any_of(members, hint, above, hidden)
+        )
         return {**found, "inlined_as_list": True} if found.pop("inlined", False) else found
 
-    def _any_of(self, members: list[Type], hint: str, above: tuple[str, ...]) -> dict[str, Any]:
-        ranges = [self._range(member, hint, above) for member in members]
+    def _any_of(self, members: list[Type], hint: str, above: tuple[str, ...], hidden: Secrecy) -> dict[str, Any]:
+        ranges = [self._range(member, hint, above, hidden) for member in members]
         named = list(dict.fromkeys(str(found["range"]) for found in ranges))
         if not named or _ANY in named or any({"list", "set", "tuple"} & set(m) for m in members if isinstance(m, dict)):
             return {"range": _ANY}
@@ -134,7 +148,7 @@ class _Schema:
             return ranges[0]
         return {"range": _ANY, "any_of": [{"range": name} for name in named]}
 
-    def _range(self, kind: Type, hint: str, above: tuple[str, ...]) -> dict[str, Any]:
+    def _range(self, kind: Type, hint: str, above: tuple[str, ...], hidden: Secrecy) -> dict[str, Any]:
         match kind:
             case str():
                 return {"range": _WORDS.get(kind, _ANY), **_MORE.get(kind, {})}
@@ -145,10 +159,11 @@ class _Schema:
             case {"up": levels}:
                 return {"range": above[len(above) - 1 - levels], "inlined": True}
             case {"class": wanted, "fields": fields}:
-                name, new = self.names.take(wanted, kind)
+                plan = hidden if isinstance(hidden, dict) else {}
+                name, new = self.names.take(wanted, {**kind, "secret": plan} if plan else kind)
                 if new:
                     self.classes[name] = {}  # its place, before those that it holds
-                    self.classes[name] = self._attributes(fields, name, (*above, name))
+                    self.classes[name] = self._attributes(fields, name, (*above, name), plan)
                 return {"range": name, "inlined": True}
         return {"range": _ANY}
 

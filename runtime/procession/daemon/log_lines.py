@@ -7,6 +7,7 @@ import json
 import logging
 from typing import IO
 
+from procession.mask import without_credentials
 from procession.telemetry.trace_context import log_fields
 
 _LOGGERS_OF_OTHERS_LEVEL = logging.WARNING
@@ -24,18 +25,25 @@ class JsonLines(logging.Formatter):
             "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_credentials(record.getMessage()),
             **log_fields(),
         }
         if record.exc_info:
-            found["error"] = self.formatException(record.exc_info)
+            found["error"] = without_credentials(self.formatException(record.exc_info))
         return json.dumps(found, ensure_ascii=False)
+
+
+class PlainLines(logging.Formatter):
+    """One record as a line for people, with its traceback below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_credentials(super().format(record))
 
 
 def log_to(stream: IO[str], level: str) -> None:
     """Write what this package logs at this level and above, and warnings of others, to a stream and nowhere else."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s") if stream.isatty() else JsonLines())
+    handler.setFormatter(PlainLines("%(asctime)s %(levelname)s %(message)s") if stream.isatty() else JsonLines())
     root = logging.getLogger()
     for other in list(root.handlers):
         root.removeHandler(other)

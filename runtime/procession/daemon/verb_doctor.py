@@ -28,6 +28,7 @@ from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.journal.sqlite_schema import SCHEMA
 from procession.journal_errors import JournalError
+from procession.mask import without_credentials
 from procession.primitives.registry import Registry
 from procession.projection_errors import StoreUnusable
 from procession.projections.folder import StoreFolder, folder_of
@@ -48,7 +49,7 @@ class Check:
 
     name: str
     grade: Grade
-    found: str
+    found: str = attrs.field(converter=without_credentials)
     cure: str = ""
 
 
@@ -254,6 +255,12 @@ def _failed(name: str, error: JournalError) -> Check:
     return Check(name, "fail", found or str(error), cure)
 
 
+def _told(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_told, value))
+    return without_credentials(value) if isinstance(value, str) else value
+
+
 def _settings_json(configuration: Configuration) -> dict[str, dict[str, object]]:
     """Every setting that is not as it comes, with where it is set."""
     found: dict[str, dict[str, object]] = {}
@@ -261,11 +268,11 @@ def _settings_json(configuration: Configuration) -> dict[str, dict[str, object]]
     for path, _ in knobs():
         value, default = _at(configuration.settings, path), _at(defaults, path)
         if value != default:
-            found[".".join(path)] = {"value": value, "default": default, "origin": _origin(configuration, path)}
+            found[".".join(path)] = {"value": _told(value), "default": default, "origin": _origin(configuration, path)}
     for name, values in configuration.settings.gateways.by_name.items():
         for key, value in values.items():
             path = ("gateways", name, key)
-            found[".".join(path)] = {"value": value, "default": None, "origin": _origin(configuration, path)}
+            found[".".join(path)] = {"value": _told(value), "default": None, "origin": _origin(configuration, path)}
     return found
 
 

@@ -12,6 +12,7 @@ from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Folding
 from procession.primitives.event import Event
 from procession.primitives.refusal import Refusal
+from procession.primitives.telling import concealed
 
 
 @attrs.frozen(slots=True)
@@ -41,8 +42,8 @@ def decide(definition: AggregateDefinition, state: Aggregate, command: Command, 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - as a turn: whatever the user's code raises is its aggregate's fault
-        failed = TurnFailed(decision.name, describe(error))
-        failed.__cause__ = error
+        failed = TurnFailed(decision.name, describe(error, command, state))
+        failed.__cause__ = concealed(error, command, state)
     finally:
         guard.leave(around)
     if guard.found is not None:
@@ -50,7 +51,7 @@ def decide(definition: AggregateDefinition, state: Aggregate, command: Command, 
     if failed is not None:
         raise failed
     if not decision.verdicts.accepts(verdict):
-        found = f"returned {shown(verdict, repr):.60}, the contract is {decision.verdicts.shown}"
+        found = f"returned {shown(verdict, repr, (command, state)):.60}, the contract is {decision.verdicts.shown}"
         raise TurnFailed(decision.name, found)
     if isinstance(verdict, Refusal):
         return Verdict((), verdict, decision.name)

@@ -335,15 +335,15 @@ class GatewayHost:
                 self._failed(handle, answer, refused=False)
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
-            self._failed(handle, shown(result.error), refused=True)
+            self._failed(handle, shown(result.error, hands=(handle.command,)), refused=True)
         elif isinstance(result.error, AttemptFailed):
             after_s = result.error.after_s if isinstance(result.error, RetryLater) else 0
-            self._failed(handle, shown(result.error), refused=False, after_s=after_s)
+            self._failed(handle, shown(result.error, hands=(handle.command,)), refused=False, after_s=after_s)
         elif isinstance(result.error, HostLost):
             self._unmake(handle, f"{result.error}: outcome unknown, will retry under the same id")
             self._retry_at(handle, self.clock.now_us() + _HOST_LOST_PAUSE_US)
         else:
-            self._failed(handle, describe(result.error), refused=False)
+            self._failed(handle, describe(result.error, handle.command), refused=False)
 
     def _interrupted(self, handle: Handle) -> None:
         """The call was cancelled: by its time-out, with its flow, or by shutdown."""

@@ -25,6 +25,7 @@ import attrs
 from procession.engine.c_calls import CCalls, words
 from procession.errors import ImpureTurn
 from procession.primitives.allowance import allows_impurity
+from procession.primitives.telling import told
 
 logger = logging.getLogger("procession.purity")
 
@@ -202,7 +203,7 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
             return
         if event.partition(".")[0] in WORK_FAMILIES or event in WORK:
             kind = "import" if event == "open" and _is_zone(arguments[0]) else event
-            guard.saw(kind, _shown(event, arguments), frame_of(1), audited=True)
+            guard.saw(kind, _shown(event, arguments, guard, frame_of(1)), frame_of(1), audited=True)
         elif event == "builtins.id" and _calls_itself(guard, frame_of(1)):
             guard.saw(event, "id()", frame_of(1), audited=True)
 
@@ -273,10 +274,23 @@ def _title(handler: Guarded) -> str:
     return handler.method.__qualname__.rpartition("<locals>.")[2]
 
 
-def _shown(event: str, arguments: tuple[Any, ...]) -> str:
-    """The call in short. Only plain values are shown: showing others would run foreign code."""
+def _shown(event: str, arguments: tuple[Any, ...], guard: Guard, frame: FrameType) -> str:
+    """The call in short, without secrets. Only plain values are shown: showing others would run foreign code."""
     plain = [repr(value) for value in arguments[:2] if type(value) in (str, bytes, int)]
+    if plain:
+        hands = tuple(_in_hand(guard, frame))
+        plain = [told(text, *hands) for text in plain]
     return f"{event}({', '.join(plain):.{_CALL_CHARS_MAX}})"
+
+
+def _in_hand(guard: Guard, frame: FrameType) -> Iterator[object]:
+    """What the handler, and what it calls, were given: the state and the message, whose secrets the call may show."""
+    handler = guard.handler
+    for inner in _frames_of_turn(frame):
+        code = inner.f_code
+        yield from (inner.f_locals.get(name) for name in code.co_varnames[: code.co_argcount])
+        if handler is not None and code is getattr(handler.method, "__code__", None):
+            return
 
 
 _RUNS_HANDLERS = frozenset({"procession.engine.turn", "procession.projections.fold"})

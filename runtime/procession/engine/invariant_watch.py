@@ -285,4 +285,5 @@ def _error(rule: Invariant, history: History) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - as around a turn: whatever the user's code raises is reported
-        return describe(error)[:_ERROR_CHARS_MAX]
+        hands = [hand for turn in history.turns for hand in (turn.event, *turn.effects)]
+        return describe(error, *hands)[:_ERROR_CHARS_MAX]

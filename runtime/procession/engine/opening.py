@@ -12,6 +12,7 @@ from procession.errors import InvalidKey, ProcessionError, SchemaChanged, Unknow
 from procession.journal.journal import Journal, JournalReader
 from procession.journal.rows import Commit, ConcernRow, DeliveryRow, EventRow, FlowRow, Heads, TypeRow, UnhandledRow
 from procession.laws.schema_difference import changed_cure, differences, first_differences, in_words
+from procession.laws.secret_marks import MARK, missing_marks
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.event import GENERIC
@@ -53,6 +54,7 @@ async def check(journal: JournalReader, registry: Registry, since: Mapping[str, 
     await _check_in_use(journal, registry)
     heads = await journal.heads()
     concerns = {(row.process, row.type): row.since for row in await journal.concerns()}
+    new_types += missing_marks(_messages(registry), known)
     new_types += _new_aggregates(registry, known, {process for process, _ in concerns})
     starts = _new_concerns(registry, concerns, since, heads.position)
     _check_archived(starts, heads)
@@ -76,12 +78,7 @@ async def record(journal: Journal, registry: Registry, opening: Opening, now_us:
 def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
     recorded = {(family_of(row.kind), row.name, row.version): row for row in known}
     found: list[TypeRow] = []
-    classes: Iterable[type] = (
-        *registry.events.values(),
-        *registry.commands.values(),
-        *registry.refusals.values(),
-    )
-    for cls in classes:
+    for cls in _messages(registry):
         if cls in GENERIC:
             continue
         stored = stored_of(cls)
@@ -97,6 +94,10 @@ def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
                 changed_cure(stored, max(row.version for row in recorded.values() if row.name == stored.name)),
             )
     return found
+
+
+def _messages(registry: Registry) -> tuple[type, ...]:
+    return (*registry.events.values(), *registry.commands.values(), *registry.refusals.values())
 
 
 def _new_aggregates(registry: Registry, types: Iterable[TypeRow], processes: set[str]) -> list[TypeRow]:
@@ -147,6 +148,8 @@ def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
         return name in registry.processes or name in registry.aggregates
     if kind == "refusal":
         return True  # no open work needs one: what holds it was handled, or is read when its flow is repaired
+    if kind == MARK:
+        return True  # it says only what is not to be shown
     if kind == AGGREGATE:
         return name in registry.aggregates
     return (name, version) in registry.events
@@ -154,7 +157,7 @@ def _is_known(registry: Registry, kind: str, name: str, version: int) -> bool:
 
 def family_of(kind: str) -> str:
     """Stored names are told apart by it: a failure is an event."""
-    return kind if kind in ("command", "refusal", AGGREGATE) else "event"
+    return kind if kind in ("command", "refusal", AGGREGATE, MARK) else "event"
 
 
 def _new_concerns(

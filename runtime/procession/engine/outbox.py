@@ -95,7 +95,9 @@ class Outbox:
             except (InvalidPayload, InvalidKey, WiringError) as error:
                 raise TurnFailed(turn.name, str(error)) from error
             except (TypeError, ValueError) as error:  # a name of a timer that is no text, for example
-                raise TurnFailed(turn.name, f"what it asked for can't be written: {shown(error)}") from error
+                raise TurnFailed(
+                    turn.name, f"what it asked for can't be written: {shown(error, hands=(effect,))}"
+                ) from error
         return Orders((b"[%s]" % b",".join(parts)).decode(), tuple(commands), tuple(timers), tuple(facts))
 
     def _command(self, delivery: Delivery, index: int, command: Command, commands: list[NewCommand]) -> bytes:

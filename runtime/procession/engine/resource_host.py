@@ -13,6 +13,7 @@ import trio
 
 from procession.actors.supervisor import contained, leaves
 from procession.errors import WiringError
+from procession.mask import without_credentials
 from procession.primitives.resources import Factory, Plan, ResourceFailed, arguments
 from procession.settings import ResourcesSettings
 
@@ -128,7 +129,7 @@ class _Held:
         if isinstance(error, WiringError):
             raise error
         leaf = None if error is None else next(leaves(error))
-        found = "" if leaf is None else f": {type(leaf).__name__}: {leaf}"
+        found = "" if leaf is None else f": {type(leaf).__name__}: {without_credentials(str(leaf))}"
         if not self._open:
             found = f"was not open after {limits.open_s:g} s" if timed_out else f"could not be opened{found}"
             raise ResourceFailed(

@@ -25,6 +25,7 @@ from procession.primitives.effects import After, At, Cancel, Effect, End, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.process import ProcessManager
+from procession.primitives.secrecy import Plan, masked_data, plan_of
 from procession.primitives.stored import stored_of
 
 ANSWER_WAIT_S = 30
@@ -61,6 +62,8 @@ class Answer(TypedDict, total=False):
     effects: list[dict[str, Any]]
     state: Any
     failed: str
+    hidden: dict[str, Any]
+    """What of these is secret, by plans: of the state, and of each effect by its number."""
 
 
 class Reply(TypedDict, total=False):
@@ -151,9 +154,19 @@ def answer_of(turn: Turn, codec: Codec) -> Answer:
         effects = [_told(effect, codec) for effect in turn.effects]
     except InvalidPayload as error:
         return Answer(failed=str(error))
+    plans = {"state": plan_of(type(turn.state)), **{str(at): _plan(one) for at, one in enumerate(turn.effects)}}
     return Answer(
-        handler=turn.name, outcome=turn.outcome, effects=effects, state=from_json(state_text(codec, turn.state))
+        handler=turn.name,
+        outcome=turn.outcome,
+        effects=effects,
+        state=from_json(state_text(codec, turn.state)),
+        hidden={name: plan for name, plan in plans.items() if plan},
     )
+
+
+def _plan(effect: Effect) -> Plan:
+    message = effect.event if isinstance(effect, After | At | Record) else effect
+    return plan_of(type(message)) if isinstance(message, Event | Command) else {}
 
 
 def _told(effect: Effect, codec: Codec) -> dict[str, Any]:
@@ -197,10 +210,22 @@ def judged(here: Answer, reply: Reply) -> str:
 def _difference(one: Answer, other: Answer) -> str:
     if "failed" in other and "failed" not in one:
         return f"fails with {other['failed']!s:.{4 * _SHOWN_CHARS_MAX}}"
-    for where, first, second in _pairs(one, other):
+    for (where, first, second), shown in zip(_pairs(one, other), _pairs(_hidden(one), _hidden(other)), strict=False):
         if first != second:
-            return f"has {where} {_shown(first)}, but {_shown(second)}"
+            return f"has {where} {_shown(shown[1])}, but {_shown(shown[2])}"
     return ""
+
+
+def _hidden(answer: Answer) -> Answer:
+    """An answer with its secrets masked."""
+    plans = answer.get("hidden", {})
+    effects = [_hidden_effect(one, plans.get(str(at), {})) for at, one in enumerate(answer.get("effects", []))]
+    return {**answer, "effects": effects, "state": masked_data(answer.get("state"), plans.get("state", {}))}
+
+
+def _hidden_effect(effect: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    named = [name for name in ("command", "timer", "after_us", "at", "record", "cancel", "end") if name in effect]
+    return {**masked_data(effect, plan), **{name: effect[name] for name in named}}
 
 
 def _pairs(one: Answer, other: Answer) -> Iterator[tuple[str, object, object]]:

@@ -15,6 +15,7 @@ from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, CommandRefused, Event, FailureEvent
 from procession.primitives.process import ProcessManager
 from procession.primitives.state import State
+from procession.primitives.telling import concealed, told
 
 StateT = TypeVar("StateT", bound=State)
 Life = Literal["unstarted", "active", "ended"]
@@ -160,7 +161,7 @@ def _fold_and_react(
         if yielded is not None:
             for effect in yielded:
                 if not isinstance(effect, _EFFECTS):
-                    problem = f"yielded {shown(effect, repr):.60}, which is no effect"
+                    problem = f"yielded {shown(effect, repr, (event, folded)):.60}, which is no effect"
                     break
                 if type(effect) is End:
                     outcome = effect.outcome
@@ -170,8 +171,9 @@ def _fold_and_react(
                 effects.append(effect)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:
-        raise TurnFailed(handler.name, describe(error)) from error
+    except BaseException as error:  # noqa: BLE001 - it is raised again, without secrets
+        hands = (event, state, folded, *effects)
+        raise TurnFailed(handler.name, describe(error, *hands)) from concealed(error, *hands)
     if problem:
         raise TurnFailed(handler.name, problem)
     return Turn(folded, tuple(effects), outcome, handler.name)
@@ -191,16 +193,17 @@ def fold(reaction: Reaction | None, state: StateT, event: Event, guard: Guard = 
         folded = reaction.fold.method(state, event)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:
-        raise TurnFailed(reaction.fold.name, describe(error)) from error
+    except BaseException as error:  # noqa: BLE001 - it is raised again, without secrets
+        raise TurnFailed(reaction.fold.name, describe(error, event, state)) from concealed(error, event, state)
     if type(folded) is not type(state):
-        raise TurnFailed(reaction.fold.name, f"returned {shown(folded, repr):.60}, expected a {type(state).__name__}")
+        found = f"returned {shown(folded, repr, (event, state)):.60}, expected a {type(state).__name__}"
+        raise TurnFailed(reaction.fold.name, found)
     assert isinstance(folded, type(state)), "it has the class of the state"
     return folded
 
 
-def describe(error: BaseException) -> str:
-    """An error in one line, with the place in the user's code."""
+def describe(error: BaseException, *hands: object) -> str:
+    """An error in one line, with the place in the user's code, and without the secrets of what was in hand."""
     place = ""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
@@ -208,17 +211,23 @@ def describe(error: BaseException) -> str:
     if frame is not None:
         code = frame.tb_frame.f_code
         place = f" at {code.co_filename.rsplit('/', maxsplit=1)[-1]}:{frame.tb_lineno}"
-    text = shown(error)
+    text = shown(error, hands=hands)
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
-def shown(value: object, how: Callable[[object], str] = str) -> str:
-    """What foreign code calls itself, in one line that can be written down; it may fail even at that."""
+def shown(value: object, how: Callable[[object], str] = str, hands: tuple[object, ...] = ()) -> str:
+    """What foreign code calls itself, in one line that can be written down; it may fail even at that.
+
+    Args:
+        value: an error, or what foreign code returned.
+        how: it is made a text.
+        hands: the messages and states that it may quote; their secrets are masked.
+    """
     try:
         text = " ".join(how(value).split())
     except Exception as error:  # noqa: BLE001 - as above
         return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
-    return text.encode("utf-8", "replace").decode()
+    return told(text, *hands).encode("utf-8", "replace").decode()
 
 
 _EFFECTS = (Command, After, At, Cancel, End, Record)

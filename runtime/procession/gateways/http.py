@@ -12,11 +12,12 @@ from procession.engine.clock import Clock, SystemClock
 from procession.errors import ProcessionError, Refused
 from procession.gateways.reading import Readable
 from procession.gateways.retry_after import retry_after_s
-from procession.gateways.secrecy import hush, masked, quiet_client, secrets_in, shown_url
+from procession.gateways.secrecy import hush, quiet_client, secrets_in, shown_url
 from procession.primitives.codec import to_json
 from procession.primitives.command import Command
 from procession.primitives.converters import plain_values
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
+from procession.primitives.telling import masked
 
 try:
     import httpx

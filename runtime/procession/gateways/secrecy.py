@@ -1,4 +1,4 @@
-"""What must not be told: credentials and query values, in errors, in the log of attempts, in the client's own logs."""
+"""What of requests must not be told: credentials and query values, in errors, the log of attempts, the client's own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import contextvars
 import logging
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-MASK = "***"
+from procession.mask import MASK
+from procession.primitives.telling import spelt
+
 _CHARS_MIN = 4
 """What is shorter is no secret, and would be found in every word."""
 _TELLING = ("auth", "cookie", "key", "pass", "secret", "session", "signature", "token")
@@ -34,15 +36,7 @@ def secrets_in(headers: Iterable[tuple[str, str]], values: Iterable[str], *, pub
             continue
         found.update({value, value.partition(" ")[2]})
         found.update(pair.partition("=")[2] for pair in value.split("; "))
-    spelt = {way for secret in found for way in (secret, quote(secret, safe=""), quote_plus(secret))}
-    return tuple(sorted((text for text in spelt if len(text) >= _CHARS_MIN), key=lambda text: (-len(text), text)))
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without what must not be told."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
+    return tuple(text for text in spelt(found) if len(text) >= _CHARS_MIN)
 
 
 def shown_url(url: str) -> str:

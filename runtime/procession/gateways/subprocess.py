@@ -12,11 +12,12 @@ import attrs
 from procession.errors import Refused
 from procession.gateways.program import Ended, Program, TooMuchOutputError
 from procession.gateways.reading import Readable
-from procession.gateways.secrecy import masked, secrets_in
+from procession.gateways.secrecy import secrets_in
 from procession.primitives.codec import to_json
 from procession.primitives.command import Command
 from procession.primitives.converters import plain_values
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway
+from procession.primitives.telling import masked
 
 T = TypeVar("T")
 _COMPLAINT_CHARS_MAX = 160

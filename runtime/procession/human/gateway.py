@@ -19,6 +19,7 @@ from procession.primitives.command import Command
 from procession.primitives.converters import plain_values
 from procession.primitives.event import Event
 from procession.primitives.gateway import Attempt, Gateway, command_methods
+from procession.primitives.secrecy import masked_data, plan_of
 from procession.primitives.site import function_site
 from procession.primitives.stored import stored_of
 
@@ -111,7 +112,7 @@ def _task(desk: HumanTasks, command: Command, attempt: Attempt, question: Questi
         command=to_json(data).decode(),
         title=question.title,
         description=question.description,
-        shown=to_json(data if question.shown is None else question.shown).decode(),
+        shown=to_json(masked_data(data, plan_of(type(command))) if question.shown is None else question.shown).decode(),
         form=asked.form,
         person=question.person,
         group=question.group,

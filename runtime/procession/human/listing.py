@@ -12,6 +12,7 @@ from procession.human.task import TaskStatus
 from procession.human.watch import watch_name
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
+from procession.mask import MASK
 from procession.primitives.codec import from_json
 
 _PAGE = 200
@@ -45,6 +46,7 @@ class TaskView:
     settled_by: str = ""
     settled_at: datetime.datetime | None = None
     answer: dict[str, Any] | None = None
+    """What is secret of it is masked; the flow gets it as it was given."""
     command: str = attrs.field(repr=False)
     """The data of the command, as JSON."""
 
@@ -127,7 +129,7 @@ def _asked(data: dict[str, Any], at: datetime.datetime) -> TaskView:
 
 def _followed(view: TaskView, kind: str, data: dict[str, Any], at: datetime.datetime) -> TaskView:
     if kind in _SETTLED:
-        answer = from_json(data["answer"]) if "answer" in data else None
+        answer = _without_secrets(from_json(data["answer"]), view.form) if "answer" in data else None
         by = data.get("by", "")
         return attrs.evolve(view, status=_SETTLED[kind], settled_by=by, settled_at=at, answer=answer)
     if kind == "human.task_claimed":
@@ -136,6 +138,24 @@ def _followed(view: TaskView, kind: str, data: dict[str, Any], at: datetime.date
         escalated = view.escalated + (kind == "human.task_escalated")
         return attrs.evolve(view, person=data["person"], group=data["group"], escalated=escalated)
     return view
+
+
+def _without_secrets(answer: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+    """An answer as it is shown: a field that holds a secret somewhere is masked as a whole."""
+    hidden = {name for name, kind in form["properties"].items() if _is_hidden(kind, form)}
+    return {name: MASK if name in hidden and value is not None else value for name, value in answer.items()}
+
+
+def _is_hidden(kind: object, form: dict[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+    if not isinstance(kind, dict):
+        return False
+    if kind.get("writeOnly"):
+        return True
+    name = str(kind.get("$ref", "")).removeprefix("#/$defs/")
+    if name and name not in seen and _is_hidden(form.get("$defs", {}).get(name), form, seen | {name}):
+        return True
+    inner = (*kind.get("properties", {}).values(), *kind.get("anyOf", ()), *kind.get("prefixItems", ()))
+    return any(_is_hidden(part, form, seen) for part in (*inner, kind.get("items")))
 
 
 _SETTLED: dict[str, TaskStatus] = {

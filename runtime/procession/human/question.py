@@ -15,7 +15,9 @@ from procession.primitives.codec import from_json, to_json
 from procession.primitives.command import Command
 from procession.primitives.converters import from_elsewhere, plain_values
 from procession.primitives.event import Event
+from procession.primitives.fields import field_names
 from procession.primitives.schema import schema_of
+from procession.primitives.secrecy import joined, plan_of
 from procession.primitives.stored import stored_of
 
 _ANSWER_CHARS_MAX = 100_000
@@ -36,7 +38,7 @@ class Question:
     """Nobody can answer any more when so long has passed since it was asked."""
     escalations: tuple[Escalation, ...] = ()
     shown: Mapping[str, object] | None = None
-    """What the person sees, as plain data; default: the fields of the command."""
+    """What the person sees, as plain data; default: the fields of the command, what is secret masked."""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what nobody could be asked."""
@@ -114,6 +116,9 @@ def asked_of(
         DefinitionError: an event can't be made of a command and an answer.
     """
     known = {field["name"]: field["type"] for field in schema_of(command)["fields"]}
+    for event in (answer, unanswered):
+        if event is not None:
+            _check_secrets(command, event, where)
     wanted = {field["name"]: field["type"] for field in schema_of(answer)["fields"]}
     if wanted.get(WHO) != "str":
         raise DefinitionError(
@@ -152,6 +157,14 @@ def _check_copies(
         if name in known and known[name] != kind:
             found = f"copies {name} from the command into {event.__name__}, where it is of another type"
             raise DefinitionError(*where, found, "give both the same type, or call one of them otherwise")
+
+
+def _check_secrets(command: type[Command], event: type[Event], where: tuple[str, str]) -> None:
+    hidden, shown = plan_of(command), plan_of(event)
+    for name in field_names(event):
+        if name in hidden and joined(hidden[name], shown.get(name, False)) != shown.get(name, False):
+            found = f"copies {name} from the command, where it is secret, into {event.__name__}, where it is not"
+            raise DefinitionError(*where, found, "mark it as secret there, too")
 
 
 def _form(answer: type[Event], asked: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import attrs
 
@@ -12,6 +12,7 @@ from procession.primitives.command import Command
 from procession.primitives.event import Event
 from procession.primitives.handlers import applies, decides
 from procession.primitives.refusal import Refusal
+from procession.primitives.secrecy import secret
 
 TaskStatus = Literal["", "open", "answered", "lapsed", "cancelled"]
 
@@ -40,8 +41,8 @@ class TaskAsked(Event, name="human.task_asked"):
     desk: str
     kind: str
     """The stored name of the command."""
-    command: str
-    """Its data, as JSON."""
+    command: Annotated[str, secret]
+    """Its data, as JSON: the fields of the command that are secret, too."""
     title: str
     description: str
     shown: str
@@ -99,8 +100,8 @@ class TaskAnswered(Event, name="human.task_answered"):
     task_id: str
     desk: str
     by: str
-    answer: str
-    """What the form asked for, as JSON."""
+    answer: Annotated[str, secret]
+    """What the form asked for, as JSON; the event that the flow gets shows what of it is none."""
 
 
 class TaskLapsed(Event, name="human.task_lapsed"):
@@ -161,7 +162,7 @@ class AnswerTask(Command, name="human.answer_task"):
 
     task_id: str
     by: str
-    answer: str
+    answer: Annotated[str, secret]
 
 
 class LapseTask(Command, name="human.lapse_task"):

@@ -165,9 +165,9 @@ class TypeRow(NamedTuple):
     name: str
     version: int
     kind: str
-    """`event`, `failure`, `command`, `refusal`; or `aggregate`, whose name it is."""
+    """`event`, `failure`, `command`, `refusal`; `aggregate`, whose name it is; or `secret`, a field that is marked."""
     shape: str
-    """JSON of the fields, in order; of an aggregate, none."""
+    """JSON of the fields, in order; of an aggregate, none; of a mark, of what it is."""
 
 
 class ConcernRow(NamedTuple):

@@ -11,6 +11,7 @@ import attrs
 
 from procession.laws.schemas import Entry, entry_of
 from procession.primitives.schema import Type, nameless
+from procession.primitives.secrecy import Plan, Secrecy, plan_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
@@ -30,6 +31,9 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 """What each word of a schema is in JSON. A word that is not here (a type variable) may be anything."""
 
+HIDDEN: dict[str, Any] = {"writeOnly": True, "x-secret": True}
+"""Of a field that is marked as secret: it is sent, and shown to nobody."""
+
 
 def json_schema_of(cls: type) -> dict[str, Any]:
     """The JSON Schema of an event or command; it stands alone."""
@@ -39,7 +43,8 @@ def json_schema_of(cls: type) -> dict[str, Any]:
     about = description_of(cls)
     if about:
         schema["description"] = about
-    schema |= _object(entry.schema["fields"], names, ("",), extra=entry.schema.get("extra_fields") == "ignore")
+    extra = entry.schema.get("extra_fields") == "ignore"
+    schema |= _object(entry.schema["fields"], names, ("",), plan_of(cls), extra=extra)
     if names.definitions:
         schema["$defs"] = names.definitions
     return schema
@@ -75,10 +80,16 @@ class Names:
         return name, new
 
 
-def _object(fields: list[dict[str, Any]], names: Names, above: tuple[str, ...], *, extra: bool) -> dict[str, Any]:
+def _object(
+    fields: list[dict[str, Any]], names: Names, above: tuple[str, ...], plan: Plan, *, extra: bool
+) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for field in fields:
-        properties[field["name"]] = dict(_type(field["type"], names, above))
+        secrecy = plan.get(field["name"], False)
+        properties[field["name"]] = dict(_type(field["type"], names, above, secrecy))
+        if secrecy is True:
+            properties[field["name"]] |= HIDDEN
+            continue
         default = field.get("default")
         if "default" in field and not (isinstance(default, dict) and _is_no_value(default)):
             properties[field["name"]]["default"] = default
@@ -93,20 +104,20 @@ def _is_no_value(default: dict[str, Any]) -> bool:
     return "made by" in default or "no value of its type" in default
 
 
-def _type(kind: Type, names: Names, above: tuple[str, ...]) -> dict[str, Any]:
+def _type(kind: Type, names: Names, above: tuple[str, ...], secrecy: Secrecy) -> dict[str, Any]:
     match kind:
         case str():
             return WORDS.get(kind, {})
         case {"list": inner}:
-            return {"type": "array", "items": _type(inner, names, above)}
+            return {"type": "array", "items": _type(inner, names, above, secrecy)}
         case {"set": inner}:
-            return {"type": "array", "items": _type(inner, names, above), "uniqueItems": True}
+            return {"type": "array", "items": _type(inner, names, above, secrecy), "uniqueItems": True}
         case {"tuple": members}:
-            items = [_type(member, names, above) for member in members]
+            items = [_type(member, names, above, secrecy) for member in members]
             size = {"items": False, "minItems": len(items), "maxItems": len(items)}
             return {"type": "array", **({"prefixItems": items} if items else {}), **size}
         case {"any of": members}:
-            return {"anyOf": [_type(member, names, above) for member in members]}
+            return {"anyOf": [_type(member, names, above, secrecy) for member in members]}
         case {"literal": values}:
             return {"enum": values}
         case {"enum": name, "values": values}:
@@ -114,8 +125,9 @@ def _type(kind: Type, names: Names, above: tuple[str, ...]) -> dict[str, Any]:
         case {"up": levels}:
             name = above[len(above) - 1 - levels]
             return {"$ref": f"#/$defs/{name}" if name else "#"}
-    name, new = names.take(kind["class"], kind)
+    plan = secrecy if isinstance(secrecy, dict) else {}
+    name, new = names.take(kind["class"], {**kind, "secret": plan} if plan else kind)
     if new:
         names.definitions[name] = {}  # its place, before those that it holds
-        names.definitions[name] = _object(kind["fields"], names, (*above, name), extra=False)
+        names.definitions[name] = _object(kind["fields"], names, (*above, name), plan, extra=False)
     return {"$ref": f"#/$defs/{name}"}

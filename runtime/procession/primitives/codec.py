@@ -17,6 +17,7 @@ from procession.primitives.fields import resolved_fields
 from procession.primitives.json_types import annotated, plain_types, shown
 from procession.primitives.news import news_data, read_news
 from procession.primitives.refusal import Refusal
+from procession.primitives.secrecy import plan_of
 from procession.primitives.stored import stored_of
 
 T = TypeVar("T")
@@ -94,12 +95,13 @@ class Codec:
                 if type(value) not in plain or (type(value) is float and not math.isfinite(value)):
                     raise InvalidPayload(
                         stored_of(type(message)).name,
-                        f"{name} is {type(value).__name__} {shown(value)},"
+                        f"{name} is {type(value).__name__} {shown(value, annotation)},"
                         f" expected {'finite ' if type(value) in plain else ''}{annotated(annotation)}",
                     )
             elif not self._survives(value, annotation):
                 raise InvalidPayload(
-                    stored_of(type(message)).name, f"{name} is {shown(value)}, expected {annotated(annotation)}"
+                    stored_of(type(message)).name,
+                    f"{name} is {shown(value, annotation)}, expected {annotated(annotation)}",
                 )
 
     def decode(self, cls: type[T], payload: str | bytes) -> T:
@@ -167,6 +169,8 @@ class Codec:
         try:
             return self._structure(orjson.loads(text), cls)
         except self._failures as error:
+            if plan_of(cls):
+                raise InvalidPayload(cls.__name__, "a field does not fit") from None
             raise InvalidPayload(cls.__name__, str(error)) from error
 
     def _survives(self, value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type form

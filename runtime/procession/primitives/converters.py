@@ -22,7 +22,9 @@ from cattrs.errors import IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
+from procession.mask import MASK
 from procession.primitives.json_types import PLAIN, annotated, shown
+from procession.primitives.secrecy import is_secret, unmarked
 from procession.primitives.stored import stored_of
 
 T = TypeVar("T")
@@ -142,6 +144,8 @@ def _converter(*, detailed: bool, extra: bool = False) -> OrjsonConverter:
         detailed_validation=detailed, forbid_extra_keys=not extra, unstruct_collection_overrides={frozenset: _sorted}
     )
     converter.register_structure_hook_factory(_is_collection, _collection_reader)
+    if detailed:
+        converter.register_structure_hook_factory(is_secret, _secret_reader)
     for scalar in (str, int, float, bool):
         converter.register_structure_hook(scalar, _strict(scalar))
     converter.register_structure_hook(decimal.Decimal, _from_text(decimal.Decimal))
@@ -217,6 +221,20 @@ def _described(error: BaseException, kind: type | None) -> str:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return f"expected {annotated(kind)}"
     return cattrs.v.format_exception(error, kind)
+
+
+def _secret_reader(annotation: Any, converter: Converter) -> Callable[[Any, Any], Any]:  # noqa: ANN401 - a type form
+    """A hook that says of what does not fit no more than what was expected."""
+    plain = unmarked(annotation)
+    hook = converter.get_structure_hook(plain)
+
+    def read(value: Any, _: Any) -> Any:  # noqa: ANN401 - JSON in, value out
+        try:
+            return hook(value, plain)
+        except FAILURES:
+            raise _UnfitError(f"expected {annotated(plain)}, found {MASK}") from None
+
+    return read
 
 
 def _strict(scalar: type) -> Callable[[Any, Any], Any]:

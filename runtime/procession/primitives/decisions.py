@@ -16,10 +16,12 @@ from procession.primitives.command import Command
 from procession.primitives.definition import Folding, Reaction, checked_key
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.fields import field_names
-from procession.primitives.handlers import Handler, KeySpec, Trigger, trigger_name
+from procession.primitives.handlers import Handler, KeySpec, Trigger, refuse_secret_key, trigger_name
 from procession.primitives.process import check_state
 from procession.primitives.refusal import Refusal
+from procession.primitives.secrecy import is_secret_field
 from procession.primitives.stored import stored_of
+from procession.primitives.telling import concealed, told
 
 
 @attrs.frozen
@@ -74,8 +76,9 @@ class AggregateDefinition(Folding):
         name, spec = stored_of(type(command)).name, self.decisions[type(command)].key
         try:
             value: object = getattr(command, spec) if isinstance(spec, str) else spec(command)
-        except Exception as error:  # the user's function: whatever it raises, the command has no key
-            raise InvalidKey(name, self.name, f"can't be computed ({error!r})") from error
+        except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, the command has no key
+            found = f"can't be computed ({told(repr(error), command)})"
+            raise InvalidKey(name, self.name, found) from concealed(error, command)
         return checked_key(name, self.name, value)
 
 
@@ -166,6 +169,8 @@ def _read(cls: type[Aggregate], handler: Handler, default: KeySpec) -> Decision:
                 f"name a field of {command.__name__}, or give the decision key=...",
                 "LAW06",
             )
+        if isinstance(key, str) and is_secret_field(command, key):
+            refuse_secret_key(command, key, site, subject)
     return Decision(handler, commands, _verdicts(hints.get("return", Ellipsis), site, subject), key)
 
 

@@ -25,6 +25,7 @@ from procession.primitives.handlers import (
 )
 from procession.primitives.process import ProcessManager, check_state
 from procession.primitives.state import State
+from procession.primitives.telling import concealed, told
 
 KEY_BYTES_MAX = 512
 
@@ -83,8 +84,9 @@ class Definition(Folding):
                 return tuple(dict.fromkeys([self._checked(event, item) for item in value]))
         except InvalidKey:
             raise
-        except Exception as error:  # the user's function: whatever it raises, the event has no key
-            raise InvalidKey(type(event).__procession__.name, self.name, f"can't be computed ({error!r})") from error  # type: ignore[attr-defined]  # set by seal
+        except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, the event has no key
+            found = f"can't be computed ({told(repr(error), event)})"
+            raise InvalidKey(type(event).__procession__.name, self.name, found) from concealed(error, event)  # type: ignore[attr-defined]  # set by seal
         return (self._checked(event, value),)
 
     def key_field(self, event: type[Event]) -> str | None:

@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, NoReturn, TypeVar, overload
 
 import attrs
 
@@ -16,6 +16,7 @@ from procession.primitives.effects import OUTCOME_CHARS_MAX
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, CommandRefused, Event, FailureEvent
 from procession.primitives.fields import field_names
+from procession.primitives.secrecy import is_secret_field
 from procession.primitives.site import class_site, defining_locals, function_site
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
@@ -364,3 +365,19 @@ def check_key(event: object, field: KeySpec, site: str, subject: str) -> None:
             f"name a field of {event.__name__}, or give the handler key=...",
             "LAW06",
         )
+    if isinstance(field, str) and not addressed and is_secret_field(event, field):
+        refuse_secret_key(event, field, site, subject)
+
+
+def refuse_secret_key(message: type, field: str, site: str, subject: str) -> NoReturn:
+    """A key names flows and aggregates in every list and every log: it can't be hidden.
+
+    Raises:
+        DefinitionError: always.
+    """
+    raise DefinitionError(
+        site,
+        subject,
+        f"has the key {field!r}, which {message.__name__} marks as secret",
+        "keys are shown everywhere: name another field, an id that gives nothing away",
+    )

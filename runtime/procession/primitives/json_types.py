@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import typing
 
+from procession.mask import MASK
 from procession.primitives.fields import parts
+from procession.primitives.secrecy import holds_secrets, unmarked
 
 PLAIN: dict[object, frozenset[type]] = {
     str: frozenset({str}),
@@ -40,6 +42,7 @@ def _has_literal(annotation: object) -> bool:
 
 def annotated(annotation: object) -> str:
     """How errors show the type of a field, and how journals of the first form name it."""
+    annotation = unmarked(annotation)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return f"{annotation.__name__}({', '.join(repr(member.value) for member in annotation)})"
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
@@ -47,8 +50,10 @@ def annotated(annotation: object) -> str:
     return str(annotation).replace("typing.", "").replace("NoneType", "None")
 
 
-def shown(value: object) -> str:
-    """A value in an error, cut short."""
+def shown(value: object, annotation: object = None) -> str:
+    """A value in an error, cut short; masked where its type says that it holds a secret."""
+    if holds_secrets(annotation):
+        return MASK
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "…"
 

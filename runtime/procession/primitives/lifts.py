@@ -14,6 +14,7 @@ from procession.errors import DefinitionError, InvalidPayload, LiftFailed
 from procession.primitives.event import OWN_EVENTS, Event
 from procession.primitives.site import defining_locals, function_site
 from procession.primitives.stored import Stored, stored_of
+from procession.primitives.telling import concealed, told
 
 OldT = TypeVar("OldT", bound=Event)
 NewT = TypeVar("NewT", bound=Event)
@@ -44,14 +45,15 @@ class Lift(Generic[OldT, NewT]):
             LiftFailed: it raised, or returned something else than it is annotated with.
         """
         try:
-            found: object = self.function(typing.cast("OldT", event))
+            made: object = self.function(typing.cast("OldT", event))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            raise LiftFailed(stored_of(self.old).name, _described(error), self.name) from error
-        if type(found) is not self.new:
-            raise LiftFailed(stored_of(self.old).name, f"it returned a {type(found).__name__}", self.name)
-        return found
+        except BaseException as error:  # noqa: BLE001 - it is raised again, without secrets
+            found = told(_described(error), event)
+            raise LiftFailed(stored_of(self.old).name, found, self.name) from concealed(error, event)
+        if type(made) is not self.new:
+            raise LiftFailed(stored_of(self.old).name, f"it returned a {type(made).__name__}", self.name)
+        return made
 
 
 AnyLift = Lift[Any, Any]

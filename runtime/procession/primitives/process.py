@@ -7,6 +7,7 @@ from typing import ClassVar, dataclass_transform
 import attrs
 
 from procession.errors import DefinitionError
+from procession.primitives.concealment import conceal
 from procession.primitives.event import Event
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.handlers import (
@@ -105,6 +106,7 @@ def check_state(cls: type, site: str, *, later: bool = True) -> None:
         fields = resolved_fields(cls)
     except NameError as error:
         if later:
+            conceal(cls)
             return
         raise DefinitionError(
             site, cls.__name__, f"has a field of type {error.name!r}, which is not defined", "define it or mend it"
@@ -113,3 +115,4 @@ def check_state(cls: type, site: str, *, later: bool = True) -> None:
         problem = mutable_part(annotation)
         if problem is not None:
             raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], "LAW06")
+    conceal(cls)

@@ -7,6 +7,7 @@ from typing import Literal
 import attrs
 
 from procession.errors import DefinitionError, WiringError
+from procession.primitives.concealment import conceal
 from procession.primitives.fields import mutable_part, resolved_fields
 from procession.primitives.site import class_site
 
@@ -70,6 +71,7 @@ def check_fields(cls: type, site: str, *, later: bool = True) -> None:
         fields = resolved_fields(cls)
     except NameError:
         if later:
+            conceal(cls)
             return
         raise
     for name, annotation in fields.items():
@@ -77,6 +79,7 @@ def check_fields(cls: type, site: str, *, later: bool = True) -> None:
         if problem is not None:
             code = "" if stored_of(cls).kind in ("command", "refusal") else "LAW01"
             raise DefinitionError(site, f"{cls.__name__}.{name}", problem[0], problem[1], code)
+    conceal(cls)
 
 
 def _check_name(cls: type, stored: Stored) -> None:

@@ -13,9 +13,11 @@ from procession.engine.turn import describe
 from procession.errors import ProcessionError
 from procession.journal.rows import EventRow
 from procession.primitives.codec import from_json
+from procession.primitives.event import Event
 from procession.primitives.projection import Projection
 from procession.primitives.projector import Projector, ProjectorHandler, Row
 from procession.primitives.registry import Registry
+from procession.primitives.telling import concealed
 from procession.projection_errors import ProjectionFailed
 from procession.projections.store import Place, ProjectionStore
 
@@ -181,8 +183,8 @@ class Folder:
                 taker.handler.method(self._projector, *[given[wish] for wish in taker.handler.takes])
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            raise self._failed(taker, row, error) from error
+        except BaseException as error:  # noqa: BLE001 - it is raised again, without secrets
+            raise self._failed(taker, row, error) from concealed(error, *self._in_hand(row))
         finally:
             self._guard.handler = None
 
@@ -195,14 +197,21 @@ class Folder:
             taker.handler.method(self._projector, *[given[wish] for wish in taker.handler.takes])
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            raise self._failed(taker, run[0], error) from error
+        except BaseException as error:  # noqa: BLE001 - it is raised again, without secrets
+            raise self._failed(taker, run[0], error) from concealed(error, *self._in_hand(run[0]))
         finally:
             self._guard.handler = None
 
     def _failed(self, taker: _Taker, row: Row, error: BaseException) -> ProjectionFailed:
-        found = str(error) if isinstance(error, ProcessionError) else describe(error)
+        found = str(error) if isinstance(error, ProcessionError) else describe(error, *self._in_hand(row))
         return ProjectionFailed(self._name, f"{self._cls.__name__}.{taker.handler.name}", int(row[POSITION]), found)
+
+    def _in_hand(self, row: Row) -> tuple[Event, ...]:
+        """The event of a row, where it can be read."""
+        try:
+            return (self._registry.read(row[TYPE], row[VERSION], row[PAYLOAD]),)
+        except ProcessionError:
+            return ()
 
     def _row_of(self, row: Row) -> EventRow:
         return EventRow(**dict(zip(self.columns, row, strict=True)))

@@ -12,6 +12,7 @@ from procession.engine.envelopes import time_of
 from procession.errors import NotFound
 from procession.journal.journal import JournalReader
 from procession.journal.rows import EventRow
+from procession.laws.secret_marks import Marks
 from procession.primitives.codec import from_json
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
@@ -133,7 +134,9 @@ class _Chain:
             if cause is None:
                 decided = await decision_before(self._reader, entry.event)
                 self.found.append(_of_event(story, entry, entry.cause))
-                self.found.append(_unknown(entry.event) if decided is None else _of_decision(story, decided))
+                marks = Marks.of(await self._reader.types())
+                shown = None if decided is None else marks.event(decided)
+                self.found.append(_unknown(entry.event) if shown is None else _of_decision(story, shown))
                 return True
             self.found.append(_of_event(story, entry, _cause_in_words(story, entry, cause[0])))
             if len(self.found) >= _CAUSES_MAX:

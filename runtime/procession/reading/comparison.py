@@ -32,7 +32,11 @@ class Change:
 
 
 def changes_of(
-    recorded: str | None, now: str | None, recorded_us: int, today: Callable[[Effect], Effect]
+    recorded: str | None,
+    now: str | None,
+    recorded_us: int,
+    today: Callable[[Effect], Effect],
+    hidden: Callable[[Effect], Effect] = dict,
 ) -> tuple[Change, ...]:
     """How two lists of effects differ, both as the journal holds them; empty where they are the same.
 
@@ -42,17 +46,18 @@ def changes_of(
     Args:
         recorded_us: when the event was accepted.
         today: a recorded effect by the types of today, to which old ones may be lifted.
+        hidden: an effect as it is shown, what is secret masked.
     """
     if recorded == now:
         return ()
     before, after = list(map(today, _effects(recorded))), _effects(now)
     if len(before) == len(after) and all(map(_same(recorded_us), before, after)):
-        return tuple(_of_ids(before, after))
+        return tuple(_cut(change, hidden) for change in _of_ids(before, after))
     left, added, moved = _matched(before, after, recorded_us)
     found = [*_of_subjects(left, added, after), *moved]
     if not found:
         found.append(Change("asks for the same in another order", _shown(before), _shown(after)))
-    return tuple(found)
+    return tuple(_cut(change, hidden) for change in found)
 
 
 def asked_for(effects: str | None) -> list[str]:
@@ -193,5 +198,12 @@ def _fields(old: Effect, new: Effect) -> Iterator[str]:
         yield fields_changed(old.get("data"), new.get("data"))
 
 
-def _shown(effects: Sequence[Effect]) -> object:
-    return shortened(list(effects))
+def _shown(effects: Sequence[Effect]) -> list[Effect]:
+    return list(effects)
+
+
+def _cut(change: Change, hidden: Callable[[Effect], Effect]) -> Change:
+    """A change as it is shown: without secrets, and cut where it is long."""
+    both = (change.recorded, change.now)
+    recorded, now = (shortened(list(map(hidden, found)) if isinstance(found, list) else found) for found in both)
+    return attrs.evolve(change, recorded=recorded, now=now)

@@ -15,6 +15,7 @@ from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.turn import Life, Turn, TurnFailed, fold, place, run_turn
 from procession.errors import InvalidPayload, ProcessionError, UnknownType
 from procession.journal.rows import EventRow, FlowRow, Stepped, TimerRow
+from procession.laws.secret_marks import Marks
 from procession.primitives.codec import from_json, to_json
 from procession.primitives.definition import Definition, Reaction
 from procession.primitives.event import Event
@@ -47,6 +48,9 @@ class Code:
         self._outbox = Outbox(registry, self._ids, self._moment, payload_bytes_max)
         self._effects_max = effects_per_turn_max
         self.registry = registry
+        messages = (*registry.events.values(), *registry.commands.values(), *registry.refusals.values())
+        self.marks = Marks.of_classes(messages)
+        """What is not to be shown of what it reads and yields."""
 
     def run(self, definition: Definition, state: ProcessManager, event: Event, life: Life, row: EventRow) -> Turn:
         """One turn; raises as `run_turn` does."""
@@ -211,7 +215,10 @@ class Replay:
             self._facts[fact.id] = (stepped, fact)
         while len(self._facts) > _FACTS_MAX:  # no turn handled the oldest, else it had come by now
             del self._facts[next(iter(self._facts))]
-        for change in changes_of(stepped.step.effects, orders.effects, stepped.event.recorded_us, self._code.today):
+        code = self._code
+        for change in changes_of(
+            stepped.step.effects, orders.effects, stepped.event.recorded_us, code.today, code.marks.effect
+        ):
             self._note(stepped, change)
 
     def _check_fact(self, row: EventRow, event: Event) -> None:
@@ -224,6 +231,8 @@ class Replay:
         stored = stored_of(type(fact.event))
         if before != after and event != self._code.read(stored.name, stored.version, fact.payload.decode()):
             what = f"event {row.type} has another {fields_changed(before, after)}"
+            before = self._code.marks.event_data(row.type, row.version, before)
+            after = self._code.marks.event_data(stored.name, stored.version, after)
             self._note(stepped, Change(what, shortened(before), shortened(after)))
 
     def _fold(self, stepped: Stepped, reaction: Reaction | None, event: Event) -> bool:

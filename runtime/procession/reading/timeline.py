@@ -9,6 +9,7 @@ import attrs
 from procession.errors import NotFound
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Delivered, EventRow, FlowRow, OpenCommand, StepRow, TimerRow
+from procession.laws.secret_marks import Marks
 from procession.primitives.codec import from_json
 from procession.primitives.event import CommandDecided
 from procession.primitives.stored import stored_of
@@ -43,7 +44,7 @@ class Timeline:
 
 
 async def read_timeline(reader: JournalReader, process: str, key: str) -> Timeline:
-    """Everything about a flow.
+    """Everything about a flow, with what is secret masked.
 
     Raises:
         NotFound: the journal has never heard of it.
@@ -67,7 +68,17 @@ async def read_timeline(reader: JournalReader, process: str, key: str) -> Timeli
     entries += [Entry(event, None, reason, names.cause_of(event)) for event, reason in unhandled]
     entries.sort(key=lambda entry: (entry.event.position, entry.step is None))
     timers = await reader.timers_of(flow.id)
+    marks = Marks.of(await reader.types())
+    if marks:
+        entries = [_hidden(entry, marks) for entry in entries]
+        commands = {identity: marks.command(command) for identity, command in commands.items()}
+        timers = [marks.timer(timer) for timer in timers]
     return Timeline(flow, tuple(entries), commands, tuple(timers))
+
+
+def _hidden(entry: Entry, marks: Marks) -> Entry:
+    step = None if entry.step is None else marks.step(entry.step)
+    return attrs.evolve(entry, event=marks.event(entry.event), step=step)
 
 
 def effects_of(step: StepRow | None) -> list[dict[str, Any]]:

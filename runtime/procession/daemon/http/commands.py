@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
@@ -13,6 +13,7 @@ from procession.primitives.codec import from_json
 from procession.primitives.event import Event
 from procession.primitives.refusal import Refusal
 from procession.primitives.registry import Registry
+from procession.primitives.secrecy import masked_data, plan_of, secret
 from procession.primitives.stored import stored_of
 
 _TIMEOUT_S = 30.0
@@ -22,7 +23,8 @@ _TIMEOUT_S = 30.0
 class CommandSent:
     """A command's data, and the name under which it is decided once, however often it is sent."""
 
-    data: Mapping[str, Any]
+    data: Annotated[Mapping[str, Any], secret]
+    """It may hold what its type marks as secret: of data that is no object nothing is told."""
     id: str | None = None
     source: str | None = None
 
@@ -78,12 +80,17 @@ async def send(call: Call) -> CommandReply:
 
 def _decided(registry: Registry, event: Event) -> DecidedEvent:
     stored = stored_of(type(event))
-    return DecidedEvent(stored.name, stored.version, from_json(registry.codec.encode(event)))
+    return DecidedEvent(stored.name, stored.version, _shown(registry, event))
 
 
 def _refusal(registry: Registry, refusal: Refusal) -> AggregateRefusal:
     stored = stored_of(type(refusal))
-    return AggregateRefusal(stored.name, stored.version, from_json(registry.codec.encode(refusal)))
+    return AggregateRefusal(stored.name, stored.version, _shown(registry, refusal))
+
+
+def _shown(registry: Registry, message: Event | Refusal) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = masked_data(from_json(registry.codec.encode(message)), plan_of(type(message)))
+    return data
 
 
 ROUTES = (

@@ -10,6 +10,7 @@ import attrs
 from procession.daemon.flow_shown import event_json
 from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
 from procession.daemon.http.routes import Call, Route
+from procession.laws.secret_marks import Marks
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +40,9 @@ async def list_events(call: Call) -> EventPage:
     after = within("after", asked.after, 0, 2**63 - 1)
     rows = await call.runtime.journal.events(after, limit + 1, asked.type)
     more = len(rows) > limit
-    return EventPage(tuple(event_json(row) for row in rows[:limit]), rows[limit - 1].position if more else None)
+    marks = Marks.of(await call.runtime.journal.types())
+    shown = tuple(event_json(marks.event(row)) for row in rows[:limit])
+    return EventPage(shown, rows[limit - 1].position if more else None)
 
 
 ROUTES = (

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from procession import errors, journal_errors, projection_errors, send_errors
 from procession.daemon.exit_codes import UsageRefused
+from procession.mask import without_credentials
 from procession.primitives.cloudevents import CloudEventError
 from procession.primitives.codec import to_json
 
@@ -103,7 +104,7 @@ def problem_of(error: Exception) -> Response:
         wait_s = error.retry_after_s if isinstance(error, errors.Overloaded) else _HELD_RETRY_AFTER_S
         headers.setdefault("Retry-After", str(max(1, math.ceil(wait_s))))
     extra = error.extra if isinstance(error, HttpRefused) else {}
-    return _document(Problem(kind, status.phrase, status, str(error), fields), headers, extra)
+    return _document(Problem(kind, status.phrase, status, without_credentials(str(error)), fields), headers, extra)
 
 
 def plain_problem(status: HTTPStatus, detail: str, headers: Mapping[str, str]) -> Response:

@@ -17,6 +17,7 @@ from procession.daemon.http.paging import within
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Route, Serving
 from procession.journal.rows import EventRow
+from procession.laws.secret_marks import Marks
 from procession.primitives.codec import to_json
 
 MEDIA = "text/event-stream"
@@ -93,11 +94,12 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
 async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
+    marks = Marks.of(await serving.runtime.journal.types())  # written at the opening, and by nobody after it
     while not serving.closing.begun:
         until = serving.runtime.position
         rows = await serving.runtime.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
         for row in rows:
-            yield _text(row)
+            yield _text(marks.event(row))
         full = len(rows) == _PAGE_ROWS
         after = rows[-1].position if full else max(after, until)
         if not full and not await _news(serving, after):

@@ -12,6 +12,7 @@ from procession.primitives.event import Event
 from procession.primitives.history import CommandT, EventT, History, Turned
 from procession.primitives.invariant import Invariant
 from procession.primitives.process import ProcessManager
+from procession.primitives.telling import told
 
 View: TypeAlias = tuple[tuple[int, tuple[object, ...]], ...]
 """For each look of the lens, how many of its beginnings have come, and what it shows since then, in order."""
@@ -99,7 +100,8 @@ class Lens:
                 if not rule(history):
                     found.append((rule, ""))
             except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, it can't judge this
-                found.append((rule, f"{type(error).__name__}: {error}"))
+                seen = [thing for _, things in view for thing in things]
+                found.append((rule, told(f"{type(error).__name__}: {error}", *seen)))
         if history.elsewhere:
             self._looks += history.elsewhere
             self._indexes.clear()
