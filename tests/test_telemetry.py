@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -75,16 +76,28 @@ def test_a_meter_exports_counters_and_gauges_as_they_stand_when_collected() -> N
     reader = InMemoryMetricReader()
     counters, measures = Counters(), measures_of({"order": ()}, ["payments"])
 
-    observe(lambda: counted(counters, measures), MeterProvider([reader]).get_meter("test"))
+    reads: list[None] = []
+
+    def read() -> Iterator[Family]:
+        reads.append(None)
+        return counted(counters, measures)
+
+    observe(read, MeterProvider([reader]).get_meter("test"))
     counters.events_accepted += 421
     measures.processes["order"].started += 7
 
     found = points(reader.get_metrics_data())
+    assert reads == [None]  # once for all that it asks
     accepted = found["procession.events_published", ("accepted",)]
     started = found["procession.flows_started", ("order",)]
     assert isinstance(accepted, NumberDataPoint)
     assert isinstance(started, NumberDataPoint)
     assert (accepted.value, started.value) == (421, 7)
+
+    counters.events_accepted += 1
+    accepted = points(reader.get_metrics_data())["procession.events_published", ("accepted",)]
+    assert isinstance(accepted, NumberDataPoint)
+    assert accepted.value == 422
 
 
 def test_histograms_join_what_a_reader_of_ones_own_sends() -> None:

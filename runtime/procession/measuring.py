@@ -39,6 +39,7 @@ class Measuring:
         self._tasks: int | None = None
         self._next_at = 0.0
         self._looking = False
+        self._well = True
 
     async def run(self) -> None:
         """Look, and measure how late the loop is, until cancelled."""
@@ -58,9 +59,12 @@ class Measuring:
         self._looking = True
         try:
             self._undone = await self._engine.lasting.journal.undone()
+            self._well = True
         except (ProcessionError, OSError) as error:
             self._undone = None
-            logger.warning("the journal can't be measured: %s", error)
+            if self._well:
+                logger.warning("the journal can't be measured, and is tried again: %s", error)
+            self._well = False
         finally:
             self._looking = False
             ended = trio.current_time()

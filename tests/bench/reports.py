@@ -29,6 +29,7 @@ from tests.bench import (
     replay,
     saga,
     scenarios,
+    scrape,
     startup,
     telemetry,
 )
@@ -287,6 +288,21 @@ def report_guard(rounds: int, flows: int | None) -> Report:
         [
             Row("processor time for a flow, us", *cpu, ratio_at_most(1.05), ratio=more_cpu),
             Row("time for a flow, us", *wall, ratio_at_most(1.05), ratio=1 + found["wall_more_percent"] / 100),
+        ],
+    )
+
+
+def report_scrape(rounds: int, flows: int | None) -> Report:
+    """What Prometheus costs, in processor time."""
+    scrapes = flows or 50
+    found = _rounds("scrape", rounds, lambda folder: scrape.measure(folder, scrapes))
+    return Report(
+        "scrape",
+        f"{found['series']:.0f} series, {scrapes} scrapes, medians of {rounds} rounds, in processor time",
+        [
+            Row("a scrape, ms", found["scrape_ms"], None, at_most(20)),
+            Row("  in the loop", found["in_loop_ms"], None),
+            Row("one observation of a histogram, us", found["observe_us"], None, at_most(1)),
         ],
     )
 

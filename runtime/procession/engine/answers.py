@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import perf_counter
 from typing import Literal, NamedTuple
 
 import attrs
@@ -221,7 +221,7 @@ class Answers:
         gateway = self._measures[verdict.handle.row.gateway]
         if verdict.state == "answered":
             gateway.answered += 1
-            gateway.command.observe(time.perf_counter() - verdict.handle.began)
+            gateway.command.observe(perf_counter() - verdict.handle.began)
             self._counters.commands_answered += 1
             self._counters.answers_recorded += len(verdict.answer.events)
         elif verdict.state == "given_up":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections import OrderedDict, deque
+from time import perf_counter
 from typing import Literal
 
 import attrs
@@ -37,7 +37,7 @@ class Handle:
     scope: trio.CancelScope | None = None
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
-    began: float = attrs.field(factory=time.perf_counter)
+    began: float = attrs.field(factory=perf_counter)
     """When it was asked for, or read from the journal."""
     attempt: Context | None = None
     """The span of its last attempt, where it is traced."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import random
-import time
 from collections.abc import Callable, Mapping
+from time import perf_counter
 
 import trio
 
@@ -179,7 +179,7 @@ class Engine:
         if self.life is None:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
         intake = self.life.intake
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             await intake.submit(submission, wait=wait)
         except RuntimeClosed:
@@ -193,7 +193,7 @@ class Engine:
                 intake.withdraw(submission)
         if submission.error is not None:
             raise submission.error
-        self.measures.accept.observe(time.perf_counter() - began)
+        self.measures.accept.observe(perf_counter() - began)
 
     def running(self) -> Life:
         """The life that runs.
@@ -315,7 +315,7 @@ class Engine:
 
     async def _live(self, task_status: trio.TaskStatus[None]) -> None:
         """From reading the journal to the last commit."""
-        began = time.perf_counter()
+        began = perf_counter()
         heads = await self._journal.heads()
         life = assemble(self.lasting, heads)
         self.watch.reset(heads.position)
@@ -353,7 +353,7 @@ class Engine:
 
     async def _recover(self, life: Life, began: float) -> None:
         await take_up(self._journal, self.registry, life.table, life.host)
-        self.measures.recovery.observe(time.perf_counter() - began)
+        self.measures.recovery.observe(perf_counter() - began)
         self.watch.stir()
 
     async def _leave_solo(self, life: Life) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -231,7 +231,7 @@ class GatewayHost:
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             if not await self.answers.mark(handle):
                 doomed = True
@@ -248,7 +248,7 @@ class GatewayHost:
             handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
-            self.measures.attempt.observe(time.perf_counter() - began)
+            self.measures.attempt.observe(perf_counter() - began)
             self._stands_aside(handle)
             if doomed:
                 self.answers.gave_up(handle, "unknown", "the process died again and again while this command ran alone")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Protocol
 
 import attrs
@@ -237,9 +237,9 @@ class Ledger:
             await self._find_rows()
             batch = self._seal()
             if batch.commit:
-                began = time.perf_counter()
+                began = perf_counter()
                 await self.journal.commit(batch.commit)
-                self._measures.commit.observe(time.perf_counter() - began)
+                self._measures.commit.observe(perf_counter() - began)
             self._finish(batch)
 
     def abandon(self) -> list[Batch]:

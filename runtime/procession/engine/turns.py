@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 
 import attrs
 
@@ -75,7 +75,7 @@ class Turns:
         self._outbox = outbox
         self._quarantine = quarantine
         self._counters = counters
-        self._measures = measures.processes
+        self._measures = {registry.processes[name]: found for name, found in measures.processes.items()}
         self._clock = clock
         self._send = send
         self._arm = arm
@@ -102,8 +102,6 @@ class Turns:
             return
         where = place(flow.life, flow.definition.reaction(event), event)
         if where == "step":
-            waited_us = self._clock.now_us() - delivery.event.recorded_us
-            self._measures[flow.process].wait.observe(waited_us / 1_000_000)
             self._step(flow, delivery, event, depth=0)
         elif where == "wait":
             self._wait(flow, delivery)
@@ -150,8 +148,8 @@ class Turns:
 
     def _take(self, flow: Flow, delivery: Delivery, event: Event, depth: int, span: TurnSpan | None) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
-        measures = self._measures[flow.process]
-        began = time.perf_counter()
+        measures = self._measures[flow.definition]
+        waited_us, began = self._clock.now_us() - delivery.event.recorded_us, perf_counter()
         try:
             turn, orders = self._run(flow, delivery, event)
         except TurnFailed as error:
@@ -159,7 +157,8 @@ class Turns:
             if self._tracing is not None and span is not None:
                 self._tracing.turn_failed(self._ledger, flow, span, delivery.event, error)
             return
-        measures.turn.observe(time.perf_counter() - began)
+        measures.turn.observe(perf_counter() - began)
+        measures.wait.observe(waited_us / 1_000_000)
         self._went_well(flow, event, turn)
         started = flow.started_us == 0
         if started:
@@ -296,7 +295,7 @@ class Turns:
         self._disarm(flow, "")
         self._ledger.filling.ended.append(flow)
         self._counters.flows_ended += 1
-        self._measures[flow.process].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
+        self._measures[flow.definition].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
 
     def _snapshot(self, flow: Flow) -> None:
         try:
