@@ -31,10 +31,12 @@ class Operating(Asking):
             SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
         """
         refuse_in_turn("limit_gateway")
-        changed = self._engine.lasting.gateways.limit(name, limits)
+        gateways = self._engine.lasting.gateways
+        now, wanted = gateways.limits(name), gateways.checked_limits(name, limits)
+        changed = tuple(f"{knob}={limits[knob]}" for knob in sorted(wanted) if wanted[knob] != now[knob])
         if changed:
-            await self._log(GatewayLimited(name, tuple(f"{knob}={limits[knob]}" for knob in changed), by, why))
-        return changed
+            await self._log(GatewayLimited(name, changed, by, why))
+        return gateways.limit(name, wanted)
 
     def gateway_limits(self, name: str) -> dict[str, float | None]:
         """What may be limited while a gateway runs, by name, and how it is now.

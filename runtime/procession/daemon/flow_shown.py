@@ -145,10 +145,11 @@ def _written(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs h
 
 def shown_event(event: EventRow) -> ShownEvent:
     """An event's row as it is shown."""
-    return ShownEvent(**_fields_of(event))
+    return ShownEvent(**event_json(event))
 
 
-def _fields_of(event: EventRow) -> dict[str, Any]:
+def event_json(event: EventRow) -> dict[str, Any]:
+    """The fields of `ShownEvent`, for those who show very many and need no instance."""
     return {
         "position": event.position,
         "event_id": event.id.hex(),
@@ -172,7 +173,7 @@ def _shown_entry(entry: Entry, timeline: Timeline) -> ShownEntry:
     event, step = entry.event, entry.step
     started = timeline.flow.started_us or event.recorded_us
     return ShownEntry(
-        **_fields_of(event),
+        **event_json(event),
         after_s=(event.recorded_us - started) / _US,
         cause=entry.cause,
         fate=entry.fate,

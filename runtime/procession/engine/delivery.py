@@ -91,12 +91,12 @@ class Gateways:
         drives = {host.name: settings.of(host.name, type(host.gateway).__gateway__.policy.declared()) for host in self}
         return [f"gateways.{host.name}.{knob}" for host in self for knob in host.reload(drives[host.name])]
 
-    def limit(self, name: str, limits: Mapping[str, Value]) -> list[str]:
-        """Other limits for one gateway from now on, until the settings are loaded again; names those that changed.
+    def checked_limits(self, name: str, limits: Mapping[str, Value]) -> dict[str, Any]:
+        """Other limits for one gateway, as it would be driven by them.
 
         Raises:
             NotFound: there is no such gateway.
-            SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
+            SettingsError: a limit is none that may change while it runs, or a value does not fit.
         """
         host = self.host(name)
         checked: dict[str, Any] = {}
@@ -106,6 +106,12 @@ class Gateways:
                 cure = f"these may change while it runs: {', '.join(sorted(RELOADED))}"
                 raise SettingsError(f"gateways.{name}.{key}", "is no limit of a gateway that runs", cure)
             checked[key] = knob.checked(f"gateways.{name}.{key}", value)
+        attrs.evolve(host.drive, **checked)  # what two limits must hold together
+        return checked
+
+    def limit(self, name: str, checked: Mapping[str, Any]) -> list[str]:
+        """Drive one gateway by other limits from now on, until the settings are loaded again; names what changed."""
+        host = self.host(name)
         return host.reload(attrs.evolve(host.drive, **checked))
 
     def limits(self, name: str) -> dict[str, float | None]:
