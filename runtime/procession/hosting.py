@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from procession.engine.clock import Clock, SystemClock
 from procession.engine.engine import Engine
 from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
+from procession.engine.turn_watch import SUFFIX, read_suspects, turns_watched
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
 from procession.primitives.aggregate import Aggregate
@@ -27,6 +30,8 @@ from procession.primitives.registry import Registry
 from procession.primitives.resources import Plan, plan_resources
 from procession.projections.view import RunningProjections
 from procession.settings import ResourcesSettings, Settings
+
+logger = logging.getLogger("procession")
 
 
 @contextlib.asynccontextmanager
@@ -97,8 +102,9 @@ async def open_runtime(
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)
             opened, opening = await _opened(journal, registry, settings, since or {}, clock)
             engine = await _engine_on(opened, registry, settings, clock)
-            async with running(engine, since or {}, opening, brought, stores) as runtime:
-                yield runtime
+            with _turns_watched(engine, journal):
+                async with running(engine, since or {}, opening, brought, stores) as runtime:
+                    yield runtime
 
 
 def takers_of(
@@ -186,6 +192,21 @@ async def _opened(
         check=look,
     )
     return journal, found[-1] if found else None
+
+
+@contextlib.contextmanager
+def _turns_watched(engine: Engine, journal: str | Path | Journal) -> Iterator[None]:
+    """Name turns that do not return, where there is a file beside which they can be written down."""
+    if not isinstance(journal, str | Path):
+        yield
+        return
+    suspects = engine.lasting.suspects
+    suspects.path = os.path.realpath(journal) + SUFFIX
+    suspects.found = read_suspects(suspects.path)
+    for suspect in suspects.found.values():
+        logger.warning("the last run ended in a turn that did not return: %s; that flow is set aside", suspect)
+    with turns_watched(engine.lasting.at_work, suspects, engine.settings.flows.turn_returns_s):
+        yield
 
 
 @contextlib.asynccontextmanager

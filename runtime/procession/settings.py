@@ -80,6 +80,7 @@ class FlowsSettings:
     cached_max: int = int_knob(3_072, 1, 1_000_000, "Flows whose state is kept in memory after their work.")
     mailbox_max: int = int_knob(256, 1, 100_000, "Deliveries in one mailbox; the rest is read from the journal.")
     turn_slice_ms: int = int_knob(10, 1, 1_000, "A flow lets others run after this long.")
+    turn_returns_s: float = float_knob(0.5, 0.1, 3_600, "A turn that takes longer is named, and its flow suspected.")
     effects_per_turn_max: int = int_knob(1_000, 1, 100_000, "Effects that one reaction may yield.")
     load_slice_steps: int = int_knob(256, 1, 100_000, "Steps folded before others may run, when a flow is loaded.")
     snapshot_every_steps: int = int_knob(

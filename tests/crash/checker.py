@@ -71,14 +71,22 @@ def cohorts(folder: Path) -> int:
 
 
 def check(folder: Path) -> list[str]:
-    """Every breach of what is promised, as a sentence; of each rule the first ones. Empty where all is well."""
+    """Every breach of what is promised once all has come to rest, as a sentence; of each rule the first ones."""
     begun, done = _effects(folder)
-    attempts = [Begun(id_, flow, what) for id_, effects in begun.items() for flow, what in effects]
     with closing(_connect(folder)) as journal:
-        heard = tuple((SOURCE, id_, position) for id_, position in acknowledged(folder))
-        past, history = Past(contents_of(journal), heard, tuple(attempts)), History(journal, begun, done)
-        found = [*(law(past) for law in LAWS), *(rule(history) for rule in _RULES)]
-        return [breach for breaches in found for breach in islice(breaches, _SHOWN_MAX)]
+        history = History(journal, begun, done)
+        found = [breach for rule in _RULES for breach in islice(rule(history), _SHOWN_MAX)]
+    return check_now(folder) + found
+
+
+def check_now(folder: Path) -> list[str]:
+    """Every breach of what is promised at any moment, as a sentence; of each law the first ones."""
+    begun, _ = _effects(folder)
+    attempts = tuple(Begun(id_, flow, what) for id_, effects in begun.items() for flow, what in effects)
+    heard = tuple((SOURCE, id_, position) for id_, position in acknowledged(folder))
+    with closing(_connect(folder)) as journal:
+        past = Past(contents_of(journal), heard, attempts)
+        return [breach for law in LAWS for breach in islice(law(past), _SHOWN_MAX)]
 
 
 def contents_of(journal: sqlite3.Connection) -> Contents:

@@ -1,30 +1,33 @@
 """The process that is killed: an embedded runtime on a real file, publishing its script for as long as it lives.
 
-    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split] [careful]
+    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split|deaf] [careful] [normal]
 
 Prints `ready` once the runtime is open and the first burst is acknowledged. With a COHORT_LAST that is not `-` it is
 the last life: it publishes all that is left of these cohorts, lets everything come to rest, and ends in order.
 
-`split` plants a fault. `careful` leaves it to the runtime when to start carefully; else it never does, for what runs
-alone leaves little undone when it is killed.
+`split` and `deaf` plant a fault. `normal` commits without waiting for the disk. `careful` leaves it to the runtime when
+to start carefully; else it never does, for what runs alone leaves little undone when it is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
 
-from procession import Runtime, Settings, open_runtime
+from procession import Outside, Position, Runtime, Settings, open_runtime
 from procession.engine.clock import SystemClock
+from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal_errors import CommitFailed
 from procession.settings import FlowsSettings, GatewaysSettings, JournalSettings, TimersSettings
 from tests.crash.story import BURSTS_BACK, Bank, Batch, EffectsLog, Order, Shop, World, burst, bursts_of
 
@@ -54,6 +57,24 @@ class SplitOutbox:
             await self._journal.commit(Commit(commands=commands))
 
 
+class DeafJournal:
+    """A journal with a planted fault: it does not hear that a commit failed."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        self._journal = journal
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._journal, name)
+
+    async def commit(self, commit: Commit) -> None:
+        """As if it had been written."""
+        with contextlib.suppress(CommitFailed):
+            await self._journal.commit(commit)
+
+
+PLANTED = {"split": SplitOutbox, "deaf": DeafJournal}
+
+
 def settings_of(life: int, *, careful: bool = False) -> Settings:
     """Small caches, windows and pages, another choice in each life: so all ways through the engine are walked."""
     chance = random.Random(life)
@@ -77,10 +98,14 @@ async def main(folder: Path, seed: int, life: int, cohort_last: int | None, opti
     settings = settings_of(life, careful="careful" in options)
     outside = World(EffectsLog(str(folder / "effects.log")), random.Random(f"{seed} {life}"), 40)
     journal = await open_sqlite(
-        folder / "journal.db", clock_us=SystemClock().now_us, wal_pages_max=settings.journal.wal_pages_max
+        folder / "journal.db",
+        clock_us=SystemClock().now_us,
+        wal_pages_max=settings.journal.wal_pages_max,
+        synchronous="NORMAL" if "normal" in options else "FULL",
     )
+    faults = [PLANTED[option] for option in options if option in PLANTED]
     async with open_runtime(
-        SplitOutbox(journal) if "split" in options else journal,  # type: ignore[arg-type]  # it passes on what it does not have
+        faults[0](journal) if faults else journal,  # type: ignore[arg-type]  # it passes on what it does not have
         processes=[Order, Batch],
         gateways=[Shop(outside), Bank(outside)],
         settings=settings,
@@ -99,12 +124,21 @@ async def publish(runtime: Runtime, folder: Path, seed: int, cohort_last: int | 
     for number in range(first, last):
         outside = burst(seed, number, _FOREVER if cohort_last is None else cohort_last)
         if outside:
-            positions = await runtime.publish(outside)
+            positions = await publish_until_accepted(runtime, outside)
             ids = (f"{one.id}={position}" for one, position in zip(outside, positions, strict=True))
             log.write(f"{number} {' '.join(ids)}")
         if number == first:
             os.write(1, b"ready\n")
         if cohort_last is None:
+            await trio.sleep(_BURST_S)
+
+
+async def publish_until_accepted(runtime: Runtime, outside: Sequence[Outside]) -> Sequence[Position]:
+    """As a sender does: what was refused for now, or whose outcome is not known, is sent again under its id."""
+    while True:
+        try:
+            return await runtime.publish(outside)
+        except (NotAccepted, OutcomeUnknown):
             await trio.sleep(_BURST_S)
 
 

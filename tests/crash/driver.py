@@ -68,10 +68,10 @@ def run_with_kills(
             child.wait()
         left.append(left_by_kill(killed))
     last = cohorts(killed)
-    _live_to_the_end(killed, seed, kills, last, options)
+    live_to_the_end(killed, seed, kills, last, options)
     breaches = check(killed) + trio.run(_verified, killed / "journal.db")
-    _live_to_the_end(calm, seed, kills, last, ())
-    breaches += _differences(outcomes(killed), outcomes(calm))
+    live_to_the_end(calm, seed, kills, last, ())
+    breaches += differences(outcomes(killed), outcomes(calm))
     effects = (killed / "effects.log").read_text().count("begin ")
     return Report(left, breaches, len(acknowledged(killed)), effects)
 
@@ -98,7 +98,8 @@ def _wait_ready(child: subprocess.Popen[str]) -> None:
     assert said == "ready\n", f"the child said {said!r} and ended with {child.wait(READY_S_MAX)}"
 
 
-def _live_to_the_end(folder: Path, seed: int, life: int, cohort_last: int, options: tuple[str, ...]) -> None:
+def live_to_the_end(folder: Path, seed: int, life: int, cohort_last: int, options: tuple[str, ...]) -> None:
+    """One more life, which publishes what is left and ends when all has come to rest."""
     with _child(folder, seed, life, str(cohort_last), options) as child:
         ended = child.wait(LAST_LIFE_S_MAX)
     assert ended == 0, f"the last life ended with {ended}: {(folder / 'errors.log').read_text()[-2000:]}"
@@ -112,7 +113,8 @@ async def _verified(path: Path) -> list[str]:
         await reader.close()
 
 
-def _differences(killed: dict[str, tuple[object, ...]], calm: dict[str, tuple[object, ...]]) -> list[str]:
+def differences(killed: dict[str, tuple[object, ...]], calm: dict[str, tuple[object, ...]]) -> list[str]:
+    """How one run ended otherwise than another, flow by flow."""
     return [
         f"{name} ended as {killed.get(name)}, and undisturbed as {calm.get(name)}"
         for name in sorted(killed.keys() | calm.keys())

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def run_json(*arguments: str | Path, cwd: Path, code: int = 0, stdin: bytes = b"
     return found
 
 
-def written(path: Path, events: tuple[dict[str, object], ...] | list[dict[str, object]]) -> Path:
+def written(path: Path, events: Iterable[Mapping[str, object]]) -> Path:
     """A file of CloudEvents."""
     path.write_text("".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events), "utf-8")
     return path

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 
@@ -26,11 +29,16 @@ class Done:
     err: str
 
 
-def run_inside(*arguments: str | Path, cwd: Path) -> Done:
+def run_inside(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Done:
     """Run the command to its end; modules and folders that it imports from are forgotten after it."""
     out, err, path = io.StringIO(), io.StringIO(), list(sys.path)
     try:
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, environ or {}),
+        ):
             try:
                 code = main([str(argument) for argument in arguments])
             except SystemExit as end:  # a command line that can't be read
@@ -38,12 +46,23 @@ def run_inside(*arguments: str | Path, cwd: Path) -> Done:
     finally:
         sys.path[:] = path
         sys.modules.pop(USERS_MODULE, None)
+        for name in [name for name, module in sys.modules.items() if _lies_in(cwd, module)]:
+            del sys.modules[name]
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def json_inside(*arguments: str | Path, cwd: Path, code: int = 0) -> dict[str, Any]:
+def _lies_in(folder: Path, module: object) -> bool:
+    return (getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}")
+
+
+def json_inside(
+    *arguments: str | Path,
+    cwd: Path,
+    code: int = 0,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Run the command with --json, and read what it says."""
-    done = run_inside(*arguments, "--json", cwd=cwd)
-    assert done.code == code, done.err
+    done = run_inside(*arguments, "--json", cwd=cwd, environ=environ)
+    assert done.code == code, done.err or done.out
     found: dict[str, Any] = json.loads(done.out)
     return found

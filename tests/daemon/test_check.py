@@ -15,7 +15,8 @@ import pytest
 
 from procession.daemon import cli
 from procession.laws.codes import RULES
-from tests.daemon.command import CONFIG, ROOT, run
+from tests.daemon.command import CONFIG, ROOT
+from tests.daemon.inside import run_inside
 
 CLEAN = """
     from procession import Effects, Event, ProcessManager, Settings, Wiring, end, starts
@@ -90,9 +91,9 @@ def written(name: str, *parts: str) -> str:
 
 
 def test_the_reference_flows_are_clean(tmp_path: Path) -> None:
-    done = run("check", "--config", CONFIG, cwd=tmp_path)
-    assert (done.returncode, done.stdout.decode()) == (0, "")
-    assert done.stderr.decode() == "clean (4 processes, 6 gateways, 2 projectors, 8 invariants)\n"
+    done = run_inside("check", "--config", CONFIG, cwd=tmp_path)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "clean (4 processes, 6 gateways, 2 projectors, 8 invariants)\n"
 
 
 def test_a_module_is_checked_by_name_and_by_file(check: Check) -> None:
@@ -325,8 +326,8 @@ def test_a_wiring_that_is_asked_for_and_not_there_is_refused(check: Check) -> No
 
 
 def test_the_command_needs_no_configuration(tmp_path: Path) -> None:
-    done = run("check", ROOT / "flows" / "batch_settlement.py", cwd=tmp_path)
-    assert (done.returncode, done.stderr.decode()) == (0, "clean (1 process, 1 gateway, 1 invariant)\n")
+    done = run_inside("check", ROOT / "flows" / "batch_settlement.py", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "clean (1 process, 1 gateway, 1 invariant)\n")
 
 
 # With the turns of a journal.
@@ -334,22 +335,24 @@ def test_the_command_needs_no_configuration(tmp_path: Path) -> None:
 
 def test_the_turns_of_a_journal_run_again_elsewhere(tmp_path: Path) -> None:
     journal = tmp_path / "demo.db"
-    run("demo", "--flows", "4", "--fast", "--config", CONFIG, "--journal", journal, cwd=tmp_path)
-    done = run("check", "flows.order_fulfilment", "--shadow", journal, "--limit", "2", "--config", CONFIG, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"clean")
+    run_inside("demo", "--flows", "4", "--fast", "--config", CONFIG, "--journal", journal, cwd=tmp_path)
+    done = run_inside(
+        "check", "flows.order_fulfilment", "--shadow", journal, "--limit", "2", "--config", CONFIG, cwd=tmp_path
+    )
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("clean")
 
 
 def test_a_journal_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    done = run("check", "flows.order_fulfilment", "--shadow", "none.db", "--config", CONFIG, cwd=tmp_path)
-    assert done.returncode == 3
-    assert b"name a journal by --shadow JOURNAL" in done.stderr
+    done = run_inside("check", "flows.order_fulfilment", "--shadow", "none.db", "--config", CONFIG, cwd=tmp_path)
+    assert done.code == 3
+    assert "name a journal by --shadow JOURNAL" in done.err
 
 
 def test_a_limit_below_zero_is_refused(tmp_path: Path) -> None:
-    done = run("check", "--limit", "-1", "--config", CONFIG, cwd=tmp_path)
-    assert done.returncode == 2
-    assert b"--limit -1 is less than 0" in done.stderr
+    done = run_inside("check", "--limit", "-1", "--config", CONFIG, cwd=tmp_path)
+    assert done.code == 2
+    assert "--limit -1 is less than 0" in done.err
 
 
 # With the schemas on record.

@@ -15,6 +15,7 @@ from procession.daemon.exit_codes import ExitCode, code_of
 from procession.errors import NotFound, SettingsError
 from procession.journal_errors import JournalOwned, JournalTooNew
 from tests.daemon.command import CONFIG, ROOT, arguments_of, environment, run, run_json
+from tests.daemon.inside import json_inside, run_inside
 
 HEAVY = {"aiosqlite", "asyncio", "attrs", "cattrs", "opentelemetry", "orjson", "rich", "trio"}
 
@@ -57,11 +58,11 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 def test_a_command_line_that_can_not_be_read_says_what_was_meant(
     arguments: list[str], meant: str, tmp_path: Path
 ) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert meant in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
-    assert done.stdout == b""
+    done = run_inside(*arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert meant in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""
 
 
 def test_a_wrong_usage_is_json_where_json_is_asked_for(tmp_path: Path) -> None:
@@ -82,28 +83,29 @@ def test_a_wrong_usage_is_json_where_json_is_asked_for(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_there_is_told_in_one_sentence(arguments: list[str], code: int, tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stderr.count(b"\n"), done.stdout) == (code, 1, b"")
-    assert b"Traceback" not in done.stderr
+    done = run_inside(*arguments, cwd=tmp_path)
+    assert (done.code, done.err.count("\n"), done.out) == (code, 1, "")
+    assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_setting_is_told_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[journal]\npathh = 'x'\n")
-    done = run("ls", "--config", "bad.toml", cwd=tmp_path)
-    assert done.returncode == 2
-    assert b"journal.pathh" in done.stderr
+    done = run_inside("ls", "--config", "bad.toml", cwd=tmp_path)
+    assert done.code == 2
+    assert "journal.pathh" in done.err
 
 
 def test_the_variable_names_the_configuration(tmp_path: Path) -> None:
-    done = run("ls", cwd=tmp_path, environ={"PROCESSION_CONFIG": "none.toml"})
-    assert done.returncode == 3
-    assert b"none.toml" in done.stderr
+    done = run_inside("ls", cwd=tmp_path, environ={"PROCESSION_CONFIG": "none.toml"})
+    assert done.code == 3
+    assert "none.toml" in done.err
 
 
 def test_options_stand_before_or_after_the_verb(tmp_path: Path) -> None:
     before, after = (
-        run_json(*order, cwd=tmp_path, code=3) for order in (["--journal", "x.db", "ls"], ["ls", "--journal", "x.db"])
+        json_inside(*order, cwd=tmp_path, code=3)
+        for order in (["--journal", "x.db", "ls"], ["ls", "--journal", "x.db"])
     )
     assert before == after
 

@@ -11,19 +11,19 @@ from tests.daemon.inside import json_inside
 
 
 def test_a_demo_runs_every_flow_with_failures_and_keeps_its_journal(tmp_path: Path) -> None:
-    found = run_json("demo", "--flows", "400", "--config", CONFIG, "--journal", "a.db", cwd=tmp_path)
+    found = json_inside("demo", "--flows", "400", "--config", CONFIG, "--journal", "a.db", cwd=tmp_path)
     journal = found["journal"]
     assert set(journal["flows"]) == {"order", "provisioning", "batch", "loan_application"}
     assert sum(sum(statuses.values()) for statuses in journal["flows"].values()) == 400
     assert found["attempts_failed"] > 0
     assert journal["commands"].get("open", 0) == 0
     assert journal["commands"]["given_up"] > 0
-    assert run_json("ls", "--journal", "a.db", "--limit", "0", cwd=tmp_path)["more"] is False
+    assert json_inside("ls", "--journal", "a.db", "--limit", "0", cwd=tmp_path)["more"] is False
 
 
 def test_the_same_seed_makes_the_same_traffic(tmp_path: Path) -> None:
     first, again = (
-        run_json("demo", "--flows", "40", "--fast", "--config", CONFIG, "--journal", name, cwd=tmp_path)["journal"]
+        json_inside("demo", "--flows", "40", "--fast", "--config", CONFIG, "--journal", name, cwd=tmp_path)["journal"]
         for name in ("a.db", "b.db")
     )
     assert first["outcomes"] == again["outcomes"]
@@ -32,8 +32,8 @@ def test_the_same_seed_makes_the_same_traffic(tmp_path: Path) -> None:
 
 def test_a_demo_goes_on_on_its_journal(tmp_path: Path) -> None:
     arguments = ("demo", "--flows", "40", "--fast", "--config", CONFIG, "--journal", "a.db")
-    first = run_json(*arguments, cwd=tmp_path)
-    again = run_json(*arguments, cwd=tmp_path)
+    first = json_inside(*arguments, cwd=tmp_path)
+    again = json_inside(*arguments, cwd=tmp_path)
     assert again["counters"]["events_accepted"] == 0
     assert again["journal"]["flows"] == first["journal"]["flows"]
 
@@ -66,11 +66,11 @@ def test_without_a_configuration_a_demo_runs_the_starter_flow_and_says_what_to_t
     made = next(tmp_path.glob("procession-demo-*/demo.db"))
     assert str(made) in said
     shown = said.split("procession show ")[1].split()[0]
-    assert run_json("show", shown, "--journal", made, cwd=tmp_path)["status"] in ("ended", "quarantined")
+    assert json_inside("show", shown, "--journal", made, cwd=tmp_path)["status"] in ("ended", "quarantined")
 
 
 def test_a_new_project_works_as_it_is(tmp_path: Path) -> None:
-    made = run_json("new", "My Flows", cwd=tmp_path)
+    made = json_inside("new", "My Flows", cwd=tmp_path)
     assert made["next"][0] == "cd 'My Flows'"
     folder = tmp_path / "My Flows"
     assert 'name = "my-flows"' in (folder / "pyproject.toml").read_text()
@@ -89,6 +89,6 @@ def test_a_new_project_works_as_it_is(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
-    assert "not empty" in run_json("new", ".", cwd=tmp_path, code=2)["error"]
-    assert "is a file" in run_json("new", "a.txt", cwd=tmp_path, code=2)["error"]
+    assert "not empty" in json_inside("new", ".", cwd=tmp_path, code=2)["error"]
+    assert "is a file" in json_inside("new", "a.txt", cwd=tmp_path, code=2)["error"]
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.command import CONFIG, run, run_json
+from tests.daemon.command import CONFIG
+from tests.daemon.inside import json_inside, run_inside
 
 RACE = """
 from procession import Command, Effects, Event, Gateway, History, ProcessManager, Wiring, ends, folds, invariant, on
@@ -67,7 +68,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_reference_flows_are_clean(tmp_path: Path) -> None:
-    found = run_json("explore", "--config", CONFIG, cwd=tmp_path)
+    found = json_inside("explore", "--config", CONFIG, cwd=tmp_path)
     assert found["clean"] is True
     assert [one["process"] for one in found["explorations"]] == ["Order", "Provisioning", "Batch", "LoanApplication"]
     assert all(one["complete"] for one in found["explorations"])
@@ -75,24 +76,24 @@ def test_the_reference_flows_are_clean(tmp_path: Path) -> None:
 
 
 def test_a_finding_is_printed_with_its_trace_and_ends_with_one(project: Path) -> None:
-    done = run("explore", "stuck", "--config", "p.toml", cwd=project)
-    assert done.returncode == 1
-    assert "Asked ; Told" in done.stdout.decode()
-    assert "Stuck: explored all 3 states, in 3 turns" in done.stdout.decode()
-    assert done.stderr.decode() == "procession: not clean: Stuck\n"
+    done = run_inside("explore", "stuck", "--config", "p.toml", cwd=project)
+    assert done.code == 1
+    assert "Asked ; Told" in done.out
+    assert "Stuck: explored all 3 states, in 3 turns" in done.out
+    assert done.err == "procession: not clean: Stuck\n"
 
 
 def test_findings_are_json_for_programs(project: Path) -> None:
-    found = run_json("explore", "Stuck", "--config", "p.toml", cwd=project, code=1)
+    found = json_inside("explore", "Stuck", "--config", "p.toml", cwd=project, code=1)
     (fault,) = found["explorations"][0]["findings"]
     assert (fault["kind"], fault["trace"]) == ("stuck", "Asked ; Told")
     assert fault["place"].startswith(str(project / "race.py"))
 
 
 def test_an_unbounded_flow_is_said_to_be_seen_in_part_only(project: Path) -> None:
-    done = run("explore", "endless", "--states-max", "70", "--config", "p.toml", cwd=project)
-    assert done.returncode == 1
-    first = done.stdout.decode().splitlines()[0]
+    done = run_inside("explore", "endless", "--states-max", "70", "--config", "p.toml", cwd=project)
+    assert done.code == 1
+    first = done.out.splitlines()[0]
     assert first.startswith("Endless: explored ")
     assert first.endswith("stopped at states_max = 70, so this is only a part")
 
@@ -106,8 +107,8 @@ def test_an_unbounded_flow_is_said_to_be_seen_in_part_only(project: Path) -> Non
     ],
 )
 def test_what_can_not_be_explored_gets_one_sentence(name: str, sentence: str, project: Path) -> None:
-    done = run("explore", name, "--config", "p.toml", cwd=project)
-    assert done.returncode == 2
-    assert sentence in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
-    assert done.stdout == b""
+    done = run_inside("explore", name, "--config", "p.toml", cwd=project)
+    assert done.code == 2
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.command import CONFIG, arguments_of, environment, run, run_json, start_event, written
+from tests.daemon.command import CONFIG, arguments_of, environment, run_json, start_event, written
 from tests.daemon.inside import json_inside, run_inside
 from tests.flows.loan_log import LoanLog, loan_log
 
@@ -35,10 +35,10 @@ def figures_are_right(found: dict[str, object], log: LoanLog) -> None:
 def test_a_whole_log_gives_its_figures_and_nothing_the_second_time(tmp_path: Path) -> None:
     log = loan_log(300)
     file = written(tmp_path / "log.jsonl", log.events)
-    first = run_json("publish", file, *CONFIGURED, cwd=tmp_path)
+    first = json_inside("publish", file, *CONFIGURED, cwd=tmp_path)
     assert (first["accepted"], first["duplicates"]) == (len(log.events), 0)
     figures_are_right(first, log)
-    second = run_json("publish", file, *CONFIGURED, cwd=tmp_path)
+    second = json_inside("publish", file, *CONFIGURED, cwd=tmp_path)
     assert (second["accepted"], second["duplicates"]) == (0, len(log.events))
     figures_are_right(second, log)
 
@@ -47,12 +47,12 @@ def test_gzip_is_known_by_its_first_bytes_and_the_summary_is_read_by_people(tmp_
     log = loan_log(20)
     text = "".join(json.dumps(event) + "\n" for event in log.events)
     (tmp_path / "log.dat").write_bytes(gzip.compress(text.encode()))
-    done = run("publish", "log.dat", *CONFIGURED, cwd=tmp_path)
-    assert done.returncode == 0
-    rows = dict(line.split("\t", 1) for line in done.stdout.decode().splitlines())
+    done = run_inside("publish", "log.dat", *CONFIGURED, cwd=tmp_path)
+    assert done.code == 0
+    rows = dict(line.split("\t", 1) for line in done.out.splitlines())
     assert rows["accepted"] == str(len(log.events))
     assert rows["late"] == str(log.late)
-    assert b"procession ls --journal a.db" in done.stderr
+    assert "procession ls --journal a.db" in done.err
 
 
 def test_standard_input_may_be_gzip_or_plain(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ WRONG = {
 def test_a_bad_line_is_named_and_nothing_is_written(name: str, tmp_path: Path) -> None:
     text, found = WRONG[name]
     (tmp_path / "bad.jsonl").write_bytes(json.dumps(start_event(1)).encode() + b"\n" + text + b"\n")
-    done = run("publish", "bad.jsonl", *CONFIGURED, cwd=tmp_path)
-    said = done.stderr.decode()
-    assert (done.returncode, done.stdout) == (2, b"")
+    done = run_inside("publish", "bad.jsonl", *CONFIGURED, cwd=tmp_path)
+    said = done.err
+    assert (done.code, done.out) == (2, "")
     assert said.startswith("procession: bad.jsonl:2: ")
     assert found in said
     assert said.endswith("; nothing was written\n")
@@ -101,9 +101,9 @@ def test_a_bad_line_is_named_and_nothing_is_written(name: str, tmp_path: Path) -
 def test_a_gzip_that_was_cut_off_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     text = "".join(json.dumps(start_event(number)) + "\n" for number in range(3000)).encode()
     (tmp_path / "cut.gz").write_bytes(gzip.compress(text)[:-400])
-    done = run("publish", "cut.gz", *CONFIGURED, cwd=tmp_path)
-    assert done.returncode == 2
-    assert b"ends in the middle" in done.stderr
+    done = run_inside("publish", "cut.gz", *CONFIGURED, cwd=tmp_path)
+    assert done.code == 2
+    assert "ends in the middle" in done.err
     assert [file.name for file in tmp_path.iterdir()] == ["cut.gz"]
 
 
@@ -112,26 +112,26 @@ def test_of_a_pipe_what_came_before_the_bad_line_stays(tmp_path: Path) -> None:
     found = run_json("publish", "-", *CONFIGURED, cwd=tmp_path, stdin=text.encode(), code=2)
     assert "standard input:6: " in found["error"]
     assert "5 other events were accepted" in found["error"]
-    assert len(run_json("ls", *CONFIGURED, cwd=tmp_path)["flows"]) == 5
+    assert len(json_inside("ls", *CONFIGURED, cwd=tmp_path)["flows"]) == 5
 
 
 def test_an_id_that_comes_again_with_other_content_is_named_with_its_line(tmp_path: Path) -> None:
     run_json("publish", "-", *CONFIGURED, cwd=tmp_path, stdin=json.dumps(start_event(1)).encode())
     file = written(tmp_path / "b.jsonl", [start_event(0), start_event(1, amount_req="900")])
-    found = run_json("publish", file, *CONFIGURED, cwd=tmp_path, code=4)
+    found = json_inside("publish", file, *CONFIGURED, cwd=tmp_path, code=4)
     assert f"{file}:2: event '1/0' of source 'test'" in found["error"]
-    assert len(run_json("ls", *CONFIGURED, cwd=tmp_path)["flows"]) == 1
+    assert len(json_inside("ls", *CONFIGURED, cwd=tmp_path)["flows"]) == 1
 
 
 def test_a_journal_of_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl", [start_event(1)])
-    run_json("publish", file, *CONFIGURED, cwd=tmp_path)
+    json_inside("publish", file, *CONFIGURED, cwd=tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as journal:
         journal.execute("pragma user_version = 99")
     journal.close()
     before = (tmp_path / "a.db").read_bytes()
     for verb in (["publish", str(file)], ["ls"], ["show", "loan_application/1"]):
-        assert "schema 99" in run_json(*verb, *CONFIGURED, cwd=tmp_path, code=9)["error"]
+        assert "schema 99" in json_inside(*verb, *CONFIGURED, cwd=tmp_path, code=9)["error"]
     assert (tmp_path / "a.db").read_bytes() == before
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_journal_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"some text, long enough to be taken for a header of a hundred bytes" * 4)
     before = (tmp_path / "a.db").read_bytes()
     for verb in (["publish", str(file)], ["ls"]):
-        assert "no journal" in run_json(*verb, *CONFIGURED, cwd=tmp_path, code=2)["error"]
+        assert "no journal" in json_inside(*verb, *CONFIGURED, cwd=tmp_path, code=2)["error"]
     assert (tmp_path / "a.db").read_bytes() == before
     assert sorted(found.name for found in tmp_path.iterdir()) == ["a.db", "a.jsonl"]
 
@@ -148,13 +148,13 @@ def test_a_file_that_is_no_journal_is_refused_untouched(tmp_path: Path) -> None:
 def test_a_folder_that_refuses_writing_is_told(tmp_path: Path, unprivileged: None) -> None:
     file = written(tmp_path / "a.jsonl", [start_event(1)])
     (tmp_path / "locked").mkdir(mode=0o555)
-    found = run_json("publish", file, "--config", CONFIG, "--journal", "locked/a.db", cwd=tmp_path, code=5)
+    found = json_inside("publish", file, "--config", CONFIG, "--journal", "locked/a.db", cwd=tmp_path, code=5)
     assert "refuses writing" in found["error"]
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl", [start_event(1)])
-    found = run_json("publish", file, "--config", CONFIG, "--journal", "none/a.db", cwd=tmp_path, code=5)
+    found = json_inside("publish", file, "--config", CONFIG, "--journal", "none/a.db", cwd=tmp_path, code=5)
     assert "there is no folder" in found["error"]
 
 
@@ -199,7 +199,7 @@ def test_a_kill_and_another_publish_give_the_same_figures(tmp_path: Path) -> Non
             publishing.communicate()
             killed += publishing.returncode == -signal.SIGKILL
     assert killed >= 2
-    last = run_json("publish", file, *CONFIGURED, cwd=tmp_path)
+    last = json_inside("publish", file, *CONFIGURED, cwd=tmp_path)
     assert last["accepted"] + last["duplicates"] == len(log.events)
     figures_are_right(last, log)
 

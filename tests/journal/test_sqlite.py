@@ -96,6 +96,15 @@ class TestSqliteContract(JournalContract):
 # What the file must be
 
 
+async def test_a_file_whose_making_lost_power_is_made_again(path: Path) -> None:
+    path.write_bytes(b"torn" * 1024)  # its first page, half written; what SQLite noted before says that it was empty
+    noted = bytes.fromhex("d9d505f920a163d7") + bytes(8) + bytes(4) + (512).to_bytes(4) + (4096).to_bytes(4)
+    Path(f"{path}-journal").write_bytes(noted.ljust(512, b"\0"))
+    journal = await opened(path)
+    assert (await journal.heads()).position == 0
+    await journal.close_clean()
+
+
 @pytest.mark.parametrize("wrong", [b"hello, this is a letter\n", b"SQLite format 3\0 and no more", bytes(4096)])
 async def test_a_file_that_is_no_journal_is_refused_and_untouched(path: Path, wrong: bytes) -> None:
     path.write_bytes(wrong)

@@ -133,8 +133,7 @@ async def test_a_commit_that_fails_is_told_and_reopened(
         await journal.commit(started(2, 2))
     with pytest.raises(CommitFailed):
         await journal.reopen()
-    with pytest.raises(CommitFailed):
-        await journal.heads()
+    assert (await journal.heads()).position == 1, "whoever reads goes on"
     fails.clear()
     with pytest.raises(CommitFailed):
         await journal.commit(started(2, 2))

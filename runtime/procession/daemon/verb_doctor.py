@@ -19,6 +19,7 @@ from procession.daemon.configuration import Configuration, configured
 from procession.daemon.durations import human
 from procession.daemon.exit_codes import ExitCode
 from procession.daemon.output import Output
+from procession.engine.turn_watch import SUFFIX, read_suspects
 from procession.errors import ProcessionError, WiringError
 from procession.journal.ownership import holder_of
 from procession.journal.rows import OwnerInfo
@@ -187,6 +188,7 @@ async def _of_journal(journal: str) -> list[Check]:
         if set_aside:
             cure = "look with `procession ls --status quarantined`, mend, then retry, skip or release"
             checks.append(Check("quarantine", "warn", f"{set_aside:,} flows", cure))
+        checks += _of_suspects(journal)
         began = time.perf_counter()
         faults = await reader.verify()
         took = human(time.perf_counter() - began)
@@ -223,6 +225,12 @@ def _of_owner(journal: str, owner: OwnerInfo | None) -> Check:
         found = f"nobody now; process {holder.pid} on {holder.host} ended without closing it"
         return Check("owner", "warn", found, "nothing is lost: the next start takes it up")
     return Check("owner", "ok", "nobody: free to be opened")
+
+
+def _of_suspects(journal: str) -> list[Check]:
+    cure = "mend its handler; while nobody owns the journal, the next start sets the flow aside, then retry or skip"
+    suspects = read_suspects(os.path.realpath(journal) + SUFFIX)
+    return [Check("suspect", "warn", f"a turn did not return: {one}", cure) for one in suspects.values()]
 
 
 async def _of_disk(folder: str) -> list[Check]:

@@ -19,6 +19,7 @@ from procession.engine.router import Origin, Router
 from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed
+from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandRow, CommandState, SnapshotRow, StepRow
 from procession.primitives.aggregate import Aggregate
@@ -107,6 +108,7 @@ class Decisions:
         *,
         limits: AggregatesSettings,
         payload_bytes_max: int,
+        at_work: AtWork,
     ) -> None:
         self._registry = registry
         self._codec = registry.codec
@@ -120,6 +122,7 @@ class Decisions:
         self._snapshot_every = limits.snapshot_every_events
         self._events_max = limits.events_per_decision_max
         self._payload_bytes_max = payload_bytes_max
+        self._at_work = at_work
 
     def from_outside(self, stream: AggregateStream, sent: FromOutside) -> Decided:
         """Decide a command from outside, and write down both.
@@ -174,7 +177,10 @@ class Decisions:
     def _ready(self, stream: AggregateStream, command: Command, asked: Asked | None) -> _Ready:
         """The decision, tried twice: a pure one fails the same way again, and then it is its own fault."""
         assert stream.state is not None, "an aggregate is folded before it decides"
+        at_work = self._at_work
         for last in (False, True):
+            at_work.count += 1
+            at_work.what, at_work.position = stream, 0
             try:
                 verdict = decide(stream.definition, stream.state, command, self._guard)
                 payloads = self._encoded(verdict, asked)
@@ -185,6 +191,8 @@ class Decisions:
                 failed = TurnFailed(stream.definition.decisions[type(command)].name, str(error))
             except TurnFailed as error:
                 failed = error
+            finally:
+                at_work.what = None
             self._counters.decisions_failed += 1
             if last or isinstance(failed.__cause__, ImpureTurn):
                 raise failed

@@ -16,6 +16,7 @@ from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.solo import Solo
 from procession.engine.turn import TurnFailed
+from procession.engine.turn_watch import Suspects
 from procession.engine.turns import Turns
 from procession.errors import ProcessionError
 from procession.journal.rows import DeliveryState
@@ -41,6 +42,7 @@ class FlowHost:
         operator: Operator,
         *,
         solo: Solo,
+        suspects: Suspects,
         limits: FlowsSettings,
     ) -> None:
         self._table = table
@@ -50,6 +52,7 @@ class FlowHost:
         self._quarantine = quarantine
         self._operator = operator
         self._solo = solo
+        self._suspects = suspects
         self._slice_s = limits.turn_slice_ms / 1000
         self._page = limits.mailbox_max
         self.recoveries = 1
@@ -139,7 +142,11 @@ class FlowHost:
 
     def _must_wait(self, flow: Flow) -> bool:
         """Whether this flow has to wait for something before, or instead of, its turns."""
-        return not flow.mailbox or flow.state is None or bool(flow.acts) or flow.is_set_aside() or self._solo.active
+        aside = flow.is_set_aside() or self._is_suspect(flow)
+        return not flow.mailbox or flow.state is None or bool(flow.acts) or aside or self._solo.active
+
+    def _is_suspect(self, flow: Flow) -> bool:
+        return bool(self._suspects.found) and (flow.process, flow.key) in self._suspects.found
 
     async def _run(self, flow: Flow) -> None:
         """Handle what is there until nothing is; never between two checkpoints more than a slice of time."""
@@ -152,7 +159,9 @@ class FlowHost:
                 elif flow.is_set_aside():
                     await self._keep_back(flow)
                 elif flow.mailbox:
-                    if self._solo.active:
+                    if self._is_suspect(flow):
+                        await self._set_aside_suspect(flow)
+                    elif self._solo.active:
                         await self._run_alone(flow)
                     elif not self._drain(flow, trio.current_time() + self._slice_s):
                         await trio.lowlevel.checkpoint()
@@ -203,6 +212,14 @@ class FlowHost:
                 self._quarantine.set_aside(
                     flow, delivery, "crash", f"the process died {delivery.marks} times while this event ran alone"
                 )
+
+    async def _set_aside_suspect(self, flow: Flow) -> None:
+        """The process was ended while a turn of this flow did not return: it is not run again unasked."""
+        suspect = self._suspects.found[flow.process, flow.key]
+        async with self._solo.alone(flow):
+            found = f"a turn of it did not return and the process ended: {suspect.place}"
+            self._quarantine.set_aside(flow, flow.mailbox.take(), "crash", found)
+        self._suspects.settle(suspect.name)
 
     async def _load(self, flow: Flow) -> None:
         """Fold the flow from its steps; what a crash left undone of it stands before what is new."""

@@ -28,6 +28,7 @@ from procession.engine.router import Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
+from procession.engine.turn_watch import AtWork, Suspects
 from procession.engine.turns import SentCommand, Turns
 from procession.engine.watch import Watch
 from procession.journal.journal import Journal
@@ -57,6 +58,8 @@ class Lasting:
     """None where no turn is replayed."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
+    at_work: AtWork = attrs.field(factory=AtWork)
+    suspects: Suspects = attrs.field(factory=Suspects)
 
 
 @attrs.frozen
@@ -110,20 +113,10 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         limits=flows,
         guard=lasting.guard,
         shadow=lasting.shadow,
+        at_work=lasting.at_work,
     )
     rehydrator = _rehydrator(lasting)
-    decisions = Decisions(
-        registry,
-        ledger,
-        router,
-        table,
-        ids,
-        counters,
-        known,
-        lasting.guard,
-        limits=settings.aggregates,
-        payload_bytes_max=settings.intake.payload_bytes_max,
-    )
+    decisions = _decisions(lasting, ledger, router, table)
     aggregates = AggregateHost(
         ledger,
         decisions,
@@ -136,7 +129,9 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     )
     commands = Receivers(lasting.gateways, inbox, decisions, registry)
     operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters)
-    host = FlowHost(table, ledger, turns, rehydrator, quarantine, operator, solo=solo, limits=flows)
+    host = FlowHost(
+        table, ledger, turns, rehydrator, quarantine, operator, solo=solo, suspects=lasting.suspects, limits=flows
+    )
     intake = Intake(
         ledger,
         router,
@@ -152,6 +147,23 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     ledger.run_ready = _run_ready(host, aggregates) if registry.aggregates else host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, aggregates, solo)
+
+
+def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable) -> Decisions:
+    settings = lasting.settings
+    return Decisions(
+        lasting.registry,
+        ledger,
+        router,
+        table,
+        lasting.ids,
+        lasting.counters,
+        lasting.fingerprints,
+        lasting.guard,
+        limits=settings.aggregates,
+        payload_bytes_max=settings.intake.payload_bytes_max,
+        at_work=lasting.at_work,
+    )
 
 
 def _rehydrator(lasting: Lasting) -> Rehydrator:

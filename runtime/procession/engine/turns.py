@@ -17,6 +17,7 @@ from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.snapshot_seal import sealed
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
+from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.primitives.command import Command
@@ -58,6 +59,7 @@ class Turns:
         limits: FlowsSettings,
         guard: Guard,
         shadow: Shadow | None,
+        at_work: AtWork,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -74,6 +76,7 @@ class Turns:
         self._snapshot_every = limits.snapshot_every_steps
         self._guard = guard
         self._shadow = shadow
+        self._at_work = at_work
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
         """Answer one delivery of a flow that is known and not in quarantine."""
@@ -162,7 +165,10 @@ class Turns:
         """
         assert flow.state is not None, "a flow is folded before it takes a turn"
         sampled = None if self._shadow is None else self._shadow.begin(flow, delivery, event)
+        at_work = self._at_work
         for last in (False, True):
+            at_work.count += 1
+            at_work.what, at_work.position = flow, delivery.event.position
             try:
                 turn = run_turn(
                     flow.definition,
@@ -182,6 +188,8 @@ class Turns:
                 if self._shadow is not None and sampled is not None:
                     self._shadow.offer(flow, sampled, turn)
                 return turn, orders
+            finally:
+                at_work.what = None
         raise AssertionError("a turn is tried twice")
 
     def _order(self, flow: Flow, delivery: Delivery, orders: Orders) -> None:

@@ -212,7 +212,8 @@ class Journal(JournalReader, Protocol):
     async def reopen(self) -> None:
         """After `CommitFailed`: close every connection, open again, and make one durable barrier commit.
 
-        All that is read from then on is what a crash would leave.
+        All that is read from then on is what a crash would leave. Until then reading may go on, and does not know of
+        the commit that failed.
 
         Raises:
             CommitFailed: still not possible; call it again later.

@@ -22,6 +22,7 @@ from procession.errors import ProcessionError, RuntimeClosed
 from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
+from procession.journal.room import require_room
 from procession.journal.rows import Commit
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_reader import BUSY_S, SqliteReader, read_sqlite
@@ -162,6 +163,8 @@ class SqliteJournal(SqliteReader):
                     raise RuntimeClosed
                 if self._broken is None:
                     self._broken = "it is being reopened"
+                # Where nothing can be written yet, nothing is closed either: whoever reads goes on.
+                await trio.to_thread.run_sync(require_room, self._path)
                 try:
                     await self._thread.call(self._open_again)
                 except sqlite_write.Overtaken:
@@ -255,8 +258,9 @@ class SqliteJournal(SqliteReader):
             self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=now_us))
             await self._open_readers()
         except (sqlite3.Error, sqlite_write.Overtaken, ProcessionError):
-            with suppress(sqlite3.Error):  # the first error is the one to tell
+            with suppress(sqlite3.Error, ProcessionError):  # the first error is the one to tell
                 await self._close_all()
+                await self._open_readers()
             raise
 
     async def _connect_writer(self, now_us: int) -> None:

@@ -18,6 +18,8 @@ APPLICATION_ID = 0x50524F43
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_ROLLBACK_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_ROLLBACK_BYTES = 28
 
 
 def _run(script: str, connection: sqlite3.Connection) -> None:
@@ -113,11 +115,24 @@ def check_header(path: str) -> None:
         return
     except OSError as error:
         raise JournalUnwritable(path, error.strerror or str(error)) from error
-    if not header:
-        return  # made and not yet written: SQLite takes it as new
+    if not header or _was_empty(f"{path}-journal"):
+        return  # made and not yet written, or not written whole: SQLite takes it as new
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         raise NotAJournal(path, "not a SQLite file")
     _check(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
+
+
+def _was_empty(rollback: str) -> bool:
+    """Whether a rollback journal says that its file was empty before: power was lost while the file was made.
+
+    Its first page may be torn then, and say nothing of whose it is. Format: https://sqlite.org/fileformat.html, 3.
+    """
+    try:
+        with open(rollback, "rb") as file:
+            header = file.read(_ROLLBACK_BYTES)
+    except OSError:
+        return False
+    return header.startswith(_ROLLBACK_MAGIC) and header[16:20] == bytes(4) and len(header) == _ROLLBACK_BYTES
 
 
 def _check(path: str, application: int, schema: int) -> None:

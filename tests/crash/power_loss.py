@@ -1,0 +1,162 @@
+"""Power loss: a real process is recorded, and the disk that it leaves at each operation is opened and judged.
+
+    python -m tests.crash.power_loss [--seed 1] [--seconds 3] [--images 20000] [--lives 50] [--normal]
+
+Of everything that was not synced at that moment, all is lost, all is kept, each write is torn at 512 bytes, or some
+writes are kept and earlier ones are not. Each image is opened as the next start does, every row is verified, and the
+laws of histories are judged against what the publisher had heard and what gateways had begun. Some images live on
+until everything has come to rest. `--normal` writes with `synchronous=NORMAL`, and must be found to lose what was
+acknowledged: else this proves nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import attrs
+import trio
+
+from procession.engine.clock import SystemClock
+from procession.journal.sqlite import open_sqlite
+from tests.crash.checker import check, check_now, cohorts
+from tests.crash.disk import FATES, Disk, Fate, write_image
+from tests.crash.driver import ROOT, live_to_the_end
+from tests.crash.recording import Operation, operations, recording_of
+
+LOGS = ("acknowledged.log", "effects.log")
+_READY_S_MAX = 60
+_SHOWN_MAX = 20
+
+
+@attrs.define
+class Report:
+    """What a run found."""
+
+    operations: int = 0
+    images: int = 0
+    with_something_to_lose: int = 0
+    """Images taken while something was not synced."""
+    lives: int = 0
+    """Images that lived on until all came to rest."""
+    acknowledged: int = 0
+    breaches: list[str] = attrs.field(factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images:,} images of {self.operations:,} operations, {self.with_something_to_lose:,} with something"
+            f" unsynced; {self.lives} lived on to their end; {self.acknowledged:,} events acknowledged;"
+            f" {len(self.breaches)} breaches"
+        )
+
+
+def record(folder: Path, seed: int, seconds: float, options: Sequence[str] = ()) -> list[Operation]:
+    """Run the child for so long, kill it, and read what it did."""
+    folder.mkdir()
+    for log in LOGS:
+        (folder / log).touch()
+    trace = folder.parent / "calls.txt"
+    child = [sys.executable, "-m", "tests.crash.child", str(folder), str(seed), "0", "-", *options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    with subprocess.Popen(recording_of(child, trace), cwd=ROOT, env=environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        time.sleep(seconds)
+        os.kill(_child_of(running.pid), signal.SIGKILL)  # strace ends with it
+        running.wait()
+    return list(operations(trace, folder, LOGS))
+
+
+def _child_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+
+
+def moments(found: Sequence[Operation], chance: random.Random, images_max: int) -> Iterator[tuple[int, Fate]]:
+    """After which operation, and what becomes of what is not synced: all of them, or so many by chance."""
+    every = [(at, fate) for at in range(1, len(found) + 1) for fate in FATES]
+    yield from every if len(every) <= images_max else sorted(chance.sample(every, images_max))
+
+
+def judge(work: Path, found: Sequence[Operation], seed: int, *, images_max: int, lives_max: int) -> Report:
+    """Open the images, and judge what is in them."""
+    chance, disk, done = random.Random(seed), Disk(), 0
+    report = Report(operations=len(found))
+    image = work / "image"
+    image.mkdir()
+    taken = list(moments(found, chance, images_max))
+    living = set(chance.sample(range(len(taken)), min(lives_max, len(taken))))
+    for number, (at, fate) in enumerate(taken):
+        for operation in islice(found, done, at):
+            disk.follow(operation)
+        done = max(done, at)
+        write_image(image, disk.after_power_loss(fate, chance), disk.told, LOGS)
+        report.images += 1
+        report.with_something_to_lose += disk.unsynced > 0
+        breaches = trio.run(_breaches, image)
+        if number in living and not breaches:
+            breaches = _live_on(image, seed)
+            report.lives += 1
+        report.breaches += [f"operation {at}, {fate}: {breach}" for breach in breaches]
+    report.acknowledged = disk.told.get(LOGS[0], b"").count(b"=")
+    return report
+
+
+async def _breaches(image: Path) -> list[str]:
+    """What is wrong with an image, once the journal was opened as the next start opens it."""
+    journal = await open_sqlite(image / "journal.db", clock_us=SystemClock().now_us)
+    try:
+        faults = [f"{fault.code}: {fault.found}" for fault in await journal.verify()]
+    finally:
+        await journal.close()
+    return faults + check_now(image)
+
+
+def _live_on(image: Path, seed: int) -> list[str]:
+    live_to_the_end(image, seed, 1, cohorts(image), ())
+    return check(image)
+
+
+def run(
+    work: Path, *, seed: int, seconds: float, images_max: int, lives_max: int, options: Sequence[str] = ()
+) -> Report:
+    """Record one run, and judge what each moment of it may leave."""
+    found = record(work / "recorded", seed, seconds, options)
+    return judge(work, found, seed, images_max=images_max, lives_max=lives_max)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.power_loss", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3, help="how long the process runs before it is ended")
+    parser.add_argument("--images", type=int, default=20_000, help="at most; fewer are drawn by chance")
+    parser.add_argument("--lives", type=int, default=50, help="images that live on until all has come to rest")
+    parser.add_argument("--normal", action="store_true", help="with synchronous=NORMAL, which must lose something")
+    options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="power-loss-"))
+    try:
+        report = run(
+            work,
+            seed=options.seed,
+            seconds=options.seconds,
+            images_max=options.images,
+            lives_max=options.lives,
+            options=("normal",) if options.normal else (),
+        )
+    finally:
+        shutil.rmtree(work)
+    sys.stdout.write("\n".join([f"seed {options.seed}: {report}", *report.breaches[:_SHOWN_MAX], ""]))
+    return int(bool(report.breaches))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

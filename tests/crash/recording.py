@@ -1,0 +1,188 @@
+"""What a process did to the files of a folder, call by call, as strace saw it.
+
+It watches the real process with the real SQLite and C library, so nothing stands between the journal and the kernel
+that is not there in production. (A recording VFS would be another build of SQLite than the one that ships.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+
+_CALLS = (
+    "openat,creat,pwrite64,pwritev,pwritev2,write,ftruncate,fallocate,fsync,fdatasync,unlink,unlinkat,rename,renameat"
+    ",renameat2"
+)
+_TEXT_BYTES_MAX = 1_000_000
+_SYNCS = frozenset({"fsync", "fdatasync"})
+_HANDED_OVER = frozenset({"pwrite64", "write"})
+_LINE = re.compile(r"(?P<thread>\d+) +(?P<rest>.*)")
+_CALL = re.compile(r"(?P<name>\w+)\((?P<arguments>.*?)(?P<end>\) += .*| <unfinished \.\.\.>)$")
+_RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
+_FILE = re.compile(r"\d+<(?P<path>(?:\\x[0-9a-f]{2})+)>(?:\(deleted\))?")
+_TEXT = re.compile(r'"(?P<text>(?:\\x[0-9a-f]{2})*)"')
+
+
+@attrs.frozen
+class Wrote:
+    """Bytes handed to the kernel."""
+
+    name: str
+    offset: int
+    data: bytes
+
+
+@attrs.frozen
+class Cut:
+    """A file made shorter or longer."""
+
+    name: str
+    size: int
+
+
+@attrs.frozen
+class Made:
+    """A name that was not there before."""
+
+    name: str
+
+
+@attrs.frozen
+class Removed:
+    """A name taken away."""
+
+    name: str
+
+
+@attrs.frozen
+class Synced:
+    """All that was written to this file before is on the disk."""
+
+    name: str
+
+
+@attrs.frozen
+class FolderSynced:
+    """All names made and removed before are on the disk."""
+
+
+@attrs.frozen
+class Told:
+    """A line that left for the world outside, which no power loss takes back."""
+
+    name: str
+    line: bytes
+
+
+Operation = Wrote | Cut | Made | Removed | Synced | FolderSynced | Told
+
+
+class StrangeCallError(Exception):
+    """The process did something that this does not follow; an image of it would prove nothing."""
+
+
+def recording_of(arguments: Sequence[str], log: Path) -> list[str]:
+    """The command that runs another one and records what it does."""
+    return [
+        "strace",
+        "-f",
+        "-y",
+        "-xx",
+        "-s",
+        str(_TEXT_BYTES_MAX),
+        "--seccomp-bpf",
+        "-e",
+        f"trace={_CALLS}",
+        "-o",
+        str(log),
+        *arguments,
+    ]
+
+
+def operations(log: Path, folder: Path, told: Sequence[str]) -> Iterator[Operation]:
+    """What was done to the files of a folder, in order.
+
+    Args:
+        log: what strace wrote.
+        folder: whose files are followed; those ending in `-shm` and `.lock` are not: they are made anew.
+        told: names of logs that stand for the world outside.
+
+    Raises:
+        StrangeCallError: it can't be followed.
+    """
+    begun: dict[str, tuple[str, str]] = {}
+    existing: set[str] = set()
+    with log.open() as lines:
+        for line in lines:
+            found = _LINE.match(line)
+            if found is None:
+                continue
+            thread, rest = found["thread"], found["rest"]
+            call, resumed = _CALL.match(rest), _RESUMED.match(rest)
+            if resumed is not None:
+                name, arguments = begun.pop(thread)
+                # What was written counts from when it was handed over, what was synced from when that returned.
+                if name not in _HANDED_OVER:
+                    yield from _operation(name, arguments, resumed["rest"], folder, told, existing)
+            elif call is not None and call["end"].startswith(" <unfinished"):
+                begun[thread] = (call["name"], call["arguments"])
+                if call["name"] in _HANDED_OVER:
+                    yield from _operation(call["name"], call["arguments"], ") = 0", folder, told, existing)
+            elif call is not None:
+                yield from _operation(call["name"], call["arguments"], call["end"], folder, told, existing)
+
+
+def _operation(
+    name: str, arguments: str, end: str, folder: Path, told: Sequence[str], existing: set[str]
+) -> Iterator[Operation]:
+    if "= -1" in end:
+        return
+    paths = [_decoded(text) for text in (*_FILE.findall(arguments), *_opened(arguments, name))]
+    inside = [Path(path).name for path in paths if Path(path).parent == folder and not path.endswith(("-shm", ".lock"))]
+    if name in _SYNCS and paths and Path(paths[0]) == folder:
+        yield FolderSynced()
+    elif inside and (name != "write" or inside[-1] in told):
+        yield from _in_file(name, inside[-1], arguments, existing)
+
+
+def _in_file(name: str, file: str, arguments: str, existing: set[str]) -> Iterator[Operation]:
+    if name in ("openat", "creat"):
+        if "O_CREAT" in arguments and file not in existing:
+            existing.add(file)
+            yield Made(file)
+        if "O_TRUNC" in arguments:
+            yield Cut(file, 0)
+    elif name == "pwrite64":
+        yield Wrote(file, int(arguments.rpartition(", ")[2]), _data_of(arguments))
+    elif name == "write":
+        yield Told(file, _data_of(arguments))
+    elif name == "ftruncate":
+        yield Cut(file, int(arguments.rpartition(", ")[2]))
+    elif name in _SYNCS:
+        yield Synced(file)
+    elif name in ("unlink", "unlinkat"):
+        existing.discard(file)
+        yield Removed(file)
+    else:
+        raise StrangeCallError(f"{name}({arguments[:200]}")
+
+
+def _data_of(arguments: str) -> bytes:
+    text = _TEXT.search(arguments)
+    assert text is not None, "what is written stands in quotes"
+    return bytes.fromhex(text["text"].replace(r"\x", ""))
+
+
+def _opened(arguments: str, name: str) -> list[str]:
+    return (
+        [found["text"] for found in _TEXT.finditer(arguments)]
+        if name in ("openat", "creat", "unlink", "unlinkat")
+        else []
+    )
+
+
+def _decoded(text: str) -> str:
+    return bytes.fromhex(text.replace(r"\x", "")).decode()

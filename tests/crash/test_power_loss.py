@@ -1,0 +1,72 @@
+"""No power loss takes back what was acknowledged, or leaves half of something; and the harness can tell."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.disk import Disk
+from tests.crash.power_loss import run
+from tests.crash.recording import Cut, FolderSynced, Made, Operation, Removed, Synced, Told, Wrote
+
+STRACE = pytest.mark.needs("strace", "install strace, on Debian: apt-get install strace")
+CHANCE = random.Random(1)
+
+
+def disk_after(*operations: Operation) -> Disk:
+    disk = Disk()
+    for operation in (Made("a"), FolderSynced(), *operations):
+        disk.follow(operation)
+    return disk
+
+
+def test_what_was_synced_stays_and_what_was_not_may_go() -> None:
+    disk = disk_after(Wrote("a", 0, b"old"), Synced("a"), Wrote("a", 1, b"new"))
+    assert disk.after_power_loss("lost", CHANCE) == {"a": b"old"}
+    assert disk.after_power_loss("kept", CHANCE) == {"a": b"onew"}
+
+
+def test_a_torn_write_ends_where_a_sector_does() -> None:
+    disk = disk_after(Wrote("a", 0, bytes(2048)), Synced("a"), Wrote("a", 256, b"x" * 1024))
+    seen = {disk.after_power_loss("torn", random.Random(seed))["a"] for seed in range(64)}
+    pieces = ((256, 512), (512, 1024), (1024, 1280))
+    kept = {tuple(content[start:end] == b"x" * (end - start) for start, end in pieces) for content in seen}
+    assert len(kept) == 8, "each sector stays or goes for itself"
+
+
+def test_a_reordered_disk_has_later_writes_without_earlier_ones() -> None:
+    disk = disk_after(Wrote("a", 0, b"1"), Wrote("a", 1, b"2"))
+    seen = {disk.after_power_loss("reordered", random.Random(seed))["a"] for seed in range(32)}
+    assert seen == {b"", b"1", b"\x002", b"12"}
+
+
+def test_names_are_on_the_disk_once_their_folder_was_synced() -> None:
+    disk = disk_after(Wrote("a", 0, b"old"), Synced("a"), Made("b"), Removed("a"))
+    assert disk.after_power_loss("lost", CHANCE) == {"a": b"old"}
+    assert disk.after_power_loss("kept", CHANCE) == {"b": b""}
+
+
+def test_a_file_that_was_cut_may_be_whole_and_what_left_stays_away() -> None:
+    disk = disk_after(Wrote("a", 0, b"old"), Synced("a"), Cut("a", 1), Told("log", b"said\n"))
+    assert disk.after_power_loss("lost", CHANCE) == {"a": b"old"}
+    assert disk.after_power_loss("kept", CHANCE) == {"a": b"o"}
+    assert disk.told == {"log": b"said\n"}
+
+
+@STRACE
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_no_power_loss_takes_back_what_was_acknowledged(tmp_path: Path) -> None:
+    report = run(tmp_path, seed=1, seconds=0.6, images_max=150, lives_max=2)
+    assert report.breaches == [], report
+    assert report.with_something_to_lose >= 75, report
+
+
+@STRACE
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_harness_finds_a_journal_that_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    report = run(tmp_path, seed=1, seconds=0.6, images_max=40, lives_max=0, options=("normal",))
+    assert any("was acknowledged at position" in breach for breach in report.breaches), report

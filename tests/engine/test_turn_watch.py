@@ -1,0 +1,123 @@
+"""A turn that does not return is named while it runs; the flow that a process was ended over is set aside first."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from procession import Event, ProcessManager, Runtime, Settings, allows, ends, on, open_runtime, starts
+from procession.engine.turn_watch import SUFFIX
+from procession.settings import FlowsSettings
+from tests.daemon.command import environment
+
+QUICK = Settings(flows=FlowsSettings(turn_returns_s=0.1))
+_BLOCKED_S = 0.4
+_PATIENCE_S = 15
+
+
+class Begun(Event, name="errand.begun"):
+    errand: str
+
+
+class Looked(Event, name="errand.looked"):
+    errand: str
+
+
+class Closed(Event, name="errand.closed"):
+    errand: str
+
+
+class Errand(ProcessManager, name="errand", key="errand"):
+    @starts
+    def go(self, begun: Begun) -> None: ...
+
+    @allows("LAW03", reason="it does what a fault would")
+    @on
+    def look(self, looked: Looked) -> None:
+        if looked.errand == "slow":
+            until = time.perf_counter() + _BLOCKED_S
+            while time.perf_counter() < until:
+                pass
+        while looked.errand == "endless":
+            pass
+
+    @ends
+    def over(self, closed: Closed) -> None: ...
+
+
+CHILD = """
+import sys
+import trio
+from procession import open_runtime
+from tests.engine.test_turn_watch import QUICK, Begun, Errand, Looked
+
+async def main():
+    async with open_runtime(sys.argv[1], processes=[Errand], settings=QUICK) as runtime:
+        await runtime.publish([Begun("well"), Begun("endless")])
+        await runtime.publish(Looked("endless"))
+
+trio.run(main)
+"""
+
+
+def wait_for(file: Path) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+async def status(runtime: Runtime, key: str) -> str | None:
+    await runtime.drain()
+    return (await runtime.flow(Errand, key).summary()).status
+
+
+async def test_a_turn_that_takes_too_long_is_named_and_taken_back_when_it_returns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.db"
+    with caplog.at_level(logging.WARNING, "procession.watch"):
+        async with open_runtime(path, processes=[Errand], settings=QUICK) as runtime:
+            await runtime.publish([Begun("slow"), Looked("slow")])
+            await runtime.drain()
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("errand/slow, at the event at position 2, in look (")
+    assert "does not return" in said[0]
+    assert said[1] == "errand/slow: that turn returned after all"
+    assert not (tmp_path / f"a.db{SUFFIX}").exists()
+
+
+async def test_a_flow_over_which_the_process_was_ended_is_set_aside_before_it_runs_again(tmp_path: Path) -> None:
+    path, named = tmp_path / "a.db", tmp_path / f"a.db{SUFFIX}"
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path)], env=environment(), stderr=subprocess.DEVNULL
+    ) as child:
+        wait_for(named)
+        child.send_signal(signal.SIGKILL)
+    (suspect,) = json.loads(named.read_text())
+    assert (suspect["process"], suspect["key"]) == ("errand", "endless")
+    assert suspect["place"].startswith("look (")
+    async with open_runtime(path, processes=[Errand], settings=QUICK) as runtime:
+        await runtime.publish([Looked("endless"), Looked("well"), Closed("well")])
+        assert await status(runtime, "endless") == "quarantined"
+        assert await status(runtime, "well") == "ended"
+        found = await runtime.flow(Errand, "endless").summary()
+        assert "did not return" in (found.reason or "")
+    assert not named.exists()
+
+
+async def test_a_file_of_suspects_that_can_not_be_read_is_told_and_not_heeded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"a.db{SUFFIX}").write_text("[{]")
+    with caplog.at_level(logging.WARNING, "procession.watch"):
+        async with open_runtime(tmp_path / "a.db", processes=[Errand]) as runtime:
+            await runtime.publish([Begun("well"), Looked("well")])
+            assert await status(runtime, "well") == "active"
+    assert "can't be read and is not heeded" in caplog.text
