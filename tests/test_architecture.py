@@ -54,6 +54,7 @@ PART_OF = {
     "knob": "settings",
     "mask": "errors",
     "measuring": "facade",
+    "operating": "facade",
     "projection_errors": "errors",
     "publishing": "facade",
     "send_errors": "errors",

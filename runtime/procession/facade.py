@@ -12,12 +12,10 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
-from procession.asking import Asking
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
-from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
@@ -25,6 +23,7 @@ from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
 from procession.measuring import Measuring
+from procession.operating import Operating
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
@@ -43,12 +42,11 @@ from procession.telemetry.trace_context import context_of_caller, trace_of_calle
 _FOLLOW_PAGE = 500
 
 
-class Runtime(Asking):
+class Runtime(Operating):
     """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
-        self._engine = engine
-        super().__init__(projections or NoProjections())
+        super().__init__(engine, projections or NoProjections())
         self._archiving = False
         self.measuring = Measuring(engine)
         """What is measured of it."""
@@ -354,9 +352,6 @@ class Runtime(Asking):
             return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
-
-    async def _log(self, act: Event) -> None:
-        await journal_act(self._engine, act)
 
 
 _LOOK_AGAIN_S = 0.05

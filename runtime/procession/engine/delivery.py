@@ -13,18 +13,19 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost
+from procession.engine.gateway_host import RELOADED, GatewayHost
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
-from procession.errors import NotFound, ProcessionError
+from procession.errors import NotFound, ProcessionError, SettingsError
 from procession.journal.rows import OpenCommand
+from procession.knob import Value, knob_of
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.gateway import Gateway
 from procession.primitives.registry import Registry
-from procession.settings import GatewaysSettings
+from procession.settings import GatewaySettings, GatewaysSettings
 from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
@@ -32,6 +33,7 @@ logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000
 """Commands that rest for longer than this stay in the journal while others wait for room."""
 _PAGE = 500
+_LIMITS = attrs.fields_dict(GatewaySettings)
 _AHEAD_MAX = 1_000
 """Commands that are read before they may begin; their flows are in memory by then."""
 
@@ -91,6 +93,34 @@ class Gateways:
         settings.check_names(self._hosts)
         drives = {host.name: settings.of(host.name, type(host.gateway).__gateway__.policy.declared()) for host in self}
         return [f"gateways.{host.name}.{knob}" for host in self for knob in host.reload(drives[host.name])]
+
+    def checked_limits(self, name: str, limits: Mapping[str, Value]) -> dict[str, Any]:
+        """Other limits for one gateway, as it would be driven by them.
+
+        Raises:
+            NotFound: there is no such gateway.
+            SettingsError: a limit is none that may change while it runs, or a value does not fit.
+        """
+        host = self.host(name)
+        checked: dict[str, Any] = {}
+        for key, value in limits.items():
+            knob = knob_of(_LIMITS[key]) if key in RELOADED else None
+            if knob is None:
+                cure = f"these may change while it runs: {', '.join(sorted(RELOADED))}"
+                raise SettingsError(f"gateways.{name}.{key}", "is no limit of a gateway that runs", cure)
+            checked[key] = knob.checked(f"gateways.{name}.{key}", value)
+        attrs.evolve(host.drive, **checked)  # what two limits must hold together
+        return checked
+
+    def limit(self, name: str, checked: Mapping[str, Any]) -> list[str]:
+        """Drive one gateway by other limits from now on, until the settings are loaded again; names what changed."""
+        host = self.host(name)
+        return host.reload(attrs.evolve(host.drive, **checked))
+
+    def limits(self, name: str) -> dict[str, float | None]:
+        """The limits of one gateway that may change while it runs, by name; raises as `host`."""
+        drive = self.host(name).drive
+        return {knob: getattr(drive, knob) for knob in sorted(RELOADED)}
 
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""

@@ -15,8 +15,24 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
-from procession.daemon.http import acts, commands, events, flows, gateways, health, projections, publishing, stream
+from procession.daemon.http import (
+    acts,
+    archive,
+    commands,
+    events,
+    flows,
+    gateways,
+    health,
+    positions,
+    processes,
+    projections,
+    publishing,
+    quarantine,
+    stream,
+    tasks,
+)
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.documents import document_routes
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
@@ -37,6 +53,12 @@ ROUTES: tuple[Route, ...] = (
     *commands.ROUTES,
     *gateways.ROUTES,
     *projections.ROUTES,
+    *tasks.ROUTES,
+    *quarantine.ROUTES,
+    *positions.ROUTES,
+    *processes.ROUTES,
+    *archive.ROUTES,
+    *document_routes(lambda: ROUTES),
 )
 """All that can be asked."""
 

@@ -19,6 +19,17 @@ T = TypeVar("T")
 
 
 @attrs.define(eq=False)
+class Follower:
+    """A client of the stream of events."""
+
+    client: str
+    """Its address."""
+    types: tuple[str, ...]
+    position: int
+    """It has been sent all up to here."""
+
+
+@attrs.define(eq=False)
 class Serving:
     """What is served, and how; one for all requests."""
 
@@ -27,6 +38,8 @@ class Serving:
     closing: Closing
     streams: int = 0
     """Streams of events that are open."""
+    followers: set[Follower] = attrs.field(factory=set)
+    """Their clients."""
 
 
 @attrs.frozen
