@@ -48,7 +48,12 @@ def value_at(settings: Settings, path: tuple[str, ...]) -> object:
 
 _EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
 """What the file shows of a key that may be left out."""
-_EXAMPLE_OF: dict[tuple[str, ...], str] = {("http", "bind"): '"127.0.0.1:8080"'}
+_EXAMPLE_OF: dict[tuple[str, ...], str] = {
+    ("http", "bind"): '"127.0.0.1:8080"',
+    ("http", "tokens"): '"tokens.toml"',
+    ("http", "tls_certificate"): '"orders.crt"',
+    ("http", "tls_key"): '"orders.key"',
+}
 
 
 def line_of(path: tuple[str, ...], knob: Knob) -> str:

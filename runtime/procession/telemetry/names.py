@@ -81,6 +81,20 @@ class Counters:
         return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in attrs.fields(Counters)}
 
 
-def counter_help() -> dict[str, str]:
+@attrs.define(eq=False)
+class HttpCounters:
+    """What the HTTP facade refused since it was opened, before it looked at what was asked."""
+
+    http_strangers_refused: int = _counter("Requests refused for want of a token that is known and valid.")
+    http_roles_refused: int = _counter("Requests refused because the role of their token may not.")
+    http_rates_refused: int = _counter("Requests refused because too many came from one token or one address.")
+    http_connections_refused: int = _counter("Connections closed because all that may be open were.")
+
+    def as_dict(self) -> dict[str, int]:
+        """As `Counters.as_dict`."""
+        return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in attrs.fields(HttpCounters)}
+
+
+def counter_help(of: type[Counters | HttpCounters] = Counters) -> dict[str, str]:
     """What each counter means, by full name; documentation and exporters read it."""
-    return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(Counters)}
+    return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(of)}

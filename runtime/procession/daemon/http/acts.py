@@ -31,7 +31,8 @@ class Said(Protocol):
 class ActAsked:
     """Who acts, and why."""
 
-    by: str
+    by: str = ""
+    """May be left out where the request comes with a token, in whose name is acted then."""
     why: str
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection
 from http import HTTPStatus
@@ -9,12 +10,18 @@ from urllib.parse import urlsplit
 
 import attrs
 import trio
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.problems import HttpRefused, problem_of
 from procession.daemon.http.routes import Serving
+from procession.daemon.tokens import without_tokens
 
 logger = logging.getLogger("procession.http")
+CALLER = "procession.caller"
+"""Where the scope of a request holds its `Caller`."""
+_STREAM = b"text/event-stream"
+_NO_TEXT = {"type": "http.response.body", "body": b"", "more_body": False}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -34,22 +41,53 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
+        if scope["type"] == "websocket":  # nothing is asked in this way, so nothing of it reaches the application
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         try:
             self._check(scope)
+            caller = self._caller(scope)
         except HttpRefused as refused:
             await problem_of(refused)(scope, receive, send)
             return
         self._running += 1
         try:
-            await self.app(_undecoded(scope), receive, send)
+            await self._answer({**_undecoded(scope), CALLER: caller}, receive, send, caller)
         except trio.BusyResourceError:
             # Hypercorn closes the connection of a client that went away, while another of its tasks sends there.
-            logger.debug("whoever asked for %s has gone", scope["path"])
+            logger.debug("whoever asked for %s has gone", without_tokens(scope["path"]))
         finally:
             self._running -= 1
+
+    def _caller(self, scope: Scope) -> Caller:
+        """Who asks, where it may ask at all now; what it may ask is looked at where the route is known."""
+        access = self.serving.access
+        caller = access.identified(scope)
+        access.check_rate(caller, scope)
+        access.check_origin(caller, scope)
+        return caller
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Answer; a stream ends when its caller's token or session does."""
+        if caller.token is None:
+            await self.app(scope, receive, send)
+            return
+        welcome, ended = trio.CancelScope(), trio.Event()
+        with contextlib.ExitStack() as open_, welcome:
+
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start" and _is_stream(message):
+                    open_.enter_context(self.serving.access.as_long_as_welcome(caller, welcome))
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    ended.set()
+                await send(message)
+
+            await self.app(scope, receive, sent)
+        if welcome.cancelled_caught and not ended.is_set():
+            await send(_NO_TEXT)
 
     def _check(self, scope: Scope) -> None:
         """Refuse what must not come through.
@@ -93,6 +131,11 @@ def _name_of(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _is_stream(message: Message) -> bool:
+    kinds = (value for name, value in message["headers"] if name.lower() == b"content-type")
+    return any(kind.startswith(_STREAM) for kind in kinds)
 
 
 def _undecoded(scope: Scope) -> Scope:

@@ -40,11 +40,11 @@ async def readyz(call: Call) -> Health:
 
 async def metrics(call: Call) -> Response:
     """The counters."""
-    return Response(exposition(call.runtime), media_type=MEDIA)
+    return Response(exposition(call.runtime, call.serving.access.counters), media_type=MEDIA)
 
 
 ROUTES = (
-    Route("GET", "/livez", "reader", "Whether the loop turns.", Health, livez),
+    Route("GET", "/livez", "anyone", "Whether the loop turns.", Health, livez),
     Route("GET", "/readyz", "reader", "Whether work is taken; 503 says why not.", Health, readyz),
     Route("GET", "/metrics", "reader", "All counters, in Prometheus' text format 0.0.4.", str, metrics),
 )

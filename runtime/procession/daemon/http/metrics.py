@@ -6,15 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from procession.engine.gateway_host import GatewayState
 from procession.facade import Runtime
-from procession.telemetry.names import PREFIX, counter_help
+from procession.telemetry.names import PREFIX, HttpCounters, counter_help
 
 MEDIA = "text/plain; version=0.0.4"
 
 
-def exposition(runtime: Runtime) -> str:
+def exposition(runtime: Runtime, http: HttpCounters) -> str:
     """Everything that is counted, at this moment; from memory."""
     gateways = runtime.gateways()
-    return "\n".join((*_lines(runtime, gateways), ""))
+    return "\n".join((*_lines(runtime, gateways), *_http_lines(http), ""))
+
+
+def _http_lines(counters: HttpCounters) -> Iterator[str]:
+    help_of = counter_help(HttpCounters)
+    for name, value in counters.as_dict().items():
+        yield from _metric(f"{name}_total", "counter", help_of[name], [("", value)])
 
 
 def _lines(runtime: Runtime, gateways: Iterable[GatewayState]) -> Iterator[str]:
