@@ -217,6 +217,11 @@ class Access:
             raise
         return self._take(found)
 
+    def reread(self) -> bool:
+        """As `refresh`, for who has changed the file and wants it heeded; whether it is."""
+        self.refresh()
+        return True
+
     def _take(self, found: TokenBook) -> bool:
         changed = found != self._book
         self._book = found
