@@ -107,21 +107,24 @@ def read_tokens(path: str) -> TokenBook:
         SettingsError: it is not there, others may read it, or it can't be read.
     """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         cure = "make one by `procession token add NAME --role admin`"
         raise SettingsError("http.tokens", f"is {path}, which is not there", cure) from None
     except OSError as error:
         found = f"is {path}, which can't be read: {error.strerror}"
         raise SettingsError("http.tokens", found, "let its owner be who runs this") from error
-    with os.fdopen(opened, "rb") as file:
+    try:
         mode = os.fstat(opened).st_mode
         if not stat.S_ISREG(mode):
             raise SettingsError("http.tokens", f"is {path}, which is no file", "name a file")
         if mode & _OTHERS:
             found = f"is {path}, which others may use (mode {stat.S_IMODE(mode):04o})"
             raise SettingsError("http.tokens", found, f"chmod 600 {path}")
-        data = file.read(_FILE_BYTES_MAX + 1)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            data = file.read(_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(opened)
     if len(data) > _FILE_BYTES_MAX:
         raise _unfit(path, f"has over {_FILE_BYTES_MAX:,} bytes")
     try:
@@ -137,10 +140,11 @@ def change_tokens(path: str, change: Callable[[tuple[Token, ...]], Sequence[Toke
         SettingsError: as `read_tokens`, but that it may be missing; or it can't be written.
         What `change` raises: nothing was written.
     """
+    path = os.path.realpath(path)
     folder = Path(path).parent
     try:
         with _locked(folder):
-            known = read_tokens(path).tokens if os.path.lexists(path) else ()
+            known = read_tokens(path).tokens if Path(path).exists() else ()
             _replace(Path(path), _text_of(change(known)))
     except OSError as error:
         found = f"is {path}, which can't be written: {error.strerror}"
@@ -171,7 +175,7 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(opened)
-        aside.replace(path.resolve())
+        aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise

@@ -59,6 +59,14 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         await self._inner.aclose()
 
 
+class _Server(TCPServer):
+    """Lets a connection go when its other side has: Hypercorn would keep it until its time for idle ones is over."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
 @attrs.define(eq=False)
 class Connections:
     """All connections of one server."""
@@ -89,7 +97,7 @@ class Connections:
             if self.tls is not None:
                 connection = trio.SSLStream(bounded, self.tls.context, server_side=True, https_compatible=True)
             app = ASGIWrapper(self.app)
-            await TCPServer(app, self.configuration, self._context, ConnectionState({}), connection)
+            await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
         finally:
             self._open.discard(bounded)
             if not self._open:
