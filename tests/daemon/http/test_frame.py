@@ -189,6 +189,18 @@ async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> No
         assert sorted(statuses, key=str) == [(200, None), (503, "1"), (503, "1")]
 
 
+@pytest.mark.parametrize("body", ["", "Content-Length: 5\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\nx"])
+async def test_a_connection_that_fails_ends_no_other(body: str, caplog: pytest.LogCaptureFixture) -> None:
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAA\r\n"
+    )
+    async with served() as http:
+        asked = f"GET /livez HTTP/1.1\r\nHost: localhost\r\n{upgrade}{body or chr(13) + chr(10)}".encode()
+        assert (await raw(http, asked))[9:12] in (b"400", b"403")
+        assert (await http.client.get("/livez")).status_code == 200
+        assert "Traceback" not in caplog.text
+
+
 async def test_a_server_that_ends_takes_no_more_and_closes_what_is_idle() -> None:
     async with served(grace_s=5) as http:
         assert (await http.client.get("/livez")).status_code == 200  # its connection is kept

@@ -98,6 +98,10 @@ class Connections:
                 connection = trio.SSLStream(bounded, self.tls.context, server_side=True, https_compatible=True)
             app = ASGIWrapper(self.app)
             await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
+        except Exception as error:
+            # One connection must end no other, nor the daemon: what it asked was answered by us, or not begun.
+            logger.warning("a connection failed, and was closed: %s", _leaf_of(error))
+            logger.debug("it failed so", exc_info=error)
         finally:
             self._open.discard(bounded)
             if not self._open:
@@ -123,3 +127,9 @@ class Connections:
         """Close every socket: who sends there, or waits, gets an error."""
         for stream in tuple(self._open):
             stream.socket.close()
+
+
+def _leaf_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

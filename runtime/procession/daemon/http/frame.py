@@ -9,6 +9,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import attrs
+import h11
 import trio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +43,8 @@ class Frame:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
         if scope["type"] == "websocket":  # nothing is asked in this way, so nothing of it reaches the application
-            await send({"type": "websocket.close", "code": 1008})
+            with contextlib.suppress(h11.LocalProtocolError):  # Hypercorn has answered the body that came with it
+                await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
