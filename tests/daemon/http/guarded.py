@@ -76,8 +76,9 @@ class Guarded:
         peer: str = "127.0.0.1",
         headers: Mapping[str, str] | None = None,
         scheme: str = "http",
+        begun: trio.Event | None = None,
     ) -> Answer:
-        """Ask as a server would; a stream is left when it has begun."""
+        """Ask as a server would; a stream is left when it has begun, or followed to its end where `begun` is given."""
         shown = {"host": "localhost", "content-type": "application/json", **(headers or {})}
         if token is not None:
             shown["authorization"] = f"Bearer {token}"
@@ -97,11 +98,15 @@ class Guarded:
 
         async def receive() -> Message:
             await trio.lowlevel.checkpoint()
+            if begun is not None and not sent:
+                await trio.sleep_forever()
             return sent.pop() if sent else {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
             await trio.lowlevel.checkpoint()
             came.append(message)
+            if begun is not None:
+                begun.set()
 
         await self.app(scope, receive, send)
         found = {name.decode(): value.decode() for name, value in came[0]["headers"]}
