@@ -79,32 +79,33 @@ class HttpSettings:
             missing = "tls_key" if self.tls_key is None else "tls_certificate"
             raise SettingsError(f"HttpSettings.{missing}", "is left out", "give both, the certificate and its key")
         if self.bind is not None:
-            self.check_reach(bind_of(self.bind))
+            self.check_reach(self.bind)
 
     @property
     def guarded(self) -> bool:
         """Tokens and TLS keep others out."""
         return self.tokens is not None and self.tls_certificate is not None
 
-    def check_reach(self, at: Bind) -> None:
+    def check_reach(self, bind: str) -> None:
         """Refuse to be served at an address that others can reach, without tokens and TLS.
 
         Raises:
             SettingsError: says what is missing.
         """
+        at = bind_of(bind)
         if at.is_loopback:
             return
         if not self.guarded:
             missing = [
                 name for name, found in (("tokens", self.tokens), ("TLS", self.tls_certificate)) if found is None
             ]
-            found = f"is {at.host}, which others can reach, and there {_are_no(missing)} to keep them out"
+            found = f"is {bind!r}, which others can reach, and there {_are_no(missing)} to keep them out"
             cure = (
                 "set http.tokens, http.tls_certificate and http.tls_key, or bind a loopback address, as 127.0.0.1:8080"
             )
             raise SettingsError("HttpSettings.bind", found, cure)
         if at.is_any and not self.hosts:
-            found = f"is {at.host}, and no name is known by which others may call it"
+            found = f"is {bind!r}, and no name is known by which others may call it"
             raise SettingsError("HttpSettings.bind", found, 'name them: http.hosts = ["orders.example"]')
 
 

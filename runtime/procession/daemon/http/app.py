@@ -31,7 +31,7 @@ from procession.daemon.http import (
 from procession.daemon.http.access import Access
 from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
-from procession.daemon.http.frame import CALLER, LOOPBACK_HOSTS, Frame
+from procession.daemon.http.frame import CALLER, Frame, hosts_of
 from procession.daemon.http.problems import HttpRefused, plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
 from procession.daemon.http.routes import Call, Route, Serving
@@ -83,7 +83,7 @@ def http_app(
     """
     settings = settings or runtime.settings.http
     serving = Serving(runtime, settings, closing or Closing(), access or Access(settings))
-    hosts = LOOPBACK_HOSTS | {name.lower() for name in settings.hosts} if hosts is None else hosts
+    hosts = hosts_of(settings) if hosts is None else hosts
     found = Starlette(
         routes=[
             starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))

@@ -98,10 +98,11 @@ class Connections:
                 connection = trio.SSLStream(bounded, self.tls.context, server_side=True, https_compatible=True)
             app = ASGIWrapper(self.app)
             await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Hypercorn fails by many errors at what some clients send
             # One connection must end no other, nor the daemon: what it asked was answered by us, or not begun.
-            logger.warning("a connection failed, and was closed: %s", _leaf_of(error))
-            logger.debug("it failed so", exc_info=error)
+            leaf = _leaf_of(error)
+            gone = isinstance(leaf, trio.BrokenResourceError | trio.ClosedResourceError)
+            logger.log(logging.DEBUG if gone else logging.WARNING, "a connection failed, and was closed: %s", leaf)
         finally:
             self._open.discard(bounded)
             if not self._open:

@@ -17,6 +17,7 @@ from procession.daemon.http.callers import Caller
 from procession.daemon.http.problems import HttpRefused, problem_of
 from procession.daemon.http.routes import Serving
 from procession.daemon.tokens import without_tokens
+from procession.http_settings import HttpSettings
 
 logger = logging.getLogger("procession.http")
 CALLER = "procession.caller"
@@ -126,6 +127,11 @@ class Frame:
                 f"{running} requests are being answered, which is all at one time",
                 "ask again later",
             )
+
+
+def hosts_of(settings: HttpSettings) -> frozenset[str]:
+    """The names by which it may be called."""
+    return LOOPBACK_HOSTS | {name.lower() for name in settings.hosts}
 
 
 def _name_of(url: str) -> str | None:

@@ -16,7 +16,7 @@ from procession.daemon.http.access import Access
 from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
-from procession.daemon.http.frame import LOOPBACK_HOSTS
+from procession.daemon.http.frame import hosts_of
 from procession.daemon.http.tls import Tls, tls_of
 from procession.errors import SettingsError
 from procession.facade import Runtime
@@ -90,12 +90,12 @@ async def http_served(runtime: Runtime, listening: socket.socket, guard: Guard |
     """
     settings = runtime.settings.http
     host, port = listening.getsockname()[:2]
-    at = bind_of(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     settings.check_reach(at)
     guard = guard or Guard.of(settings)
     access, tls, closing = guard.access, guard.tls, Closing()
-    hosts = LOOPBACK_HOSTS | {name.lower() for name in settings.hosts} | ({at.host} - {"0.0.0.0", "::"})  # noqa: S104 - left out
-    address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    hosts = hosts_of(settings) if bind_of(at).is_any else hosts_of(settings) | {host}
+    address = f"{'https' if tls else 'http'}://{at}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access)
     connections = Connections(
