@@ -113,6 +113,8 @@ class Access:
             HttpRefused: it may not: 401 to a stranger, 403 where the role is not enough, 429 to who fails too often.
         """
         if may(caller.role, policy):
+            if policy not in ("anyone", "reader") and caller.token is not None:
+                logger.debug("%s asks for %s", caller.token.name, _asked(scope))
             return
         if caller.token is None:
             self._refuse_stranger(caller, scope)

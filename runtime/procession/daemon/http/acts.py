@@ -31,8 +31,7 @@ class Said(Protocol):
 class ActAsked:
     """Who acts, and why."""
 
-    by: str = ""
-    """May be left out where the request comes with a token, in whose name is acted then."""
+    by: str
     why: str
 
 

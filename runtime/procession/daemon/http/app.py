@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import attrs
 import starlette.routing
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -116,16 +115,11 @@ def _dispatch(serving: Serving, at: Mapping[str, Route]) -> Callable[[Request], 
         query: object = filled_by_query(route.query, request)
         body: object = None
         if route.asks is not None and route.asks is not bytes:
-            body = _signed(await filled_by_body(route.asks, request, serving.settings), caller)
+            body = await filled_by_body(route.asks, request, serving.settings, caller)
         done: Any = await route.does(Call(serving, request, parts, query, body, caller))
         return done if isinstance(done, Response) else Response(to_json(plain(done)), media_type=JSON)
 
     return answer
-
-
-def _signed(body: Any, caller: Caller) -> object:  # noqa: ANN401 - of the class that the route names
-    """A body that says who acts, with who that is: who calls with a token acts in its name."""
-    return attrs.evolve(body, by=caller.acting(body.by)) if hasattr(body, "by") else body
 
 
 async def _refused(request: Request, error: Exception) -> Response:
