@@ -43,13 +43,19 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
-        if scope["type"] == "websocket":  # nothing is asked in this way, so nothing of it reaches the application
-            with contextlib.suppress(h11.LocalProtocolError):  # Hypercorn has answered the body that came with it
+        try:
+            if scope["type"] == "http":
+                await self._served(scope, receive, send)
+            elif scope["type"] == "websocket":  # nothing is asked in this way: nothing of it reaches the application
                 await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            else:
+                await self.app(scope, receive, send)
+        except (trio.BusyResourceError, h11.LocalProtocolError):
+            # Hypercorn closes the connection of a client that went away, or that sent what is no HTTP behind its
+            # request, while another of its tasks answers there.
+            logger.debug("whoever asked for %s can't be answered", without_tokens(scope["path"]))
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             self._check(scope)
             caller = self._caller(scope)
@@ -59,9 +65,6 @@ class Frame:
         self._running += 1
         try:
             await self._answer({**_undecoded(scope), CALLER: caller}, receive, send, caller)
-        except trio.BusyResourceError:
-            # Hypercorn closes the connection of a client that went away, while another of its tasks sends there.
-            logger.debug("whoever asked for %s has gone", without_tokens(scope["path"]))
         finally:
             self._running -= 1
 
