@@ -127,6 +127,7 @@ async def let_through(http: Served, requests: Sequence[bytes]) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 async def test_no_act_is_reached_by_another_way(tmp_path: Path) -> None:
     path, texts = tokens_in(tmp_path)
     async with served(http=HttpSettings(tokens=str(path), **PLENTY), grace_s=0) as http:
@@ -162,6 +163,7 @@ async def test_no_route_is_reached_by_another_way(tmp_path: Path, route: Route) 
     await tried(tmp_path, [route])
 
 
+@pytest.mark.slow
 async def test_http_2_goes_through_the_same_door(tmp_path: Path) -> None:
     path, texts = tokens_in(tmp_path)
     async with served(http=HttpSettings(tokens=str(path))) as http:

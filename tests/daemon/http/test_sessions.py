@@ -6,7 +6,6 @@ import datetime
 import json
 from pathlib import Path
 
-import pytest
 import trio
 import trio.testing
 
@@ -57,16 +56,20 @@ async def test_a_cookie_is_for_this_host_this_scheme_and_no_script(tmp_path: Pat
         ).status == 401
 
 
-@pytest.mark.parametrize(
-    "origin", [{}, {"origin": "null"}, {"origin": "http://shop.example"}, {"origin": "https://localhost"}], ids=str
-)
-@pytest.mark.parametrize(("method", "path"), [("POST", ACT), ("DELETE", "/v1/session")])
-async def test_a_page_of_another_site_does_nothing_by_a_visitors_cookie(
-    tmp_path: Path, origin: dict[str, str], method: str, path: str
-) -> None:
+FROM_ELSEWHERE: list[dict[str, str]] = [
+    {},
+    {"origin": "null"},
+    {"origin": "http://shop.example"},
+    {"origin": "https://localhost"},
+]
+
+
+async def test_a_page_of_another_site_does_nothing_by_a_visitors_cookie(tmp_path: Path) -> None:
     async with guarded(tmp_path) as http:
         cookie = await cookie_of(http, http.texts["operator"])
-        assert (await http.ask(method, path, headers=cookie | origin, body=WHY)).status == 403
+        for origin in FROM_ELSEWHERE:
+            assert (await http.ask("POST", ACT, headers=cookie | origin, body=WHY)).status == 403, origin
+            assert (await http.ask("DELETE", "/v1/session", headers=cookie | origin)).status == 403, origin
         assert http.runtime.position == 0
         assert (await http.ask("GET", "/v1/session", headers=cookie)).status == 200
 
@@ -78,13 +81,11 @@ async def test_a_session_has_the_role_of_its_token_and_begins_no_other(tmp_path:
         assert (await http.ask("POST", "/v1/session", headers=cookie | HERE)).status == 403
 
 
-@pytest.mark.parametrize(
-    "planted", ["{own}; {own}", "{own}x", "procession=", "x; y=; =z; procession", "procession=ä"], ids=str
-)
-async def test_a_cookie_that_is_not_ours_opens_nothing(tmp_path: Path, planted: str) -> None:
+async def test_a_cookie_that_is_not_ours_opens_nothing(tmp_path: Path) -> None:
     async with guarded(tmp_path) as http:
         own = (await cookie_of(http, http.texts["reader"]))["cookie"]
-        assert (await http.ask("GET", "/v1/flows", headers={"cookie": planted.format(own=own)})).status == 401
+        for planted in (f"{own}; {own}", f"{own}x", "procession=", "x; y=; =z; procession", "procession=ä"):
+            assert (await http.ask("GET", "/v1/flows", headers={"cookie": planted})).status == 401, planted
 
 
 async def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
