@@ -49,7 +49,7 @@ async def test_a_stream_ends_with_its_token_and_no_other_does(tmp_path: Path) ->
         http.access.refresh()
         await trio.testing.wait_all_tasks_blocked()
         assert ([answer.status for answer in gone], stays) == ([200], [])
-        assert gone[0].body == b": from here on\n\n"
+        assert (gone[0].body, gone[0].ended) == (b": from here on\n\n", True)
 
 
 async def test_a_stream_ends_with_its_session(tmp_path: Path) -> None:
