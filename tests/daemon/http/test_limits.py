@@ -46,6 +46,7 @@ async def test_a_token_that_asks_too_often_waits_and_others_do_not(tmp_path: Pat
     ("peers", "statuses"),
     [
         (("10.0.0.7", "10.0.0.7", "10.0.0.8"), [401, 429, 401]),
+        (("", "unknown", "/run/a.sock"), [401, 429, 401]),
         (("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"), [401, 429, 401]),
     ],
 )

@@ -72,6 +72,17 @@ async def test_a_stream_ends_when_its_token_expires(tmp_path: Path, autojump_clo
             assert ([answer.status for answer in gone], stays) == ([200], [])
 
 
+async def test_a_stream_that_begins_when_its_token_was_just_revoked_ends_at_once(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as http:
+        headers = [(b"authorization", f"Bearer {http.texts['reader']}".encode())]
+        caller = http.access.identified({"type": "http", "scheme": "http", "headers": headers})
+        revoke(http.path, "reader")
+        http.access.refresh()
+        with trio.CancelScope() as scope, http.access.as_long_as_welcome(caller, scope):
+            await trio.sleep_forever()
+        assert scope.cancelled_caught
+
+
 async def test_the_file_is_looked_at_without_being_told(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

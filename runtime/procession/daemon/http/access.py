@@ -113,7 +113,7 @@ class Access:
             HttpRefused: it may not: 401 to a stranger, 403 where the role is not enough, 429 to who fails too often.
         """
         if may(caller.role, policy):
-            if policy not in ("anyone", "reader") and caller.token is not None:
+            if caller.token is not None and policy not in ("anyone", "reader") and logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s asks for %s", caller.token.name, _asked(scope))
             return
         if caller.token is None:
@@ -176,6 +176,10 @@ class Access:
             return float("inf")
         return trio.current_time() + max(0.0, (token.expires_at - self._now()).total_seconds())
 
+    def _welcome(self, caller: Caller, token: Token) -> bool:
+        open_ = caller.session is None or self.sessions.at(caller.session, trio.current_time()) is not None
+        return open_ and self._valid(token)
+
     def _valid(self, token: Token) -> bool:
         return self._book.still(token) and not token.expired(self._now())
 
@@ -192,6 +196,8 @@ class Access:
             return
         scope.deadline = caller.until_s
         self._open[scope] = caller
+        if not self._welcome(caller, caller.token):  # it ended since the request came
+            scope.cancel()
         try:
             yield
         finally:
@@ -277,7 +283,10 @@ def _peer(scope: Scope) -> str:
     client = scope.get("client")
     if not client:
         return "unknown"
-    address = ip_address(client[0].partition("%")[0])
+    try:
+        address = ip_address(client[0].partition("%")[0])
+    except ValueError:  # another server than ours, at a socket of another kind
+        return str(client[0]) or "unknown"
     if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
         return f"{IPv6Address(int(address) >> _NETWORK_BITS << _NETWORK_BITS)}/{_NETWORK_BITS}"
     return str(address)
