@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from procession.daemon.token_arguments import ROLES, add_token
+
 VERBS: dict[str, str] = {
     "run": "procession.daemon.verb_run",
     "top": "procession.daemon.verb_top",
@@ -37,6 +39,7 @@ VERBS: dict[str, str] = {
     "projections": "procession.daemon.verb_projections",
     "tasks": "procession.daemon.verb_tasks",
     "salvage": "procession.daemon.verb_salvage",
+    "token": "procession.daemon.verb_token",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -61,7 +64,10 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_USAGE)
 
     def _meant(self, message: str) -> str:
-        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES, *_FORMATS]), (_UNRECOGNIZED, self.known_options())):
+        for pattern, known in (
+            (_INVALID, [*VERBS, *_STATUSES, *_FORMATS, *ROLES]),
+            (_UNRECOGNIZED, self.known_options()),
+        ):
             found = pattern.search(message)
             near = difflib.get_close_matches(found["given"], known, n=1) if found else []
             if near:
@@ -113,6 +119,7 @@ def _parser() -> Parser:
     _add_projections(verb)
     _add_tasks(verb)
     _add_salvage(verb)
+    add_token(verb, everywhere)
     return parser
 
 
