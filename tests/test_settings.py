@@ -50,6 +50,8 @@ _EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
 """What the file shows of a key that may be left out."""
 _EXAMPLE_OF: dict[tuple[str, ...], str] = {
     ("http", "bind"): '"127.0.0.1:8080"',
+    ("telemetry", "otlp_endpoint"): '"http://127.0.0.1:4318"',
+    ("telemetry", "metrics_endpoint"): '"http://127.0.0.1:4318"',
     ("http", "tokens"): '"tokens.toml"',
     ("http", "tls_certificate"): '"orders.crt"',
     ("http", "tls_key"): '"orders.key"',
@@ -169,7 +171,8 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
             "PROCESSION_QUUX__X",
             (
                 "known here are aggregates, commit, flows, gateways, http, intake, invariants, journal, log,"
-                " processes, projectors, purity, resources, shutdown, supervision, timers"
+                " processes, projectors, purity, resources, shutdown, supervision, telemetry,"
+                " timers"
             ),
         ),
     ],

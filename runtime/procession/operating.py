@@ -9,7 +9,7 @@ from procession.engine.engine import Engine
 from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
 from procession.knob import Value
-from procession.primitives.event import Event, GatewayLimited, ProjectionRebuildRequested
+from procession.primitives.event import Event, GatewayLimited, ProjectionRebuildRequested, TokenAdded, TokenRevoked
 from procession.primitives.projector import Projector
 from procession.projections.view import ProjectionsView
 
@@ -31,10 +31,12 @@ class Operating(Asking):
             SettingsError: a limit is none that may change while it runs, or a value does not fit; nothing changed.
         """
         refuse_in_turn("limit_gateway")
-        changed = self._engine.lasting.gateways.limit(name, limits)
+        gateways = self._engine.lasting.gateways
+        now, wanted = gateways.limits(name), gateways.checked_limits(name, limits)
+        changed = tuple(f"{knob}={limits[knob]}" for knob in sorted(wanted) if wanted[knob] != now[knob])
         if changed:
-            await self._log(GatewayLimited(name, tuple(f"{knob}={limits[knob]}" for knob in changed), by, why))
-        return changed
+            await self._log(GatewayLimited(name, changed, by, why))
+        return gateways.limit(name, wanted)
 
     def gateway_limits(self, name: str) -> dict[str, float | None]:
         """What may be limited while a gateway runs, by name, and how it is now.
@@ -62,6 +64,11 @@ class Operating(Asking):
         name = self._projections.may_rebuild(projector)
         await self._log(ProjectionRebuildRequested(name, by, why))
         self._projections.begin_rebuild(name)
+
+    async def record_token(self, act: TokenAdded | TokenRevoked) -> None:
+        """Record that someone added or revoked a token of the HTTP facade, which is done beside the runtime."""
+        refuse_in_turn("record_token")
+        await self._log(act)
 
     async def _log(self, act: Event) -> None:
         await journal_act(self._engine, act)

@@ -24,6 +24,7 @@ VALUES = frozenset(
         "counters",
         "gateway_limits",
         "gateways",
+        "histograms",
         "observe",
         "paused_processes",
         "projections",

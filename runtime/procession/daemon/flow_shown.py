@@ -144,11 +144,15 @@ def _written(_: Any, __: Any, value: Any) -> Any:  # noqa: ANN401 - what attrs h
 
 
 def shown_event(event: EventRow) -> ShownEvent:
-    """An event as its row has it: whoever shows it has masked what is secret."""
-    return ShownEvent(**_fields_of(event))
+    """An event's row as it is shown."""
+    return ShownEvent(**event_json(event))
 
 
-def _fields_of(event: EventRow) -> dict[str, Any]:
+def event_json(event: EventRow) -> dict[str, Any]:
+    """The fields of `ShownEvent`, for those who show very many and need no instance.
+
+    As its row has them: whoever shows it has masked what is secret.
+    """
     return {
         "position": event.position,
         "event_id": event.id.hex(),
@@ -166,7 +170,7 @@ def _shown_entry(entry: Entry, timeline: Timeline) -> ShownEntry:
     event, step = entry.event, entry.step
     started = timeline.flow.started_us or event.recorded_us
     return ShownEntry(
-        **_fields_of(event),
+        **event_json(event),
         after_s=(event.recorded_us - started) / _US,
         cause=entry.cause,
         fate=entry.fate,

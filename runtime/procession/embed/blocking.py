@@ -315,6 +315,8 @@ class BlockingRuntime(Blocking[Runtime]):
     paused_processes = at_once(Runtime.paused_processes)
     counters = at_once(Runtime.counters)
     gateways = at_once(Runtime.gateways)
+    metrics = blocking(Runtime.metrics)
+    histograms = at_once(Runtime.histograms)
     observe = at_once(Runtime.observe)
     reload_gateways = at_once(Runtime.reload_gateways)
     tree = at_once(Runtime.tree)

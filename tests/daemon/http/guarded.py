@@ -54,6 +54,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    ended: bool
+    """It came whole."""
 
 
 @attrs.frozen
@@ -110,7 +112,8 @@ class Guarded:
 
         await self.app(scope, receive, send)
         found = {name.decode(): value.decode() for name, value in came[0]["headers"]}
-        return Answer(came[0]["status"], found, b"".join(message.get("body", b"") for message in came[1:]))
+        body = b"".join(message.get("body", b"") for message in came[1:])
+        return Answer(came[0]["status"], found, body, not came[-1].get("more_body", False))
 
 
 @contextlib.asynccontextmanager

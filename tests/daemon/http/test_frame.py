@@ -196,7 +196,7 @@ async def test_a_connection_that_fails_ends_no_other(body: str, caplog: pytest.L
     )
     async with served() as http:
         asked = f"GET /livez HTTP/1.1\r\nHost: localhost\r\n{upgrade}{body or chr(13) + chr(10)}".encode()
-        assert (await raw(http, asked))[9:12] in (b"400", b"403")
+        assert (await raw(http, asked))[9:12] in (b"400", b"403", b""), "it may be closed before it is answered"
         assert (await http.client.get("/livez")).status_code == 200
         assert "Traceback" not in caplog.text
 

@@ -68,8 +68,7 @@ function One({ gateway, measured, heat, tell }) {
       <div><dt>breaker</dt><dd>${gateway.breaker}</dd></div>
       ${measured && html`
         <div><dt>attempts, a second</dt><dd>${measured.rate}</dd></div>
-        <div><dt>failed of these</dt><dd>${measured.failed}</dd></div>
-        <div><dt>p50 / p95 / p99</dt><dd>${measured.quantiles.map((one) => duration(one)).join(" / ")}</dd></div>`}
+        <div><dt>p50 / p95 / p99 of the last minute</dt><dd>${measured.quantiles ? measured.quantiles.map((one) => duration(one)).join(" / ") : "–"}</dd></div>`}
       <div><dt>last error</dt><dd>${gateway.last_error || html`<span class="dim">none</span>`}</dd></div>
     </dl>
     ${heat && html`<h3>Durations of attempts, a quarter of an hour</h3><${HeatMap} heat=${heat} name=${gateway.name} />`}

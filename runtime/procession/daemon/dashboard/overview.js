@@ -9,8 +9,8 @@ import { to } from "./route.js";
 export const quoted = (text) => (/^[\w./][\w./-]*$/.test(text) ? text : `"${text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"`);
 export const searchFor = (process, status) => `process:${quoted(process)}${status ? ` status:${status}` : ""}`;
 
-function Tile({ says, value, tone, href, about }) {
-  const inner = html`<span class="tile-value">${value}</span><span class="tile-says">${says}</span>`;
+function Tile({ says, value, tone, href, about, more }) {
+  const inner = html`<span class="tile-value">${value}</span><span class="tile-says">${says}${more && html`<br />${more}`}</span>`;
   const kind = `tile ${tone || ""}`;
   return href ? html`<a class=${kind} href=${href} title=${about}>${inner}</a>` : html`<div class=${kind} title=${about}>${inner}</div>`;
 }
@@ -31,6 +31,7 @@ function Tiles({ now }) {
     <${Tile} says="commands out, a second" value=${rate(out)} about="Commands handed to a gateway" />
     <${Tile} says="failed, a second" value=${rate(failed)} tone=${failed > 0 ? "warn" : ""} about="Attempts and turns that failed" />
     <${Tile} says="commands wait or run" value=${waiting === undefined ? "–" : number(waiting)} href=${to("gateways")} />`}
+    ${now.measured?.waits && html`<${Tile} says="p99 of waits, last minute; p50 / p95 / p99:" value=${duration(now.measured.waits[2])} about=${`From accepted to the start of the turn: ${now.measured.waits.map((one) => duration(one)).join(" / ")}`} more=${now.measured.waits.map((one) => duration(one)).join(" / ")} />`}
     <${Tile} says="flows go on" value=${number(total(flows, "active"))} href=${to("flows", [], { q: "status:active" })} />
     <${Tile} says="in quarantine" value=${number(aside)} tone=${aside ? "bad" : "good"} href=${to("quarantine")} />
     <${Tile} says=${oldest ? `not moved for longest: ${oldest.process}/${oldest.oldest_key}` : "no flow waits"}

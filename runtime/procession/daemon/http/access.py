@@ -113,12 +113,12 @@ class Access:
             HttpRefused: it may not: 401 to a stranger, 403 where the role is not enough, 429 to who fails too often.
         """
         if may(caller.role, policy):
-            if policy not in ("anyone", "reader") and caller.token is not None:
+            if caller.token is not None and policy not in ("anyone", "reader") and logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s asks for %s", caller.token.name, _asked(scope))
             return
         if caller.token is None:
             self._refuse_stranger(caller, scope)
-        self.counters.http_roles_refused += 1
+        self.counters.roles += 1
         assert caller.token is not None, "strangers are refused above"
         logger.warning("403 to %s %s: %s", caller.token.name, _asked(scope), f"a {caller.role} may not, {policy} may")
         raise HttpRefused(
@@ -129,7 +129,7 @@ class Access:
         )
 
     def _refuse_stranger(self, caller: Caller, scope: Scope) -> None:
-        self.counters.http_strangers_refused += 1
+        self.counters.strangers += 1
         # A token that is known is let in before, however many failed from its address: nobody can lock others out.
         # Guessing is hopeless at any rate; what is bounded here is the log, and what failing costs.
         self._wait(self._failures, _peer(scope), "too many requests failed for want of a token")
@@ -145,7 +145,7 @@ class Access:
     def _wait(self, rates: Rates, who: str, found: str) -> None:
         wait_s = rates.wait_s(who, trio.current_time())
         if wait_s:
-            self.counters.http_rates_refused += 1
+            self.counters.rates += 1
             after = {"Retry-After": str(max(1, math.ceil(wait_s)))}
             raise HttpRefused(HTTPStatus.TOO_MANY_REQUESTS, found, "come again later, and less often", headers=after)
 
@@ -176,6 +176,10 @@ class Access:
             return float("inf")
         return trio.current_time() + max(0.0, (token.expires_at - self._now()).total_seconds())
 
+    def _welcome(self, caller: Caller, token: Token) -> bool:
+        open_ = caller.session is None or self.sessions.at(caller.session, trio.current_time()) is not None
+        return open_ and self._valid(token)
+
     def _valid(self, token: Token) -> bool:
         return self._book.still(token) and not token.expired(self._now())
 
@@ -192,6 +196,8 @@ class Access:
             return
         scope.deadline = caller.until_s
         self._open[scope] = caller
+        if not self._welcome(caller, caller.token):  # it ended since the request came
+            scope.cancel()
         try:
             yield
         finally:
@@ -277,7 +283,10 @@ def _peer(scope: Scope) -> str:
     client = scope.get("client")
     if not client:
         return "unknown"
-    address = ip_address(client[0].partition("%")[0])
+    try:
+        address = ip_address(client[0].partition("%")[0])
+    except ValueError:  # another server than ours, at a socket of another kind
+        return str(client[0]) or "unknown"
     if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
         return f"{IPv6Address(int(address) >> _NETWORK_BITS << _NETWORK_BITS)}/{_NETWORK_BITS}"
     return str(address)

@@ -58,7 +58,6 @@ def asyncapi_of(registry: Registry, host: str | None = None) -> dict[str, Any]:
             "messages": commands,
             "bindings": _BINDING,
         }
-    server = {"servers": {"http": {"host": host, "protocol": "http"}}} if host else {}
     return {
         "asyncapi": VERSION,
         "info": {
@@ -68,7 +67,7 @@ def asyncapi_of(registry: Registry, host: str | None = None) -> dict[str, Any]:
             "license": {"name": "MIT"},
         },
         "defaultContentType": JSON,
-        **server,
+        **(servers_at(host) if host else {}),
         "channels": channels,
         "operations": {
             name: {
@@ -86,6 +85,11 @@ def asyncapi_of(registry: Registry, host: str | None = None) -> dict[str, Any]:
             "securitySchemes": {"bearer": BEARER},
         },
     }
+
+
+def servers_at(host: str) -> dict[str, Any]:
+    """The member of the document that says where the service answers."""
+    return {"servers": {"http": {"host": host, "protocol": "http"}}}
 
 
 _BINDING = {"http": {"bindingVersion": "0.3.0"}}

@@ -101,7 +101,7 @@ class Connections:
         except Exception as error:  # noqa: BLE001 - Hypercorn fails by many errors at what some clients send
             # One connection must end no other, nor the daemon: what it asked was answered by us, or not begun.
             leaf = _leaf_of(error)
-            gone = isinstance(leaf, trio.BrokenResourceError | trio.ClosedResourceError)
+            gone = isinstance(leaf, trio.BrokenResourceError | trio.ClosedResourceError | trio.BusyResourceError)
             logger.log(logging.DEBUG if gone else logging.WARNING, "a connection failed, and was closed: %s", leaf)
         finally:
             self._open.discard(bounded)
@@ -109,7 +109,7 @@ class Connections:
                 self._none_open.set()
 
     def _turn_away(self) -> None:
-        self.counters.http_connections_refused += 1
+        self.counters.connections += 1
         if not self._full:
             logger.warning(
                 "%d connections are open, which is all (http.connections_max): more are closed", self.open_max

@@ -53,7 +53,7 @@ class Frame:
         except (trio.BusyResourceError, h11.LocalProtocolError):
             # Hypercorn closes the connection of a client that went away, or that sent what is no HTTP behind its
             # request, while another of its tasks answers there.
-            logger.debug("whoever asked for %s can't be answered", without_tokens(scope["path"]))
+            logger.debug("whoever asked for %s can't be answered", without_tokens(scope.get("path", "")))
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -34,7 +34,8 @@ async def overview(call: Call) -> Response:
     """Where all stands now, with the last minutes."""
     sampler = call.serving.sampler
     now = await sampler.now()
-    return Response(now[:-1] + b',"history":' + to_json(sampler.history()) + b"}", media_type=JSON)
+    more = to_json({"history": sampler.history(), "heat": sampler.heat()})
+    return Response(now[:-1] + b"," + more[1:], media_type=JSON)
 
 
 async def overview_stream(call: Call) -> Response:

@@ -12,12 +12,13 @@ import trio
 
 from procession.daemon.durations import iso, now_us
 from procession.daemon.http.source import JournalFile, Source, about
+from procession.daemon.http.timings import Timings
 from procession.daemon.snapshot import tree_json
 from procession.errors import ProcessionError
 from procession.journal.rows import FlowQuery
 from procession.journal.tally import Tally, read_tally
 from procession.primitives.codec import to_json
-from procession.telemetry.names import PREFIX
+from procession.telemetry.metric import PREFIX
 
 SAMPLE_S = 1.0
 HISTORY_POINTS_MAX = 900
@@ -57,6 +58,7 @@ class Sampler:
     _tally_failed: str = ""
     _aside: tuple[Mapping[str, Any], ...] = ()
     _shown: tuple[float, bytes] | None = None
+    _timings: Timings = attrs.field(factory=Timings)
     _lock: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def keep(self) -> None:
@@ -84,8 +86,13 @@ class Sampler:
         """The last minutes: of each second its time in milliseconds since 1970, then the series."""
         return list(self._points)
 
+    def heat(self) -> dict[str, Any] | None:
+        """How long attempts took, by gateway, in the last quarter of an hour; None where there are none."""
+        return self._timings.heat()
+
     def _sample(self) -> None:
         now, counters = trio.current_time(), self.source.counters()
+        self._timings.take(self.source.histograms(), now, now_us() // 1_000)
         if self._began_at is None:
             self._began_at = now
         span_s = now - self._sampled_at
@@ -130,6 +137,7 @@ class Sampler:
             "series": SERIES,
             "point": self._points[-1] if self._points else None,
             "counters": source.counters(),
+            "measured": self._timings.measured(),
             "gateways": [attrs.asdict(state) for state in source.gateways()],
             "projections": [attrs.asdict(info) for info in source.projections()],
             "tree": tree_json(source.tree()),

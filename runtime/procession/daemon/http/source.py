@@ -21,6 +21,7 @@ from procession.reading.waits import read_why_not
 from procession.reading.why import Why
 from procession.reading.why_not import Surroundings, WhyNot
 from procession.settings import Settings
+from procession.telemetry.samples import Family
 
 
 class Source(Protocol):
@@ -57,6 +58,10 @@ class Source(Protocol):
 
     def counters(self) -> dict[str, int]:
         """What was counted since this runtime was opened; empty where none runs."""
+        ...
+
+    def histograms(self) -> list[Family]:
+        """What was measured; empty where none runs."""
         ...
 
     def tree(self) -> ActorInfo:
@@ -120,6 +125,10 @@ class JournalFile:
     def counters(self) -> dict[str, int]:
         """Nothing was counted."""
         return {}
+
+    def histograms(self) -> list[Family]:
+        """Nothing was measured."""
+        return []
 
     def tree(self) -> ActorInfo:
         """Nothing runs."""

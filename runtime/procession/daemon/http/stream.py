@@ -13,7 +13,7 @@ import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from procession.daemon.flow_shown import shown_event
+from procession.daemon.flow_shown import event_json
 from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Follower, Route, Serving
@@ -150,11 +150,7 @@ async def _news(serving: Serving, after: int) -> bool:
 
 def _text(row: EventRow) -> bytes:
     # JSON of ours is one line, and a stored name has no line's end: nothing in it can end the event early.
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
-        row.position,
-        row.type.encode(),
-        to_json(attrs.asdict(shown_event(row))),
-    )
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (row.position, row.type.encode(), to_json(event_json(row)))
 
 
 def _after(call: Call, asked: StreamAsked) -> int:
