@@ -169,11 +169,10 @@ def verbs() -> list[tuple[str, ...]]:
     """Every verb that shows something of a journal or of its flows."""
     found: list[tuple[str, ...]] = [("ls",), ("doctor",), ("check",), ("map",), ("schemas",), ("tasks", "ls", "--all")]
     found += [("rehearse",), ("explore", "purchase"), ("projections", "ls"), ("schemas", "--format", "linkml")]
-    found += [("what-if", "purchase/well", "--drop", "2"), ("what-if", "purchase/raises", "--drop", "1")]
+    found += [("show", "purchase/raises", "--at", "1"), ("show", "purchase/well", "--mermaid")]
     found += [("schemas", "--format", "jsonschema"), ("archive", "--older-than", "0s")]
     for order in ORDERS:
         flow = f"purchase/{order}"
-        found += [("show", flow, "--at", "1"), ("show", flow, "--mermaid")]
         found += [("show", flow), ("why", flow, "purchase.card_given"), ("why-not", flow)]
     return found
 
