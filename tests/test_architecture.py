@@ -44,6 +44,7 @@ PART_OF = {
     "aggregate_handle": "facade",
     "archiving": "facade",
     "asking": "facade",
+    "exporting": "facade",
     "facades": "facade",
     "flow_handle": "facade",
     "hosting": "facade",
@@ -52,11 +53,14 @@ PART_OF = {
     "journal_errors": "errors",
     "knob": "settings",
     "mask": "errors",
+    "measuring": "facade",
+    "operating": "facade",
     "projection_errors": "errors",
     "publishing": "facade",
     "search_errors": "errors",
     "send_errors": "errors",
     "sending": "facade",
+    "telemetry_settings": "settings",
 }
 """Modules that belong to a part of another name."""
 
@@ -71,7 +75,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hypercorn": ("procession.daemon.http",),
     "hypothesis": ("procession.testing",),
     "opentelemetry": ("procession.telemetry",),
+    "prometheus_client": ("procession.daemon.http",),
     "pytest": ("procession.testing",),
+    "requests": ("procession.telemetry.otlp",),
     "rich": ("procession.daemon",),
     "starlette": ("procession.daemon.http",),
     # A projection's store is folded in a thread of its own, whole batches at a time: nothing of it is awaited.

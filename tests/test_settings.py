@@ -48,7 +48,11 @@ def value_at(settings: Settings, path: tuple[str, ...]) -> object:
 
 _EXAMPLES: dict[type, str] = {float: "50.0", str: '"projections"'}
 """What the file shows of a key that may be left out."""
-_EXAMPLE_OF: dict[tuple[str, ...], str] = {("http", "bind"): '"127.0.0.1:8080"'}
+_EXAMPLE_OF: dict[tuple[str, ...], str] = {
+    ("http", "bind"): '"127.0.0.1:8080"',
+    ("telemetry", "otlp_endpoint"): '"http://127.0.0.1:4318"',
+    ("telemetry", "metrics_endpoint"): '"http://127.0.0.1:4318"',
+}
 
 
 def line_of(path: tuple[str, ...], knob: Knob) -> str:
@@ -164,7 +168,8 @@ def test_an_unknown_key_is_refused_with_its_path_and_a_cure(tmp_path: Path, text
             "PROCESSION_QUUX__X",
             (
                 "known here are aggregates, commit, flows, gateways, http, intake, invariants, journal, log,"
-                " processes, projectors, purity, resources, shutdown, supervision, timers"
+                " processes, projectors, purity, resources, shutdown, supervision, telemetry,"
+                " timers"
             ),
         ),
     ],

@@ -12,18 +12,18 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
-from procession.asking import Asking
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_host import GatewayState
 from procession.engine.intake import Submission
-from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
 from procession.journal.rows import FlowQuery, FlowStatus
+from procession.measuring import Measuring
+from procession.operating import Operating
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
@@ -36,17 +36,22 @@ from procession.publishing import encode_all
 from procession.sending import Reply, send
 from procession.settings import GatewaysSettings, Settings
 from procession.telemetry.instruments import Meter, observe
+from procession.telemetry.samples import Family
+from procession.telemetry.trace_context import context_of_caller, trace_of_caller
 
 _FOLLOW_PAGE = 500
 
 
-class Runtime(Asking):
+class Runtime(Operating):
     """An open runtime. Made by `open_runtime`; used within the same trio run, or by way of `procession.embed`."""
 
     def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
-        self._engine = engine
-        super().__init__(projections or NoProjections())
+        super().__init__(engine, projections or NoProjections())
         self._archiving = False
+        self.measuring = Measuring(engine)
+        """What is measured of it."""
+        self._trace_at_start = context_of_caller()
+        """What it was opened in is no cause of what is published while it runs."""
         self.beside: list[Callable[[], ActorInfo]] = []
         """What runs beside the engine, for the tree."""
 
@@ -105,7 +110,9 @@ class Runtime(Asking):
             else [event if isinstance(event, Outside) else Outside(event) for event in events]
         )
         self._engine.running()
-        incoming = encode_all(self._engine.registry, self._engine.settings.intake, outside)
+        incoming = encode_all(
+            self._engine.registry, self._engine.settings.intake, outside, trace_of_caller(self._trace_at_start)
+        )
         if not incoming:
             return []
         submission = Submission(incoming)
@@ -145,7 +152,7 @@ class Runtime(Asking):
         """
         refuse_in_turn("send")
         with trio.move_on_after(float("inf") if timeout_s is None else timeout_s):
-            return await send(self._engine, command, id, source, wait=wait)
+            return await send(self._engine, command, id, source, trace_of_caller(self._trace_at_start), wait=wait)
         msg = f"{type(command).__name__} was not answered within {timeout_s:g} s; send it again under the same id"
         raise TimeoutError(msg)
 
@@ -241,9 +248,19 @@ class Runtime(Asking):
         refuse_in_turn("counters")
         return self._engine.counters.as_dict()
 
+    async def metrics(self) -> list[Family]:
+        """All that is exported, as it stands; the journal is asked no more often than `telemetry.sample_s` allows."""
+        refuse_in_turn("metrics")
+        await self.measuring.look()
+        return self.measuring.families()
+
+    def histograms(self) -> list[Family]:
+        """The histograms as they stand; may be called in any thread. For `telemetry.otlp_metrics.WithHistograms`."""
+        return [family for family in self.measuring.counted() if family.metric.kind == "histogram"]
+
     def observe(self, meter: Meter) -> None:
-        """Export the counters through an OpenTelemetry meter; they are read when it collects."""
-        observe(self._engine.counters, meter)
+        """Export counters and gauges through an OpenTelemetry meter; they are read when it collects."""
+        observe(self.measuring.families, meter)
 
     def tree(self) -> ActorInfo:
         """The supervision tree: names, states, restarts."""
@@ -335,9 +352,6 @@ class Runtime(Asking):
             return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
-
-    async def _log(self, act: Event) -> None:
-        await journal_act(self._engine, act)
 
 
 _LOOK_AGAIN_S = 0.05

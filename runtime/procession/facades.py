@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, Protocol, overload
 
 from procession.aggregate_handle import AggregateHandle
 from procession.flow_handle import FlowHandle, FlowSummary
 from procession.journal.rows import FlowStatus
+from procession.knob import Value
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
@@ -51,6 +52,14 @@ class CommandFacade(Protocol):
 
     async def resume_process(self, name: str, *, by: str, why: str) -> None:
         """A paused process goes on."""
+        ...
+
+    async def limit_gateway(self, name: str, limits: Mapping[str, Value], *, by: str, why: str) -> list[str]:
+        """A gateway is driven by other limits at once."""
+        ...
+
+    async def begin_rebuild(self, projector: type[Projector] | str, *, by: str, why: str) -> None:
+        """As `rebuild`, and nobody waits for it."""
         ...
 
     async def rebuild(

@@ -15,8 +15,10 @@ from procession.engine.engine import Engine
 from procession.engine.host_loop import refuse_hostless
 from procession.engine.opening import Opening, Since, check
 from procession.engine.turn_watch import SUFFIX, read_suspects, turns_watched
+from procession.exporting import Exporting, exporting
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
+from procession.measuring import measured
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
 from procession.primitives.gateway import Gateway
@@ -51,6 +53,7 @@ async def open_runtime(
     settings: Settings | None = None,
     since: Mapping[str, Since] | None = None,
     clock: Clock | None = None,
+    tracer_provider: object | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime on a journal; leaving the block closes it in order.
 
@@ -77,33 +80,32 @@ async def open_runtime(
         settings: default: the defaults.
         since: for a process that is new to a journal with history: `{"order": "now"}`, or a position.
         clock: default: the machine's.
+        tracer_provider: of opentelemetry-sdk, for traces; default: as `telemetry.otlp_endpoint` of the settings says.
 
     Raises:
-        DefinitionError, WiringError: the classes can't work, or break a law for certain; nothing was written.
+        DefinitionError, WiringError, SettingsError: what is given can't work, or breaks a law; nothing was written.
         ResourceFailed: a resource can't be opened (the journal was not touched), failed in use, or can't be closed.
-        JournalOwned: another process owns the journal.
-        JournalError: the journal can't be used; says why.
+        JournalOwned, JournalError: the journal is another process's, or can't be used; says why.
         StoreUnusable, ProjectionChanged: the store of a projection can't be used; nothing was written.
         RuntimeFailed: infrastructure failed more often than `supervision` allows.
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
-    settings = settings or Settings()
-    clock = clock or SystemClock()
+    settings, clock = settings or Settings(), clock or SystemClock()
     registry = build_registry(
         processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
     )
-    refuse_hostless(registry.gateways)
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
-        async with _resources_of(plan, settings.resources) as ready:
+        async with exporting(settings, tracer_provider) as traces, _resources_of(plan, settings.resources) as ready:
             brought = _made(plan, ready, registry, injectors)
             stores = _stores_of(registry, projections or settings.projectors.folder, journal)
             opened, opening = await _opened(journal, registry, settings, since or {}, clock)
-            engine = await _engine_on(opened, registry, settings, clock)
+            engine = await _engine_on(opened, registry, settings, clock, traces)
             with _turns_watched(engine, journal):
                 async with running(engine, since or {}, opening, brought, stores) as runtime:
+                    traces.send(runtime.measuring)
                     yield runtime
 
 
@@ -144,6 +146,7 @@ def _resources_of(
 
 
 def _refuse_breaches(registry: Registry) -> None:
+    refuse_hostless(registry.gateways)
     # Code is read where a runtime opens, not where classes are only named.
     from procession.laws.purity import refuse_impure, refuse_impure_aggregate, refuse_impure_lift  # noqa: PLC0415
 
@@ -160,13 +163,17 @@ def _refuse_breaches(registry: Registry) -> None:
             refuse_impure_projection(projection)
 
 
-async def _engine_on(journal: Journal, registry: Registry, settings: Settings, clock: Clock) -> Engine:
+async def _engine_on(
+    journal: Journal, registry: Registry, settings: Settings, clock: Clock, traces: Exporting
+) -> Engine:
     """An engine on an open journal, which is closed where none can be made."""
     try:
-        return Engine(journal, registry, settings, clock)
+        engine = Engine(journal, registry, settings, clock, spans=traces.spans)
     except BaseException:
         await journal.close()
         raise
+    traces.count_in(engine)
+    return engine
 
 
 async def _opened(
@@ -223,7 +230,11 @@ async def running(
             await nursery.start(engine.run, dict(since), opening)
             runtime = Runtime(engine, projections)
             try:
-                async with _projecting(engine, runtime, projections), _injecting(engine, runtime, injectors, nursery):
+                async with (
+                    measured(runtime.measuring, engine.settings),
+                    _projecting(engine, runtime, projections),
+                    _injecting(engine, runtime, injectors, nursery),
+                ):
                     yield runtime
             finally:
                 await engine.close()

@@ -28,18 +28,20 @@ def decoded(registry: Registry, found: CloudEvent) -> Outside:
     return Outside(event, found.id, found.source, found.trace, found.data)
 
 
-def encode_all(registry: Registry, limits: IntakeSettings, outside: Sequence[Outside]) -> tuple[Incoming, ...]:
-    """Check and encode a batch; nothing of it is written yet.
+def encode_all(
+    registry: Registry, limits: IntakeSettings, outside: Sequence[Outside], trace: str | None = None
+) -> tuple[Incoming, ...]:
+    """Check and encode a batch; nothing of it is written yet. `trace` is that of events that name none.
 
     Raises:
         PublishRefused: says which event can't be accepted, and why.
     """
     if len(outside) > limits.publish_batch_max:
         raise TooLarge("the batch", len(outside), limits.publish_batch_max, "intake.publish_batch_max")
-    return tuple(_encode(registry, limits, one) for one in outside)
+    return tuple(_encode(registry, limits, one, trace) for one in outside)
 
 
-def _encode(registry: Registry, limits: IntakeSettings, outside: Outside) -> Incoming:
+def _encode(registry: Registry, limits: IntakeSettings, outside: Outside, trace: str | None) -> Incoming:
     event = outside.event
     if not isinstance(event, Event):
         raise InvalidPayload(type(event).__name__, "it is no event")
@@ -63,7 +65,11 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside) -> Inc
     if source is not None:
         check_id(stored.name, "source", source)
     targets = targets_of(registry, event, limits.keys_per_event_max)
-    return Incoming(event, payload.decode(), source, outside.id, digest, targets, outside.trace)
+    return Incoming(event, payload.decode(), source, outside.id, digest, targets, _trace_of(outside, trace))
+
+
+def _trace_of(outside: Outside, of_caller: str | None) -> str | None:
+    return of_caller if outside.trace is None else outside.trace
 
 
 def check_id(event: str, what: str, text: str) -> None:

@@ -37,9 +37,11 @@ class Reply:
     """It was decided before, under the same source and id; this is what was decided then."""
 
 
-async def send(engine: Engine, command: Command, id: str | None, source: str | None, *, wait: bool) -> Reply:
+async def send(
+    engine: Engine, command: Command, id: str | None, source: str | None, trace: str | None = None, *, wait: bool
+) -> Reply:
     """Have a command decided; `Runtime.send` says what it raises."""
-    sent = encode_command(engine.registry, engine.settings.intake, command, id, source)
+    sent = encode_command(engine.registry, engine.settings.intake, command, id, source, trace)
     aggregates = engine.running().aggregates
     stream = await aggregates.hold(sent.definition, sent.key)
     submission = Submission((sent,))
@@ -76,6 +78,7 @@ def encode_command(
     command: Command,
     id: str | None,
     source: str | None,
+    trace: str | None = None,
 ) -> FromOutside:
     """Check a command from outside, before anything is written.
 
@@ -100,7 +103,7 @@ def encode_command(
     if source is not None:
         check_id(name, "source", source)
     key = decider.definition.key_of(command)
-    return FromOutside(command, decider.definition, key, source, id, digest, None)
+    return FromOutside(command, decider.definition, key, source, id, digest, trace)
 
 
 def _nobody_decides(registry: Registry, command: Command) -> SendRefused:

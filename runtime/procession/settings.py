@@ -19,6 +19,7 @@ import attrs
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings
 from procession.knob import Knob, Value, float_knob, int_knob, knob_field, knob_of, texts_knob
+from procession.telemetry_settings import TelemetrySettings
 
 ENVIRONMENT_PREFIX = "PROCESSION_"
 NOT_SETTINGS = frozenset({"PROCESSION_ATTEMPT", "PROCESSION_CI", "PROCESSION_COMMAND_ID", "PROCESSION_CONFIG"})
@@ -274,8 +275,7 @@ class LogSettings:
     """What `procession run` writes to standard error."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = knob_field(
-        "INFO",
-        Knob(str, "What is less than this is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        "INFO", Knob(str, "What is less is not written.", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     )
 
 
@@ -303,6 +303,7 @@ class Settings:
     log: LogSettings = LogSettings()
     resources: ResourcesSettings = ResourcesSettings()
     http: HttpSettings = HttpSettings()  # noqa: RUF009 - it is frozen
+    telemetry: TelemetrySettings = TelemetrySettings()  # noqa: RUF009 - as above
 
 
 def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:

@@ -29,7 +29,9 @@ from tests.bench import (
     replay,
     saga,
     scenarios,
+    scrape,
     startup,
+    telemetry,
 )
 from tests.bench.figures import (
     Figures,
@@ -286,6 +288,49 @@ def report_guard(rounds: int, flows: int | None) -> Report:
         [
             Row("processor time for a flow, us", *cpu, ratio_at_most(1.05), ratio=more_cpu),
             Row("time for a flow, us", *wall, ratio_at_most(1.05), ratio=1 + found["wall_more_percent"] / 100),
+        ],
+    )
+
+
+def report_scrape(rounds: int, flows: int | None) -> Report:
+    """What Prometheus costs, in processor time."""
+    scrapes = flows or 50
+    found = _rounds("scrape", rounds, lambda folder: scrape.measure(folder, scrapes))
+    return Report(
+        "scrape",
+        f"{found['series']:.0f} series, {scrapes} scrapes, medians of {rounds} rounds, in processor time",
+        [
+            Row("a scrape, ms", found["scrape_ms"], None, at_most(20)),
+            Row("  in the loop", found["in_loop_ms"], None),
+            Row("one observation of a histogram, us", found["observe_us"], None, at_most(1)),
+        ],
+    )
+
+
+def report_telemetry(rounds: int, flows: int | None) -> Report:
+    """The order saga with telemetry on, beside the same with telemetry off."""
+    flows = flows or 5000
+    found = _rounds("telemetry", rounds, lambda folder: telemetry.measure(folder, flows))
+    off, off_cpu = found["off_flows_per_s"], found["off_cpu_us_per_flow"]
+
+    def spans(name: str) -> str:
+        return f"{found[f'{name}_spans']:,.0f} spans sent"
+
+    return Report(
+        "telemetry",
+        f"{flows} flows, medians of {rounds} rounds; floor: with telemetry off",
+        [
+            Row(
+                "metrics, and 1 % of flows traced, flows/s",
+                found["traced_flows_per_s"],
+                off,
+                ratio_at_least(0.8),
+                spans("traced"),
+                ratio=found["traced_ratio"],
+            ),
+            Row("  processor time for a flow, us", found["traced_cpu_us_per_flow"], off_cpu),
+            Row("metrics, and all flows traced, flows/s", found["all_flows_per_s"], off, None, spans("all")),
+            Row("  processor time for a flow, us", found["all_cpu_us_per_flow"], off_cpu),
         ],
     )
 

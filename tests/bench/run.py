@@ -38,6 +38,8 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "scenarios": reports.report_scenarios,
     "explore": reports.report_explore,
     "guard": reports.report_guard,
+    "telemetry": reports.report_telemetry,
+    "scrape": reports.report_scrape,
     "portal": reports.report_portal,
     "project": reports.report_project,
 }

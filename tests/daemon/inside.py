@@ -15,6 +15,7 @@ from unittest import mock
 import attrs
 
 from procession.daemon.cli import main
+from tests.daemon.command import ROOT
 
 USERS_MODULE = "changed"
 """The name of the module that a test writes; each test gets its own."""
@@ -46,8 +47,9 @@ def run_inside(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | N
     finally:
         sys.path[:] = path
         sys.modules.pop(USERS_MODULE, None)
-        for name in [name for name, module in sys.modules.items() if _lies_in(cwd, module)]:
-            del sys.modules[name]
+        if not ROOT.is_relative_to(cwd):  # else pytest itself lies there, where its environment is in the project
+            for name in [name for name, module in sys.modules.items() if _lies_in(cwd, module)]:
+                del sys.modules[name]
     return Done(code, out.getvalue(), err.getvalue())
 
 

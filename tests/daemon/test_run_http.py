@@ -32,7 +32,7 @@ def test_it_serves_http_and_ends_in_order_under_load(tmp_path: Path) -> None:
         loading.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             assert client.get("/readyz").status_code == 200
-            while "procession_flows_ended_total 0\n" in client.get("/metrics").text:
+            while 'procession_flows_ended_total{outcome="completed"' not in client.get("/metrics").text:
                 pass
         assert daemon.stop() == 0
         loading.join()

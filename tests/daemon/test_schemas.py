@@ -218,3 +218,10 @@ def test_a_folder_brings_what_its_modules_name() -> None:
     assert folder.path == ROOT / "flows" / "schemas.json"
     assert "OrderPlaced" in [cls.__name__ for cls in folder.messages]
     assert json.loads(folder.text or "")["format"] == 1
+
+
+@pytest.mark.parametrize(("kind", "version"), [("openapi", "3.1.0"), ("asyncapi", "3.0.0")])
+def test_documents_of_the_facade_come_without_a_service(here: Here, kind: str, version: str) -> None:
+    document = json.loads(here.run("flows.order_fulfilment", "--format", kind))
+    assert document[kind] == version
+    assert "event.order.placed.1" in document["components"]["schemas"]

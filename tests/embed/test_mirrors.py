@@ -19,7 +19,19 @@ MIRRORS = [
 ]
 WITHIN_ONLY = frozenset({"journal"})
 """What is reached by `call` alone."""
-VALUES = frozenset({"counters", "gateways", "observe", "projections", "reload_gateways", "tree"})
+VALUES = frozenset(
+    {
+        "counters",
+        "gateway_limits",
+        "gateways",
+        "histograms",
+        "observe",
+        "paused_processes",
+        "projections",
+        "reload_gateways",
+        "tree",
+    }
+)
 """Methods that do not wait, and whose results do not either."""
 BY_HAND = frozenset({"aggregate", "flow"})
 """Methods whose results wait: each mirror returns a mirror of its own."""

@@ -45,7 +45,7 @@ VERBS: dict[str, str] = {
 }
 """Which module does which verb; it is imported when the verb is used."""
 
-_FORMATS = ("list", "jsonschema", "linkml")
+_FORMATS = ("list", "jsonschema", "linkml", "openapi", "asyncapi")
 _STATUSES = ("unstarted", "active", "quarantined", "ended", "cancelled")
 _USAGE = 2
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 3_600.0

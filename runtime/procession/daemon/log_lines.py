@@ -8,12 +8,16 @@ import logging
 from typing import IO
 
 from procession.mask import without_credentials
+from procession.telemetry.trace_context import log_fields
 
 _LOGGERS_OF_OTHERS_LEVEL = logging.WARNING
 
 
 class JsonLines(logging.Formatter):
-    """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one."""
+    """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one.
+
+    What is logged in a turn of a traced flow, or in a gateway's call for it, tells `flow`, `trace_id` and `span_id`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
@@ -22,6 +26,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": without_credentials(record.getMessage()),
+            **log_fields(),
         }
         if record.exc_info:
             found["error"] = without_credentials(self.formatException(record.exc_info))

@@ -16,6 +16,7 @@ from procession.laws.finding import Finding
 from procession.laws.schemas import FILE, Entry, check_schemas, messages_of, updated
 from procession.primitives.lifts import Chains
 from procession.primitives.registration import gather
+from procession.primitives.registry import Registry
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import combine, load_modules, registry_of
@@ -43,9 +44,14 @@ def schema_folders(settings: Settings, named: Sequence[str] = ()) -> list[Schema
         DefinitionError, WiringError: the modules can't work together.
         UsageRefused: one that is named can't be imported, or wires nothing.
     """
-    modules = [_named(name, settings) for name in named] if named else load_modules(settings, "testing")
+    modules = _modules(settings, named)
     registry_of(combine([wiring for _, wiring in modules]))
     return folders_of(modules)
+
+
+def registry_named(settings: Settings, named: Sequence[str] = ()) -> Registry:
+    """All that these modules bring into a runtime; arguments and errors as of `schema_folders`."""
+    return registry_of(combine([wiring for _, wiring in _modules(settings, named)]))
 
 
 def folders_of(modules: Sequence[tuple[ModuleType, Wiring]]) -> list[SchemaFolder]:
@@ -77,6 +83,10 @@ def write_schemas(folders: list[SchemaFolder]) -> list[tuple[Path, tuple[Entry, 
     for path, text, _ in texts:
         _replace(path, text)
     return [(path, new) for path, _, new in texts]
+
+
+def _modules(settings: Settings, named: Sequence[str]) -> list[tuple[ModuleType, Wiring]]:
+    return [_named(name, settings) for name in named] if named else load_modules(settings, "testing")
 
 
 def _named(name: str, settings: Settings) -> tuple[ModuleType, Wiring]:

@@ -1,4 +1,4 @@
-"""`procession schemas`: the events and commands of the flows, as a list, as JSON Schema, as LinkML, as a file."""
+"""`procession schemas`: the events and commands of the flows, as a list, as a document, as a file beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from procession.daemon.configuration import configured
 from procession.daemon.exit_codes import UsageRefused
 from procession.daemon.linkml import linkml_of
 from procession.daemon.output import Output
-from procession.daemon.schema_files import SchemaFolder, schema_folders, write_schemas
+from procession.daemon.schema_files import SchemaFolder, registry_named, schema_folders, write_schemas
 from procession.daemon.yaml_text import yaml_text
 from procession.laws.json_schema import json_schema_of
 from procession.laws.schema_difference import differences, type_in_words
@@ -22,6 +22,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the schemas, or write them beside the flows."""
     if options.write and options.format != "list":
         raise UsageRefused(f"--write goes with no --format {options.format}", "leave one of them out")
+    if options.format in ("openapi", "asyncapi"):
+        output.json(_document(options))
+        return 0
     folders = schema_folders(configured(options).settings, options.modules)
     messages = list(dict.fromkeys(cls for folder in folders for cls in folder.messages))
     if options.write:
@@ -37,6 +40,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         _list(folders, output)
     return 0
+
+
+def _document(options: argparse.Namespace) -> dict[str, Any]:
+    """What a running service answers at `/openapi.json` or `/asyncapi.json`, without one.
+
+    Raises:
+        UsageRefused: the extra is missing.
+    """
+    try:
+        from procession.daemon.http.app import ROUTES  # noqa: PLC0415 - only where it is asked for
+        from procession.daemon.http.asyncapi import asyncapi_of  # noqa: PLC0415 - as above
+        from procession.daemon.http.openapi import openapi_of  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as missing:
+        found = f"--format {options.format} needs the extra `http`"
+        raise UsageRefused(found, "pip install 'procession[http]'") from missing
+    settings = configured(options).settings
+    registry = registry_named(settings, options.modules)
+    return openapi_of(ROUTES, registry) if options.format == "openapi" else asyncapi_of(registry, settings.http.bind)
 
 
 def _write(folders: list[SchemaFolder], output: Output) -> None:

@@ -12,6 +12,7 @@ from procession.engine.decisions import Asked
 from procession.engine.ledger import Ledger
 from procession.engine.outbox import command_of
 from procession.engine.solo import MARKS_MAX
+from procession.engine.tracing import Tracing
 from procession.engine.turns import SentCommand
 from procession.errors import ProcessionError, WiringError
 from procession.journal.rows import CommandChange, OpenCommand
@@ -56,10 +57,13 @@ class _Sent:
 class AggregateInbox:
     """Of all aggregates of one life. What is known here is open in the journal, or will be with the next commit."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, *, commands_max: int) -> None:
+    def __init__(
+        self, registry: Registry, ledger: Ledger, *, commands_max: int, tracing: Tracing | None = None
+    ) -> None:
         self._registry = registry
         self._ledger = ledger
         self._commands_max = commands_max
+        self._tracing = tracing
         self._queue: deque[Asked] = deque()
         self._known: dict[int, Asked] = {}
         """By number: all that is in memory, until its end is durable."""
@@ -209,7 +213,8 @@ class AggregateInbox:
             raise WiringError(
                 f"the process {command.process!r} that asked is not given", "give it, or its commands wait"
             )
-        return Asked(command.row, message, process, command.key, command.correlation, command.trace)
+        trace = command.trace if self._tracing is None else self._tracing.of_effect(command.trace, command.row.id)
+        return Asked(command.row, message, process, command.key, command.correlation, trace)
 
 
 _MARK = "begun, alone, after the process had died"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Literal, NamedTuple
 
 import attrs
 
+from procession.actors.supervisor import Result
 from procession.engine.command_window import Handle
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.solo import MARKS_MAX, Solo
+from procession.engine.tracing import AttemptSpan, Tracing
 from procession.engine.turns import Turns
 from procession.errors import InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandState
 from procession.primitives.codec import to_json
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.registry import Registry
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -74,19 +78,23 @@ class Answers:
         registry: Registry,
         ids: Ids,
         counters: Counters,
+        measures: Measures,
         forget: Callable[[Handle], None],
         *,
         payload_bytes_max: int,
+        tracing: Tracing | None = None,
     ) -> None:
         self._payload_bytes_max = payload_bytes_max
         self._registry = registry
         self._codec = registry.codec
         self._ids = ids
         self._counters = counters
+        self._measures = measures.gateways
         self._forget = forget
         self.desk: Desk | None = None
         """None while the engine is held."""
         self.kept: list[Verdict] = []
+        self.tracing = tracing
 
     def examined(self, handle: Handle, value: object) -> Answer | str:
         """The answer in a returned value; or why it is none."""
@@ -173,10 +181,20 @@ class Answers:
                 event_id = self._ids.given_up(handle.row.id, handle.sent_again)
             else:
                 event_id = self._ids.answer(handle.row.id, index)
-            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace)
+            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context)
             flow = desk.table.flow(definition, handle.key)
             flow.id = flow.id or handle.flow
             desk.router.address(event, payload, origin, flow)
+
+    def note(self, handle: Handle, span: AttemptSpan, result: Result[object] | None) -> None:
+        """An attempt that is traced has ended, and what became of it is written or kept."""
+        assert self.tracing is not None, "somebody began this span"
+        error = "timeout" if handle.timed_out else "cancelled"
+        if result is not None and result.error is not None:
+            error = type(result.error).__name__
+        elif result is not None:
+            error = "" if handle.ended in ("answered", "cancelled") else "wrong_answer"
+        self.tracing.attempted(None if self.desk is None else self.desk.ledger, handle, span, error or None)
 
     def _end(self, verdict: Verdict) -> None:
         verdict.handle.ended = verdict.state
@@ -193,20 +211,25 @@ class Answers:
         for event, payload in zip(*answer, strict=True):
             flow = self.desk.table.flow(definition, handle.key)
             origin = Origin(
-                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.trace
+                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context
             )
             _, delivery = self.desk.router.note(event, payload, origin, flow)
             self.desk.turns.unhandled(delivery, "late_answer")
             self.desk.table.rest(flow)
 
     def _count(self, verdict: Verdict) -> None:
+        gateway = self._measures[verdict.handle.row.gateway]
         if verdict.state == "answered":
+            gateway.answered += 1
+            gateway.command.observe(perf_counter() - verdict.handle.began)
             self._counters.commands_answered += 1
             self._counters.answers_recorded += len(verdict.answer.events)
         elif verdict.state == "given_up":
             self._counters.commands_given_up += 1
+            gateway.given_up += 1
         else:
             self._counters.commands_cancelled += 1
+            gateway.cancelled += 1
 
 
 _NO_ANSWER = Answer((), ())

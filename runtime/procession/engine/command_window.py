@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
+from time import perf_counter
 from typing import Literal
 
 import attrs
@@ -12,6 +13,7 @@ import trio
 from procession.journal.rows import CommandRow, CommandState
 from procession.primitives.command import Command
 from procession.primitives.gateway import CommandMethod
+from procession.telemetry.trace_context import Context
 
 HandleState = Literal["ready", "resting", "running", "stuck", "done"]
 
@@ -35,6 +37,15 @@ class Handle:
     scope: trio.CancelScope | None = None
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
+    began: float = attrs.field(factory=perf_counter)
+    """When it was asked for, or read from the journal."""
+    attempt: Context | None = None
+    """The span of its last attempt, where it is traced."""
+
+    @property
+    def context(self) -> str | None:
+        """W3C context of what its last attempt led to."""
+        return self.trace if self.attempt is None else self.attempt.text
 
     @property
     def sent_again(self) -> int:

@@ -18,6 +18,8 @@ from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
+from procession.engine.trace_notes import DecisionNote
+from procession.engine.tracing import Tracing
 from procession.engine.turn import TurnFailed
 from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
@@ -109,6 +111,7 @@ class Decisions:
         limits: AggregatesSettings,
         payload_bytes_max: int,
         at_work: AtWork,
+        tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
         self._codec = registry.codec
@@ -122,6 +125,7 @@ class Decisions:
         self._snapshot_every = limits.snapshot_every_events
         self._events_max = limits.events_per_decision_max
         self._payload_bytes_max = payload_bytes_max
+        self._tracing = tracing
         self._at_work = at_work
 
     def from_outside(self, stream: AggregateStream, sent: FromOutside) -> Decided:
@@ -130,6 +134,7 @@ class Decisions:
         Raises:
             TurnFailed: it can't be decided; nothing was written.
         """
+        began_us = 0 if self._tracing is None else self._tracing.now_us()
         ready = self._ready(stream, sent.command, None)
         verdict, event_id = ready.verdict, self._ids.fresh()
         news: CommandDecided[Command] | CommandRefused[Command]
@@ -138,34 +143,38 @@ class Decisions:
         else:
             named = sent.source_id if sent.source_id is not None else event_id.hex()
             news = CommandRefused(sent.command, named, stream.process, stream.key, verdict.refusal)
-        origin = Origin(event_id, sent.source, sent.source_id, sent.digest, trace=sent.trace)
+        trace = sent.trace or None if self._tracing is None else self._tracing.accepted(event_id, sent.trace)
+        origin = Origin(event_id, sent.source, sent.source_id, sent.digest, trace=trace)
         row = self._router.log(news, self._codec.encode(news).decode(), origin)
-        cause = _Cause(event_id, event_id, sent.trace)
+        trace = self._decided(stream, sent.command, event_id, trace, verdict, None, began_us)
+        cause = _Cause(event_id, event_id, trace)
         last = self._write(stream, ready, cause, None) or row.position
         self._count(verdict)
         return Decided(event_id, row.position, last, verdict.events, verdict.refusal)
 
     def from_flow(self, stream: AggregateStream, asked: Asked) -> None:
         """Decide a flow's command; what can't be decided is given up."""
+        began_us = 0 if self._tracing is None or asked.trace is None else self._tracing.now_us()
         try:
             ready = self._ready(stream, asked.command, asked)
         except TurnFailed as error:
             self.give_up(asked, str(error))
             return
         verdict, flow = ready.verdict, self._flow(asked)
+        trace = self._decided(stream, asked.command, asked.row.id, asked.trace, verdict, flow.name, began_us)
         self._end(asked, "answered" if verdict.refusal is None else "refused")
         if verdict.refusal is not None:
             news = CommandRefused(asked.command, asked.row.id.hex(), stream.process, stream.key, verdict.refusal)
-            origin = self._origin(asked, self._ids.answer(asked.row.id, 0))
+            origin = self._origin(asked, self._ids.answer(asked.row.id, 0), trace)
             self._router.address(news, self._codec.encode(news).decode(), origin, flow)
-        self._write(stream, ready, _Cause(asked.row.id, asked.correlation, asked.trace), flow)
+        self._write(stream, ready, _Cause(asked.row.id, asked.correlation, trace), flow)
         self._count(verdict)
 
     def give_up(self, asked: Asked, found: str) -> None:
         """A command that can't be decided: its flow hears of it. Nothing was done, so it is no `unknown`."""
         news = CommandGivenUp(asked.command, asked.row.id.hex(), "refused", _TRIES, found)
         self._end(asked, "given_up")
-        origin = self._origin(asked, self._ids.given_up(asked.row.id, _sent_again(asked.row)))
+        origin = self._origin(asked, self._ids.given_up(asked.row.id, _sent_again(asked.row)), asked.trace)
         self._router.address(news, self._codec.encode(news).decode(), origin, self._flow(asked))
         self._counters.commands_given_up += 1
 
@@ -265,8 +274,27 @@ class Decisions:
         self._ledger.filling.commit.command_changes.append(change)
         self._ledger.wake()
 
-    def _origin(self, asked: Asked, event_id: bytes) -> Origin:
-        return Origin(event_id, caused_by=asked.row.id, correlation=asked.correlation, trace=asked.trace)
+    def _origin(self, asked: Asked, event_id: bytes, trace: str | None) -> Origin:
+        return Origin(event_id, caused_by=asked.row.id, correlation=asked.correlation, trace=trace)
+
+    def _decided(
+        self,
+        stream: AggregateStream,
+        command: Command,
+        id: bytes,
+        trace: str | None,
+        verdict: Verdict,
+        flow: str | None,
+        began_us: int,
+    ) -> str | None:
+        """Note a decision where it is traced; the context of what follows from it."""
+        if self._tracing is None or trace is None:
+            return trace
+        error = None if verdict.refusal is None else stored_of(type(verdict.refusal)).name
+        named = stored_of(type(command)).name
+        return self._tracing.decided(
+            self._ledger, trace, DecisionNote(flow, stream.process, named, id, 0, verdict.name, error, began_us, 0)
+        )
 
     def _flow(self, asked: Asked) -> Flow:
         return self._table.flow(asked.process, asked.key)

@@ -13,23 +13,27 @@ from procession.actors.supervisor import ActorInfo, Supervised
 from procession.engine.answers import Answers
 from procession.engine.clock import Clock
 from procession.engine.command_window import Handle
-from procession.engine.gateway_host import GatewayHost, hosts_of
+from procession.engine.gateway_host import RELOADED, GatewayHost
 from procession.engine.ledger import Batch, Ledger
 from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
-from procession.errors import NotFound, ProcessionError
+from procession.errors import NotFound, ProcessionError, SettingsError
 from procession.journal.rows import OpenCommand
+from procession.knob import Value, knob_of
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
+from procession.primitives.gateway import Gateway
 from procession.primitives.registry import Registry
-from procession.settings import GatewaysSettings
+from procession.settings import GatewaySettings, GatewaysSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
 _HORIZON_US = 5_000_000
 """Commands that rest for longer than this stay in the journal while others wait for room."""
 _PAGE = 500
+_LIMITS = attrs.fields_dict(GatewaySettings)
 _AHEAD_MAX = 1_000
 """Commands that are read before they may begin; their flows are in memory by then."""
 
@@ -58,10 +62,11 @@ class Gateways:
         answers: Answers,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         spread: Callable[[], float],
     ) -> None:
         self._registry = registry
-        self._hosts = hosts_of(registry.gateways, settings, answers, clock, counters, spread=spread)
+        self._hosts = _hosts_of(registry.gateways, settings, answers, clock, counters, measures, spread=spread)
         self._answers = answers
         self._clock = clock
         self.actors = {name: Supervised(f"gateways/{name}") for name in self._hosts}
@@ -88,6 +93,34 @@ class Gateways:
         settings.check_names(self._hosts)
         drives = {host.name: settings.of(host.name, type(host.gateway).__gateway__.policy.declared()) for host in self}
         return [f"gateways.{host.name}.{knob}" for host in self for knob in host.reload(drives[host.name])]
+
+    def checked_limits(self, name: str, limits: Mapping[str, Value]) -> dict[str, Any]:
+        """Other limits for one gateway, as it would be driven by them.
+
+        Raises:
+            NotFound: there is no such gateway.
+            SettingsError: a limit is none that may change while it runs, or a value does not fit.
+        """
+        host = self.host(name)
+        checked: dict[str, Any] = {}
+        for key, value in limits.items():
+            knob = knob_of(_LIMITS[key]) if key in RELOADED else None
+            if knob is None:
+                cure = f"these may change while it runs: {', '.join(sorted(RELOADED))}"
+                raise SettingsError(f"gateways.{name}.{key}", "is no limit of a gateway that runs", cure)
+            checked[key] = knob.checked(f"gateways.{name}.{key}", value)
+        attrs.evolve(host.drive, **checked)  # what two limits must hold together
+        return checked
+
+    def limit(self, name: str, checked: Mapping[str, Any]) -> list[str]:
+        """Drive one gateway by other limits from now on, until the settings are loaded again; names what changed."""
+        host = self.host(name)
+        return host.reload(attrs.evolve(host.drive, **checked))
+
+    def limits(self, name: str) -> dict[str, float | None]:
+        """The limits of one gateway that may change while it runs, by name; raises as `host`."""
+        drive = self.host(name).drive
+        return {knob: getattr(drive, knob) for knob in sorted(RELOADED)}
 
     def attach(self, nursery: trio.Nursery) -> None:
         """Run attempts in this nursery."""
@@ -263,9 +296,9 @@ class Gateways:
         message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
         receiver = self._registry.receivers[type(message)]
         log = from_json(command.row.log) if command.row.log else []
-        handle = Handle(
-            command.row, message, command.process, command.key, command.correlation, command.trace, receiver.method
-        )
+        tracing = self._answers.tracing
+        trace = command.trace if tracing is None else tracing.of_effect(command.trace, command.row.id)
+        handle = Handle(command.row, message, command.process, command.key, command.correlation, trace, receiver.method)
         handle.attempts, handle.log = command.row.attempts, log
         return handle
 
@@ -282,3 +315,39 @@ class _Wake:
 
 
 _FOREVER_US = 2**62
+
+
+def _hosts_of(
+    gateways: Mapping[str, Gateway | type[Gateway]],
+    settings: GatewaysSettings,
+    answers: Answers,
+    clock: Clock,
+    counters: Counters,
+    measures: Measures,
+    *,
+    spread: Callable[[], float],
+) -> dict[str, GatewayHost]:
+    """A host for each gateway, driven as its class and the settings say.
+
+    Raises:
+        SettingsError: a value is out of its bounds, or is set for a gateway that is not there.
+    """
+    settings.check_names(gateways)
+    hosts: dict[str, GatewayHost] = {}
+    for name, gateway in gateways.items():
+        assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
+        policy = gateway.__gateway__.policy
+        drive = settings.of(name, policy.declared())
+        hosts[name] = GatewayHost(
+            name,
+            gateway,
+            drive,
+            policy.ordered,
+            answers,
+            clock,
+            counters,
+            measures.gateways[name],
+            spread,
+            on_host=policy.host,
+        )
+    return hosts

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping
+from time import perf_counter
 
 import trio
 
@@ -20,6 +21,7 @@ from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.invariant_watch import InvariantWatch
 from procession.engine.life import Lasting, Life, assemble
+from procession.engine.measured import measures_for
 from procession.engine.opening import Opening, Since, check, record
 from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
@@ -27,6 +29,7 @@ from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
 from procession.engine.starting import part_names, start_parts
 from procession.engine.stream import Stream
+from procession.engine.tracing import Tracing
 from procession.engine.unsettled import Unsettled
 from procession.engine.watch import Watch, nowhere
 from procession.errors import NotAccepted, RuntimeClosed, RuntimeFailed
@@ -35,6 +38,7 @@ from procession.journal_errors import CommitFailed, CommitRejected, Fenced, Jour
 from procession.primitives.registry import Registry
 from procession.settings import Settings
 from procession.telemetry.names import Counters
+from procession.telemetry.spans import Spans
 
 logger = logging.getLogger("procession")
 
@@ -49,12 +53,14 @@ class Engine:
         settings: Settings,
         clock: Clock,
         entropy: Callable[[int], bytes] = os.urandom,
+        spans: Spans | None = None,
     ) -> None:
         self._journal = journal
         self.registry = registry
         self.settings = settings
         self.clock = clock
         self.counters = Counters()
+        self.measures = measures_for(registry)
         self.watch = Watch(journal)
         self.life: Life | None = None
         """None while the engine is held, before it is ready, and after it ended."""
@@ -67,8 +73,16 @@ class Engine:
         self._actor = Supervised("runtime")
         self._parts = Parts(part_names(registry), settings.supervision, self._random.random, self.counters)
         ids = Ids(clock, journal.id, entropy)
+        ratio = settings.telemetry.trace_ratio
+        tracing = None if spans is None else Tracing(spans, journal.id, ratio, clock)
         answers = Answers(
-            registry, ids, self.counters, self._forget, payload_bytes_max=settings.intake.payload_bytes_max
+            registry,
+            ids,
+            self.counters,
+            self.measures,
+            self._forget,
+            payload_bytes_max=settings.intake.payload_bytes_max,
+            tracing=tracing,
         )
         self.lasting = Lasting(
             journal,
@@ -77,13 +91,15 @@ class Engine:
             clock,
             ids,
             self.counters,
+            self.measures,
             answers,
-            Gateways(registry, settings.gateways, answers, clock, self.counters, self._random.random),
+            Gateways(registry, settings.gateways, answers, clock, self.counters, self.measures, self._random.random),
             self.watch,
             InvariantWatch(registry, journal, ids, self.counters, settings.invariants, self.watch.stir),
             registry.fingerprints,
             make_guard(settings.purity.guard, self._count_impure),
             shadow_of(settings, registry.codec, self.counters),
+            tracing,
         )
         self._unsettled = Unsettled(journal)
         self._ready = False
@@ -163,6 +179,7 @@ class Engine:
         if self.life is None:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
         intake = self.life.intake
+        began = perf_counter()
         try:
             await intake.submit(submission, wait=wait)
         except RuntimeClosed:
@@ -176,6 +193,7 @@ class Engine:
                 intake.withdraw(submission)
         if submission.error is not None:
             raise submission.error
+        self.measures.accept.observe(perf_counter() - began)
 
     def running(self) -> Life:
         """The life that runs.
@@ -297,6 +315,7 @@ class Engine:
 
     async def _live(self, task_status: trio.TaskStatus[None]) -> None:
         """From reading the journal to the last commit."""
+        began = perf_counter()
         heads = await self._journal.heads()
         life = assemble(self.lasting, heads)
         self.watch.reset(heads.position)
@@ -313,7 +332,7 @@ class Engine:
                     await life.timers.fire_due()
                     self.lasting.gateways.resume()
                     start_parts(self._parts, self.lasting, life, nursery)
-                    nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life))
+                    nursery.start_soon(self._parts.run, "recovery", lambda: self._recover(life, began))
                     if life.solo.active:
                         nursery.start_soon(self._leave_solo, life)
                     self.life = life
@@ -332,8 +351,9 @@ class Engine:
             life.ledger.close()
         self._unsettled.end()
 
-    async def _recover(self, life: Life) -> None:
+    async def _recover(self, life: Life, began: float) -> None:
         await take_up(self._journal, self.registry, life.table, life.host)
+        self.measures.recovery.observe(perf_counter() - began)
         self.watch.stir()
 
     async def _leave_solo(self, life: Life) -> None:

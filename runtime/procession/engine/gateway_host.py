@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -20,7 +21,8 @@ from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
 from procession.primitives.gateway import Attempt, AttemptFailed, Gateway, RetryLater
-from procession.settings import GatewaySettings, GatewaysSettings
+from procession.settings import GatewaySettings
+from procession.telemetry.measures import GatewayMeasures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.gateways")
@@ -69,6 +71,7 @@ class GatewayHost:
     answers: Answers
     clock: Clock
     counters: Counters
+    measures: GatewayMeasures
     spread: Callable[[], float]
     """A number in 0..1, drawn for each back-off."""
     on_host: bool = False
@@ -158,8 +161,10 @@ class GatewayHost:
         handle.attempts += 1
         self.running += 1
         self.counters.attempts_started += 1
+        self.measures.attempts += 1
         if handle.attempts == 1:
             self.counters.commands_sent += 1
+            self.measures.sent += 1
         return handle
 
     def held_back(self) -> str:
@@ -217,13 +222,16 @@ class GatewayHost:
     async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
+        tracing = self.answers.tracing
+        span = None if tracing is None or handle.trace is None else tracing.begin_attempt(handle)
         arguments: tuple[object, ...] = (handle.command,)
         if handle.method.wants_attempt:
             known = (handle.row.id.hex(), handle.attempts, handle.process, handle.key)
-            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.trace))
+            arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.context))
         result: Result[object] | None = None
         doomed = False
         handle.scope = scope
+        began = perf_counter()
         try:
             if not await self.answers.mark(handle):
                 doomed = True
@@ -231,16 +239,16 @@ class GatewayHost:
             deadline = self._now() + self.drive.timeout_s
             if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
                 scope.deadline = deadline  # that costs a place in trio's heap of deadlines
-            if handle.method.is_async and not self.on_host:
-                result = await contained(lambda: method(*arguments))
-            elif handle.method.is_async:
-                result = await contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
+            if span is None or tracing is None:
+                result = await self._call(handle, method, arguments)
             else:
-                result = await contained(lambda: self._in_thread(handle, method, arguments))
+                with tracing.within_attempt(handle, span):
+                    result = await self._call(handle, method, arguments)
         finally:
             handle.timed_out = result is None and trio.current_time() >= scope.deadline
             handle.scope = None
             self.running -= 1
+            self.measures.attempt.observe(perf_counter() - began)
             self._stands_aside(handle)
             if doomed:
                 self.answers.gave_up(handle, "unknown", "the process died again and again while this command ran alone")
@@ -248,8 +256,17 @@ class GatewayHost:
                 self._interrupted(handle)
             else:
                 self._finished(handle, result)
+            if span is not None and not doomed:
+                self.answers.note(handle, span, result)
             if self.window.stirs or self.window.more:
                 self.wake.set()
+
+    def _call(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> Awaitable[Result[object]]:  # noqa: ANN401
+        if not handle.method.is_async:
+            return contained(lambda: self._in_thread(handle, method, arguments))
+        if self.on_host:
+            return contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
+        return contained(lambda: method(*arguments))
 
     def _stands_aside(self, handle: Handle) -> None:
         desk = self.answers.desk
@@ -311,6 +328,7 @@ class GatewayHost:
         if result.error is None:
             answer = self.answers.examined(handle, result.value)
             if isinstance(answer, Answer):
+                self.measures.attempts_answered += 1
                 self.breaker.succeeded()
                 self.answers.answered(handle, answer)
             else:
@@ -331,7 +349,7 @@ class GatewayHost:
         """The call was cancelled: by its time-out, with its flow, or by shutdown."""
         if handle.ended != "open":
             self.breaker.abandoned()
-            self.counters.attempts_cancelled += 1
+            self._count_cancelled()
         elif handle.timed_out:
             self._failed(handle, f"no answer within {self.drive.timeout_s:g} s: outcome unknown", refused=False)
         else:
@@ -343,17 +361,23 @@ class GatewayHost:
     def _unmake(self, handle: Handle, found: str) -> None:
         """An attempt that was broken off by no fault of the gateway: it does not count."""
         self.breaker.abandoned()
-        self.counters.attempts_cancelled += 1
+        self._count_cancelled()
         handle.attempts -= 1
         self._note(handle, handle.attempts + 1, found)
 
+    def _count_cancelled(self) -> None:
+        self.counters.attempts_cancelled += 1
+        self.measures.attempts_cancelled += 1
+
     def _failed(self, handle: Handle, found: str, *, refused: bool, after_s: float = 0) -> None:
         self.counters.attempts_failed += 1
+        self.measures.attempts_failed += 1
         self.last_error = found[:_FOUND_CHARS_MAX]
         self._note(handle, handle.attempts, self.last_error)
         now_us = self.clock.now_us()
         if not refused and self.breaker.failed(trio.current_time()):
             self.counters.breakers_opened += 1
+            self.measures.opened += 1
             logger.warning("gateway %s: breaker open after %d failures: %s", self.name, self.breaker.failures, found)
         if refused or handle.attempts >= self.drive.attempts_max:
             self.answers.gave_up(handle, "refused" if refused else "unknown", self.last_error)
@@ -371,29 +395,3 @@ class GatewayHost:
         handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
         if len(handle.log) > _LOG_MAX:
             del handle.log[1]  # the first stays: it tells when the trouble began
-
-
-def hosts_of(
-    gateways: Mapping[str, Gateway | type[Gateway]],
-    settings: GatewaysSettings,
-    answers: Answers,
-    clock: Clock,
-    counters: Counters,
-    *,
-    spread: Callable[[], float],
-) -> dict[str, GatewayHost]:
-    """A host for each gateway, driven as its class and the settings say.
-
-    Raises:
-        SettingsError: a value is out of its bounds, or is set for a gateway that is not there.
-    """
-    settings.check_names(gateways)
-    hosts: dict[str, GatewayHost] = {}
-    for name, gateway in gateways.items():
-        assert isinstance(gateway, Gateway), "one that is given as a class is made before the engine is"
-        policy = gateway.__gateway__.policy
-        drive = settings.of(name, policy.declared())
-        hosts[name] = GatewayHost(
-            name, gateway, drive, policy.ordered, answers, clock, counters, spread, on_host=policy.host
-        )
-    return hosts

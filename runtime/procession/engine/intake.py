@@ -15,6 +15,7 @@ from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router, Target
 from procession.engine.solo import Solo
+from procession.engine.tracing import Tracing
 from procession.errors import IdReused, Overloaded, ProcessionError, RuntimeClosed
 from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.event import Event
@@ -110,6 +111,7 @@ class Intake:
         solo: Solo,
         events_max: int,
         rows_max: int,
+        tracing: Tracing | None = None,
     ) -> None:
         self._ledger = ledger
         self._router = router
@@ -118,6 +120,7 @@ class Intake:
         self._counters = counters
         self._aggregates = aggregates
         self._solo = solo
+        self._tracing = tracing
         self._events_max = events_max
         self._rows_max = rows_max
         self._queue: deque[Submission] = deque()
@@ -309,7 +312,8 @@ class Intake:
 
     def _accept(self, submission: Submission, incoming: Incoming, name: tuple[str, str] | None) -> None:
         event_id = self._ids.fresh()
-        origin = Origin(event_id, incoming.source, incoming.source_id, incoming.digest, trace=incoming.trace)
+        trace = incoming.trace or None if self._tracing is None else self._tracing.accepted(event_id, incoming.trace)
+        origin = Origin(event_id, incoming.source, incoming.source_id, incoming.digest, trace=trace)
         row = self._router.accept(incoming.event, incoming.payload, origin, incoming.targets)
         if name is not None:
             self._recent[name] = _Recent(row.position, incoming.digest or b"", self._ledger.filling.number)

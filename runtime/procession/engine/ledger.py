@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Protocol
 
 import attrs
@@ -12,6 +13,7 @@ from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
 from procession.engine.histories import DurableTurn
 from procession.engine.stream import Stream
+from procession.engine.trace_notes import Note
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     Commit,
@@ -23,6 +25,7 @@ from procession.journal.rows import (
     UnhandledReason,
     UnhandledRow,
 )
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -54,6 +57,9 @@ class Batch:
     """Flows that ended, or were set aside, in this batch."""
     turned: list[tuple[Flow, DurableTurn]] = attrs.field(factory=list)
     """The turns of flows that invariants watch."""
+    noted: list[Note] = attrs.field(factory=list)
+    """What traced flows did in it."""
+    sealed_us: int = 0
     position: int = 0
     """The last position in it."""
     done: trio.Event | None = None
@@ -68,10 +74,11 @@ class Ledger:
     Everything but `run` is synchronous, so what one turn leaves is in one batch, whole.
     """
 
-    def __init__(self, journal: Journal, heads: Heads, clock: Clock, counters: Counters) -> None:
+    def __init__(self, journal: Journal, heads: Heads, clock: Clock, counters: Counters, measures: Measures) -> None:
         self.journal = journal
         self._clock = clock
         self._counters = counters
+        self._measures = measures
         self._position, self._flow, self._command = heads.position, heads.flow, heads.command
         self.filling = Batch(1)
         self.committing: Batch | None = None
@@ -230,7 +237,9 @@ class Ledger:
             await self._find_rows()
             batch = self._seal()
             if batch.commit:
+                began = perf_counter()
                 await self.journal.commit(batch.commit)
+                self._measures.commit.observe(perf_counter() - began)
             self._finish(batch)
 
     def abandon(self) -> list[Batch]:
@@ -269,7 +278,7 @@ class Ledger:
                     flow.id, delivery.event.position, self._delivery_state(flow, delivery), delivery.timer, 0
                 )
                 delivery.stored = True
-        now_us = self._clock.now_us()
+        now_us = batch.sealed_us = self._clock.now_us()
         for flow_id, touched in batch.touched.items():
             commit.flows[flow_id] = touched.row(now_us)
         self.committing = batch
@@ -287,7 +296,9 @@ class Ledger:
         self.durable_number = batch.number
         self.durable_position = max(self.durable_position, batch.position)
         self._counters.commits += 1
-        self._counters.rows_written += len(batch.commit.events) + len(batch.commit.steps)
+        rows = len(batch.commit.events) + len(batch.commit.steps)
+        self._counters.rows_written += rows
+        self._measures.commit_rows.observe(rows)
         for waiter in batch.released:
             waiter.durable()
         for subscriber in self.subscribers:

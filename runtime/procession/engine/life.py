@@ -28,6 +28,7 @@ from procession.engine.router import Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
 from procession.engine.timers import Timers
+from procession.engine.tracing import Tracing
 from procession.engine.turn_watch import AtWork, Suspects
 from procession.engine.turns import SentCommand, Turns
 from procession.engine.watch import Watch
@@ -35,6 +36,7 @@ from procession.journal.journal import Journal
 from procession.journal.rows import Heads
 from procession.primitives.registry import Registry
 from procession.settings import Settings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 
@@ -48,6 +50,7 @@ class Lasting:
     clock: Clock
     ids: Ids
     counters: Counters
+    measures: Measures
     answers: Answers
     gateways: Gateways
     watch: Watch
@@ -56,6 +59,8 @@ class Lasting:
     guard: Guard
     shadow: Shadow | None
     """None where no turn is replayed."""
+    tracing: Tracing | None = None
+    """None where no flow is traced."""
     guilty: dict[tuple[str, str], str] = attrs.field(factory=dict)
     """Flows whose commit was rejected while they ran alone."""
     at_work: AtWork = attrs.field(factory=AtWork)
@@ -92,13 +97,27 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     """Build the parts and connect them."""
     settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
     registry, journal, flows, known = lasting.registry, lasting.journal, settings.flows, lasting.fingerprints
-    ledger = Ledger(journal, heads, clock, counters)
+    measures = lasting.measures
+    ledger = Ledger(journal, heads, clock, counters, measures)
     solo = Solo(ledger, lasting.guilty)
     table = FlowTable(counters, flows, lambda: ledger.durable_number)
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
-    quarantine = Quarantine(ledger, router, ids, counters, pause=table.paused.add, limits=settings.processes)
-    timers = Timers(registry, ledger, router, table, ids, clock, counters, solo=solo, limits=settings.timers)
-    inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max)
+    quarantine = Quarantine(ledger, router, ids, counters, measures, pause=table.paused.add, limits=settings.processes)
+    tracing = lasting.tracing
+    timers = Timers(
+        registry,
+        ledger,
+        router,
+        table,
+        ids,
+        clock,
+        counters,
+        measures,
+        solo=solo,
+        limits=settings.timers,
+        tracing=tracing,
+    )
+    inbox = AggregateInbox(registry, ledger, commands_max=settings.aggregates.commands_loaded_max, tracing=tracing)
     turns = Turns(
         registry,
         ledger,
@@ -106,6 +125,8 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         Outbox(registry, ids, clock, settings.intake.payload_bytes_max),
         quarantine,
         counters,
+        measures,
+        clock,
         send=_sender(lasting, ledger, inbox, solo),
         arm=timers.arm,
         disarm=timers.disarm,
@@ -113,6 +134,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         limits=flows,
         guard=lasting.guard,
         shadow=lasting.shadow,
+        tracing=tracing,
         at_work=lasting.at_work,
     )
     rehydrator = _rehydrator(lasting)
@@ -128,25 +150,34 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         slice_ms=flows.turn_slice_ms,
     )
     commands = Receivers(lasting.gateways, inbox, decisions, registry)
-    operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters)
+    operator = Operator(ledger, router, turns, rehydrator, commands, ids, registry.codec, counters, measures)
     host = FlowHost(
         table, ledger, turns, rehydrator, quarantine, operator, solo=solo, suspects=lasting.suspects, limits=flows
     )
-    intake = Intake(
-        ledger,
-        router,
-        table,
-        ids,
-        counters,
-        aggregates,
-        solo=solo,
-        events_max=settings.intake.events_max,
-        rows_max=settings.commit.rows_max,
-    )
+    intake = _intake(lasting, ledger, router, table, aggregates, solo)
     ledger.subscribers.extend((lasting.gateways.on_durable, lasting.watch.on_durable, lasting.invariants.on_durable))
+    if tracing is not None:
+        ledger.subscribers.append(tracing.on_durable)
     ledger.run_ready = _run_ready(host, aggregates) if registry.aggregates else host.run_ready
     host.on_idle = lasting.watch.stir
     return Life(ledger, table, router, quarantine, timers, turns, host, intake, aggregates, solo)
+
+
+def _intake(
+    lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable, aggregates: AggregateHost, solo: Solo
+) -> Intake:
+    return Intake(
+        ledger,
+        router,
+        table,
+        lasting.ids,
+        lasting.counters,
+        aggregates,
+        solo=solo,
+        events_max=lasting.settings.intake.events_max,
+        rows_max=lasting.settings.commit.rows_max,
+        tracing=lasting.tracing,
+    )
 
 
 def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTable) -> Decisions:
@@ -163,6 +194,7 @@ def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTabl
         limits=settings.aggregates,
         payload_bytes_max=settings.intake.payload_bytes_max,
         at_work=lasting.at_work,
+        tracing=lasting.tracing,
     )
 
 

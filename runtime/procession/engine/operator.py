@@ -24,6 +24,7 @@ from procession.primitives.event import (
     FlowReleased,
     FlowRetried,
 )
+from procession.telemetry.measures import CANCELLED, Measures
 from procession.telemetry.names import Counters
 
 _COMMANDS_PAGE = 500
@@ -62,6 +63,7 @@ class Operator:
         ids: Ids,
         codec: Codec,
         counters: Counters,
+        measures: Measures,
     ) -> None:
         self._ledger = ledger
         self._router = router
@@ -71,6 +73,7 @@ class Operator:
         self._ids = ids
         self._codec = codec
         self._counters = counters
+        self._measures = measures
 
     async def apply(self, flow: Flow) -> None:
         """Do the first act that waits for this flow; its caller hears of it once it is durable."""
@@ -174,6 +177,8 @@ class Operator:
         filling.ended.append(flow)
         self._ledger.touch(flow)
         self._counters.flows_cancelled += 1
+        alive_us = self._ids.now_us() - flow.started_us
+        self._measures.processes[flow.process].end(CANCELLED, alive_us / 1_000_000)
         filling.commit.resumed.add(flow.id)
         flow.waiting.clear()
         flow.mailbox.leave_to_store()  # what it has not handled is recorded as late

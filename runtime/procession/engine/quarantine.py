@@ -15,6 +15,7 @@ from procession.journal.rows import DeliveryRow, StepRow
 from procession.primitives.codec import to_json
 from procession.primitives.event import FlowSetAside, ProcessPaused
 from procession.settings import ProcessesSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 logger = logging.getLogger("procession.quarantine")
@@ -40,6 +41,7 @@ class Quarantine:
         router: Router,
         ids: Ids,
         counters: Counters,
+        measures: Measures,
         *,
         pause: Callable[[str], None],
         limits: ProcessesSettings,
@@ -48,6 +50,7 @@ class Quarantine:
         self._router = router
         self._ids = ids
         self._counters = counters
+        self._measures = measures
         self._pause = pause
         self._failures_min = limits.pause_failures_min
         self._share = limits.pause_share
@@ -111,6 +114,7 @@ class Quarantine:
         self._ledger.touch(flow)
         self._ledger.filling.ended.append(flow)
         self._counters.flows_quarantined += 1
+        self._measures.processes[flow.process].quarantined += 1
 
     def _count(self, flow: Flow, handler: str) -> None:
         if handler in _NO_HANDLERS:

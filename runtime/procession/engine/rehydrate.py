@@ -57,7 +57,7 @@ class Rehydrator:
             return  # whoever prefetched it was quicker; nothing has changed since, for it was pinned here
         if not flow.known and loaded.row is not None:
             flow.take_row(loaded.row)
-        flow.known = True
+        flow.known, flow.trace = True, loaded.trace
         state = flow.definition.cls()
         if loaded.row is None or flow.life == "ended":
             flow.state = state
@@ -126,6 +126,7 @@ class Rehydrator:
                 return False
             assert short.row.outcome is not None or version == short.row.version, f"{flow.name}: folded to {version}"
             flow.take_row(short.row)
+            flow.trace = short.trace
             self._counters.flows_loaded += short.row.outcome is None
         assert isinstance(state, ProcessManager), "a flow is folded to its process"
         flow.known, flow.state = True, state

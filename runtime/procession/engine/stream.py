@@ -27,6 +27,8 @@ class Stream:
     outcome: str | None = None
     reason: str | None = None
     started_us: int = 0
+    trace: str | None = None
+    """Of the event that it handled first: the trace that all of it lies in."""
     pins: int = 0
     """Somebody reads about it: it must not leave."""
     written_in: int = 0

@@ -15,9 +15,11 @@ from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.solo import Solo
+from procession.engine.tracing import Tracing
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
 _PAGE = 500
@@ -52,9 +54,11 @@ class Timers:
         ids: Ids,
         clock: Clock,
         counters: Counters,
+        measures: Measures,
         *,
         solo: Solo,
         limits: TimersSettings,
+        tracing: Tracing | None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -63,7 +67,9 @@ class Timers:
         self._ids = ids
         self._clock = clock
         self._counters = counters
+        self._measures = measures
         self._solo = solo
+        self._tracing = tracing
         self._loaded_max = limits.loaded_max
         self._check_interval_s = limits.check_interval_s
         self._heap: list[_Due] = []
@@ -85,7 +91,7 @@ class Timers:
         flow.armed.add(row.name)
         self._counters.timers_armed += 1
         self._drop(flow.id, row.name)
-        timer = ArmedTimer(row, flow.process, flow.key)
+        timer = ArmedTimer(row, flow.process, flow.key, flow.trace)
         if self._reading is not None:
             self._reading.touched.add((flow.id, row.name))
             self._reading.armed[flow.id, row.name] = timer
@@ -141,6 +147,7 @@ class Timers:
                 due = heapq.heappop(self._heap)
                 if self._is_live(due):
                     self._fire(due.timer)
+                    self._measures.lateness.observe((now_us - due.due_us) / 1_000_000)
                     fired += 1
                     if self._solo.active:
                         break
@@ -228,7 +235,8 @@ class Timers:
         self._ledger.filling.commit.timers[row.flow, row.name] = None
         self._drop(row.flow, row.name)
         flow.armed.discard(row.name)
-        origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation)
+        trace = timer.trace if self._tracing is None else self._tracing.of_effect(timer.trace, row.id)
+        origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation, trace=trace)
         self._router.address(event, row.payload, origin, flow, timer=row.name)
         self._counters.deadlines_fired += 1
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 
 import attrs
 
+from procession.engine.clock import Clock
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.guard import Guard
@@ -16,6 +18,7 @@ from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.snapshot_seal import sealed
+from procession.engine.tracing import Tracing, TurnSpan
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
 from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
@@ -26,7 +29,9 @@ from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
+from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
+from procession.telemetry.trace_context import within
 
 
 @attrs.frozen(slots=True)
@@ -51,6 +56,8 @@ class Turns:
         outbox: Outbox,
         quarantine: Quarantine,
         counters: Counters,
+        measures: Measures,
+        clock: Clock,
         *,
         send: Callable[[SentCommand], None],
         arm: Callable[[Flow, TimerRow], None],
@@ -60,6 +67,7 @@ class Turns:
         guard: Guard,
         shadow: Shadow | None,
         at_work: AtWork,
+        tracing: Tracing | None = None,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
@@ -67,6 +75,8 @@ class Turns:
         self._outbox = outbox
         self._quarantine = quarantine
         self._counters = counters
+        self._measures = {registry.processes[name]: found for name, found in measures.processes.items()}
+        self._clock = clock
         self._send = send
         self._arm = arm
         self._disarm = disarm
@@ -76,6 +86,7 @@ class Turns:
         self._snapshot_every = limits.snapshot_every_steps
         self._guard = guard
         self._shadow = shadow
+        self._tracing = tracing
         self._at_work = at_work
 
     def handle(self, flow: Flow, delivery: Delivery) -> None:
@@ -125,21 +136,35 @@ class Turns:
             self._ledger.filling.commit.deliveries[flow.id, delivery.event.position] = row
 
     def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
+        if flow.version == 0:
+            flow.trace = delivery.event.trace
+        tracing = self._tracing
+        span = None if tracing is None or flow.trace is None else tracing.begin_turn(flow)
+        if span is None:
+            self._take(flow, delivery, event, depth, None)
+        else:
+            with within(flow.name, span.context):
+                self._take(flow, delivery, event, depth, span)
+
+    def _take(self, flow: Flow, delivery: Delivery, event: Event, depth: int, span: TurnSpan | None) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
+        measures = self._measures[flow.definition]
+        waited_us, began = self._clock.now_us() - delivery.event.recorded_us, perf_counter()
         try:
             turn, orders = self._run(flow, delivery, event)
         except TurnFailed as error:
             self._quarantine.set_aside(flow, delivery, error.handler, str(error))
+            if self._tracing is not None and span is not None:
+                self._tracing.turn_failed(self._ledger, flow, span, delivery.event, error)
             return
-        self._quarantine.handled(flow.process, turn.name)
-        reaction = flow.definition.reaction(event)
-        if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
-            self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
-        self._counters.turns_handled += 1
+        measures.turn.observe(perf_counter() - began)
+        measures.wait.observe(waited_us / 1_000_000)
+        self._went_well(flow, event, turn)
         started = flow.started_us == 0
         if started:
             flow.started_us, flow.status = delivery.event.recorded_us, "active"
             self._counters.flows_started += 1
+            measures.started += 1
         flow.state = turn.state
         flow.version += 1
         self._ledger.touch(flow)
@@ -148,15 +173,24 @@ class Turns:
         if flow.process in self._registry.invariants:
             turned = Turned(event, turn.name, turn.effects, turn.outcome)
             self._ledger.filling.turned.append((flow, DurableTurn(flow.version, delivery.event, turned)))
+        if self._tracing is not None and span is not None:
+            self._tracing.turned(self._ledger, flow, span, delivery.event, turn.name, orders)
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
         elif flow.version % self._snapshot_every == 0:
             self._snapshot(flow)
         for fact in orders.facts:
-            self._fact(flow, delivery, fact, depth)
+            self._fact(flow, delivery, fact, depth, flow.trace if span is None else span.context.text)
         if started and flow.waiting:
             self._take_waiting(flow)
+
+    def _went_well(self, flow: Flow, event: Event, turn: Turn) -> None:
+        self._quarantine.handled(flow.process, turn.name)
+        reaction = flow.definition.reaction(event)
+        if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
+            self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
+        self._counters.turns_handled += 1
 
     def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
         """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault.
@@ -210,7 +244,10 @@ class Turns:
                 None,
             )
             commit.commands.append(row)
-            self._send(SentCommand(row, new.command, flow, correlation, delivery.event.trace))
+            trace = flow.trace
+            if trace is not None and self._tracing is not None:
+                trace = self._tracing.of_effect(trace, new.id)
+            self._send(SentCommand(row, new.command, flow, correlation, trace))
         for name, timer in orders.timers:
             for older in self._registry.older_names(name):
                 self._withdraw(flow, older)
@@ -232,9 +269,9 @@ class Turns:
             for delivery in self._ledger.withdraw(flow, name):
                 self.unhandled(delivery, "withdrawn")
 
-    def _fact(self, flow: Flow, cause: Delivery, fact: NewFact, depth: int) -> None:
+    def _fact(self, flow: Flow, cause: Delivery, fact: NewFact, depth: int, trace: str | None) -> None:
         correlation = cause.event.correlation or cause.event.id
-        origin = Origin(fact.id, caused_by=cause.event.id, correlation=correlation, trace=cause.event.trace)
+        origin = Origin(fact.id, caused_by=cause.event.id, correlation=correlation, trace=trace)
         _, delivery = self._router.note(fact.event, fact.payload.decode(), origin, flow)
         self._counters.facts_recorded += 1
         if flow.status == "quarantined":
@@ -258,6 +295,7 @@ class Turns:
         self._disarm(flow, "")
         self._ledger.filling.ended.append(flow)
         self._counters.flows_ended += 1
+        self._measures[flow.definition].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
 
     def _snapshot(self, flow: Flow) -> None:
         try:

@@ -30,6 +30,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Undone
 
 
 class JournalReader(Protocol):
@@ -173,6 +174,14 @@ class JournalReader(Protocol):
 
     async def counts(self) -> JournalCounts:
         """What the journal holds, counted. Reads whole tables."""
+        ...
+
+    async def undone(self) -> Undone:
+        """What is not done yet, counted, and how large the journal is. Costs by what is undone only.
+
+        Raises:
+            OSError: its file can't be looked at.
+        """
         ...
 
     async def types(self) -> list[TypeRow]:

@@ -6,7 +6,7 @@ import json
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import attrs
@@ -14,7 +14,7 @@ import trio
 
 from procession.errors import RuntimeClosed
 from procession.journal.memory_search import MemorySearch, matches
-from procession.journal.memory_store import Store, check
+from procession.journal.memory_store import Store, check, nested, undone_in
 from procession.journal.rows import (
     ArmedTimer,
     CommandRow,
@@ -41,6 +41,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Undone
 from procession.journal_errors import Fenced, JournalUnwritable
 
 _LIVE = ("unstarted", "active", "quarantined")
@@ -121,7 +122,7 @@ class MemoryJournal(MemorySearch):
             return LoadedFlow(None, None, [])
         snapshot = store.snapshots.get(flow)
         steps = self._steps(flow, 0 if snapshot is None else snapshot.version, steps_max)
-        return LoadedFlow(store.flows[flow], snapshot, steps)
+        return LoadedFlow(store.flows[flow], snapshot, steps, store.trace_of(flow))
 
     async def load_many(self, flows: Sequence[tuple[str, str]], steps_max: int) -> dict[tuple[str, str], ShortFlow]:
         store = await self._checkpoint()
@@ -177,7 +178,8 @@ class MemoryJournal(MemorySearch):
         row = store.commands[seq]
         flow, event = store.flows[row.flow], store.events[row.position]
         effects = store.handled[row.flow, row.position].effects or "[]"
-        return OpenCommand(row, flow.process, flow.key, effects, event.correlation or event.id, event.trace)
+        first = event.correlation or event.id
+        return OpenCommand(row, flow.process, flow.key, effects, first, store.trace_of(row.flow))
 
     async def command(self, command_id: bytes) -> OpenCommand | None:
         store = await self._checkpoint()
@@ -191,8 +193,7 @@ class MemoryJournal(MemorySearch):
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         store = await self._checkpoint()
-        found = [store.timers[flow, name] for _, flow, name in store.due.after(after, limit)]
-        return [ArmedTimer(row, store.flows[row.flow].process, store.flows[row.flow].key) for row in found]
+        return [store.armed(flow, name) for _, flow, name in store.due.after(after, limit)]
 
     async def timers_of(self, flow: int) -> list[TimerRow]:
         await self._checkpoint()
@@ -269,14 +270,17 @@ class MemoryJournal(MemorySearch):
             events=len(store.events),
             events_by_type=by_type,
             steps=len(store.handled),
-            flows=_nested((row.process, row.status) for row in flows if row.process not in aggregates),
-            aggregates=_nested((row.process, row.status) for row in flows if row.process in aggregates),
-            outcomes=_nested((row.process, row.outcome) for row in flows if row.outcome is not None),
+            flows=nested((row.process, row.status) for row in flows if row.process not in aggregates),
+            aggregates=nested((row.process, row.status) for row in flows if row.process in aggregates),
+            outcomes=nested((row.process, row.outcome) for row in flows if row.outcome is not None),
             commands=dict(Counter(row.state for row in store.commands.values())),
             timers=len(store.timers),
             deliveries=dict(Counter(deliveries)),
-            unhandled=_nested((row.process, row.reason) for row in store.unhandled.values()),
+            unhandled=nested((row.process, row.reason) for row in store.unhandled.values()),
         )
+
+    async def undone(self) -> Undone:
+        return undone_in(await self._checkpoint())
 
     async def types(self) -> list[TypeRow]:
         store = await self._checkpoint()
@@ -375,10 +379,3 @@ class MemoryJournal(MemorySearch):
         owner = self._store.owner
         if owner is not None and owner.epoch == self._epoch:
             self._store.owner = attrs.evolve(owner, running=False)
-
-
-def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for (outer, inner), count in Counter(pairs).items():
-        found.setdefault(outer, {})[inner] = count
-    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Hashable
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from procession.journal.rows import (
+    ArmedTimer,
     CommandChange,
     CommandRow,
     Commit,
@@ -25,6 +27,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.undone import Nested, Undone
 from procession.journal_errors import CommitRejected
 
 K = TypeVar("K", bound=Any)
@@ -91,6 +94,16 @@ class Store:
     types: dict[tuple[str, str, int], TypeRow] = attrs.field(factory=dict)
     concerns: dict[tuple[str, str], ConcernRow] = attrs.field(factory=dict)
 
+    def trace_of(self, flow: int) -> str | None:
+        """That of the event that a flow handled first."""
+        steps = self.steps.get(flow)
+        return self.events[steps[0].position].trace if steps else None
+
+    def armed(self, flow: int, name: str) -> ArmedTimer:
+        """What `timers` tells of one."""
+        row = self.flows[flow]
+        return ArmedTimer(self.timers[flow, name], row.process, row.key, self.trace_of(flow))
+
     def short_flow(self, flow: int, steps_max: int) -> ShortFlow:
         """What `load_many` tells of a flow."""
         row, held = self.flows[flow], bool(self.deliveries.get(flow))
@@ -102,7 +115,7 @@ class Store:
         steps = [
             PastStep(step.version, step.outcome, event.type, event.version, event.payload) for step, event in handled
         ]
-        return ShortFlow(row, steps, held)
+        return ShortFlow(row, steps, held, self.trace_of(flow))
 
     def withdrawn(self, commit: Commit) -> list[UnhandledRow]:
         """The rows that the withdrawals of a commit leave."""
@@ -261,3 +274,27 @@ def _check_flows(store: Store, commit: Commit) -> None:
             raise CommitRejected(f"flow {row.process} {row.key} exists")
     fresh = [row for row in commit.flows.values() if row.id not in store.flows]
     _new("flow", {}, [(row.process, row.key) for row in fresh])
+
+
+def undone_in(store: Store) -> Undone:
+    """What is not done yet, counted."""
+    flows = [row for row in store.flows.values() if row.status in ("unstarted", "active", "quarantined")]
+    deliveries = [row for of_flow in store.deliveries.values() for row in of_flow.values()]
+    oldest: dict[str, int] = {}
+    for row in sorted(deliveries, key=lambda row: row.position):
+        oldest.setdefault(row.state, store.events[row.position].recorded_us)
+    return Undone(
+        nested((row.process, row.status) for row in flows),
+        dict(Counter(row.state for row in deliveries)),
+        oldest,
+        dict(Counter(row.gateway for row in store.commands.values() if row.state == "open")),
+        len(store.timers),
+    )
+
+
+def nested(pairs: Iterable[tuple[str, str]]) -> Nested:
+    """How often each pair is there."""
+    found: Nested = {}
+    for (outer, inner), count in Counter(pairs).items():
+        found.setdefault(outer, {})[inner] = count
+    return found

@@ -229,14 +229,16 @@ class OpenCommand(NamedTuple):
     correlation: bytes
     """Id of the first event of the chain."""
     trace: str | None
+    """That of its flow: of the event that the flow handled first."""
 
 
 class ArmedTimer(NamedTuple):
-    """A timer with the name of its flow."""
+    """A timer with the name of its flow, and the trace of that."""
 
     row: TimerRow
     process: str
     key: str
+    trace: str | None
 
 
 class Delivered(NamedTuple):
@@ -263,11 +265,12 @@ class Standing(NamedTuple):
 
 
 class LoadedFlow(NamedTuple):
-    """A flow as it stands: its row (None: never seen), a snapshot, and its first steps after that."""
+    """A flow as it stands: its row (None: never seen), a snapshot, its first steps after that, and its trace."""
 
     row: FlowRow | None
     snapshot: SnapshotRow | None
     steps: list[Stepped]
+    trace: str | None = None
 
 
 class PastStep(NamedTuple):
@@ -288,6 +291,7 @@ class ShortFlow(NamedTuple):
     """All of them in order of version; None where there are more than was asked for."""
     held: bool
     """Deliveries of it are stored, in whatever state."""
+    trace: str | None = None
 
 
 class LookUp(NamedTuple):

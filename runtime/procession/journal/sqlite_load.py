@@ -16,7 +16,7 @@ _COLUMNS = ", ".join(f"flow.{name}" for name in FlowRow._fields)
 _FLOWS = "flow on flow.process = asked.column1 and flow.key = asked.column2"
 # By position, which is mostly the order of the versions: the index that finds them is made so.
 _STEPS = (
-    "select step.flow, step.version, step.outcome, event.type, event.version, event.payload"
+    "select step.flow, step.version, step.outcome, event.type, event.version, event.payload, event.trace"
     " from json_each(?) as asked cross join step on step.flow = asked.value"
     " cross join event on event.position = step.position"
 )
@@ -31,12 +31,17 @@ def load_many(
     rows = [FlowRow._make(row) for row in dict.fromkeys(joined(connection, _COLUMNS, _FLOWS, flows))]
     short = [row.id for row in rows if row.outcome is None and row.version <= steps_max]
     steps: dict[int, list[PastStep]] = {flow: [] for flow in short}
+    traces: dict[int, str] = {}
     for found in connection.execute(_STEPS, (json.dumps(short),)):
-        steps[found[0]].append(PastStep._make(found[1:]))
+        steps[found[0]].append(PastStep._make(found[1:-1]))
+        if found[1] == 1 and found[-1] is not None:
+            traces[found[0]] = found[-1]
     for of_flow in steps.values():
         of_flow.sort(key=_VERSION)
     held = {flow for (flow,) in connection.execute(_HELD, (json.dumps([row.id for row in rows]),))}
     return {
-        (row.process, row.key): ShortFlow(row, [] if row.outcome is not None else steps.get(row.id), row.id in held)
+        (row.process, row.key): ShortFlow(
+            row, [] if row.outcome is not None else steps.get(row.id), row.id in held, traces.get(row.id)
+        )
         for row in rows
     }

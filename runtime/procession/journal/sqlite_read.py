@@ -52,8 +52,13 @@ _STEPS = (
     " from (select * from step where flow = ? and version > ? order by version limit ?) as step"
     " join event on event.position = step.position order by step.version"
 )
+_TRACE = (
+    "(select first.trace from step as began join event as first on first.position = began.position"
+    " where began.seq = (select min(seq) from step where step.flow = flow.id))"
+)
+"""Of the event that a flow handled first: the index of steps alone tells which that is."""
 _COMMANDS = (
-    f"select {_COMMAND}, flow.process, flow.key, step.effects, coalesce(event.correlation, event.id), event.trace"
+    f"select {_COMMAND}, flow.process, flow.key, step.effects, coalesce(event.correlation, event.id), {_TRACE}"
     " from command join flow on flow.id = command.flow"
     " join step on step.flow = command.flow and step.position = command.position"
     " join event on event.position = command.position"
@@ -136,14 +141,15 @@ def joined(
 
 
 def load(connection: sqlite3.Connection, process: str, key: str, steps_max: int) -> LoadedFlow:
-    found = connection.execute(f"select {_FLOW} from flow where process = ? and key = ?", (process, key)).fetchone()
+    asked = f"select {_TRACE}, {_FLOW} from flow where process = ? and key = ?"
+    found = connection.execute(asked, (process, key)).fetchone()
     if found is None:
         return LoadedFlow(None, None, [])
-    row = FlowRow._make(found)
+    row = FlowRow._make(found[1:])
     kept = connection.execute("select * from snapshot where flow = ?", (row.id,)).fetchone()
     snapshot = None if kept is None else SnapshotRow._make(kept)
     after = 0 if snapshot is None else snapshot.version
-    return LoadedFlow(row, snapshot, steps(connection, row.id, after, steps_max))
+    return LoadedFlow(row, snapshot, steps(connection, row.id, after, steps_max), found[0])
 
 
 def steps(connection: sqlite3.Connection, flow: int, after_version: int, limit: int) -> list[Stepped]:
@@ -217,7 +223,7 @@ def _open_command(row: tuple[Any, ...]) -> OpenCommand:
 def timers(connection: sqlite3.Connection, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
     width = len(TimerRow._fields)
     rows = connection.execute(
-        f"select {_TIMER}, flow.process, flow.key from timer join flow on flow.id = timer.flow"
+        f"select {_TIMER}, flow.process, flow.key, {_TRACE} from timer join flow on flow.id = timer.flow"
         " where (timer.due_us, timer.flow, timer.name) > (?, ?, ?)"
         " order by timer.due_us, timer.flow, timer.name limit ?",
         (*after, limit),

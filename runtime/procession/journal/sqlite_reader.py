@@ -46,6 +46,8 @@ from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_search import SqliteSearch
 from procession.journal.sqlite_thread import Lane, LoopThread
+from procession.journal.sqlite_undone import sizes_of, undone
+from procession.journal.undone import Undone
 from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
 
 T = TypeVar("T")
@@ -252,6 +254,9 @@ class SqliteReader(SqliteSearch):
 
     async def counts(self) -> JournalCounts:
         return await self._read(sqlite_archived.counts)
+
+    async def undone(self) -> Undone:
+        return await self._read(lambda connection: attrs.evolve(undone(connection), file=sizes_of(self._path)))
 
     async def types(self) -> list[TypeRow]:
         return await self._read(sqlite_read.types)

@@ -162,6 +162,24 @@ class GatewayResumed(Event, name="procession.gateway_resumed"):
     why: str
 
 
+class GatewayLimited(Event, name="procession.gateway_limited"):
+    """Someone gave a gateway other limits while it runs."""
+
+    gateway: str
+    changed: tuple[str, ...]
+    """Each as `concurrency=4`."""
+    by: str
+    why: str
+
+
+class ProjectionRebuildRequested(Event, name="procession.projection_rebuild_requested"):
+    """Someone had a running owner make a projection anew."""
+
+    projection: str
+    by: str
+    why: str
+
+
 class ProcessPaused(FailureEvent, name="procession.process_paused"):
     """Too many flows of a process failed at one handler: its deliveries wait until it is resumed or mended."""
 
@@ -218,6 +236,8 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     ProcessPaused,
     ProcessResumed,
     JournalArchived,
+    GatewayLimited,
+    ProjectionRebuildRequested,
 )
 """Every event type of the runtime's own."""
 GENERIC: tuple[type[Event], ...] = (CommandGivenUp, CommandRefused, CommandDecided)

@@ -32,7 +32,9 @@ class Attempt:
     timeout_s: float
     """The attempt is cancelled after this long."""
     trace: str | None = None
-    """W3C traceparent of the event that the command follows from, where there is one. Pass it on."""
+    """W3C traceparent: of this attempt where its flow is traced, else as it came with the event that began the flow.
+
+    Pass it on: what is called then belongs to the flow's trace."""
 
 
 @attrs.define

@@ -53,6 +53,7 @@ class Projections:
         self._rebuilding: set[str] = set()
         self._locks: list[ownership.Lock] = []
         self._queries = trio.CapacityLimiter(self._limits.queries_max)
+        self._nursery: trio.Nursery | None = None
 
     async def open(self) -> None:
         """Open the store of each, and check that it is its own.
@@ -93,6 +94,7 @@ class Projections:
         policy = RestartPolicy(limits.restarts_max, limits.period_s, limits.backoff_initial_s, limits.backoff_max_s)
         jitter = random.Random(self._journal.id).random  # noqa: S311 - jitter, no secret
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             for name, projection in self._registry.projections.items():
                 generation = self._generations[name]
                 guard = make_guard(self._settings.purity.guard)
@@ -129,16 +131,39 @@ class Projections:
         """Make a projection anew beside the one that answers; see `Runtime.rebuild`."""
         return await self._rebuild_alone(self.host(projector), on_progress)
 
-    async def _rebuild_alone(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
-        work = at_once if self._folder is None else threaded(trio.CapacityLimiter(1))
-        name = host.projection.name
+    def may_rebuild(self, projector: type[Projector] | str) -> str:
+        """Its name, where it can be made anew now; see `Runtime.begin_rebuild`."""
+        name = self.host(projector).projection.name
         if name in self._rebuilding:
             raise ActRefused("rebuild", name, "it is being rebuilt already")
-        self._rebuilding.add(name)
+        return name
+
+    def begin_rebuild(self, name: str) -> None:
+        """Make one anew beside everything else; see `Runtime.begin_rebuild`."""
+        assert self._nursery is not None, "a host is known where they run"
+        self._rebuilding.add(self.may_rebuild(name))
+        self._nursery.start_soon(self._rebuild_beside, self.host(name))
+
+    async def _rebuild_beside(self, host: ProjectionHost) -> None:
+        """Nobody waits for it: what goes wrong stands in the log, and the next rebuild goes on there."""
+        try:
+            await self._rebuild_noted(host, _nobody)
+        except RuntimeClosed:
+            return
+        except (ActRefused, ProjectionError, JournalError) as error:
+            logger.error("projection %s was not rebuilt: %s", host.projection.name, error)  # noqa: TRY400
+
+    async def _rebuild_alone(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
+        self._rebuilding.add(self.may_rebuild(host.projection.name))
+        return await self._rebuild_noted(host, on_progress)
+
+    async def _rebuild_noted(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
+        """Rebuild one that is noted as being rebuilt."""
+        work = at_once if self._folder is None else threaded(trio.CapacityLimiter(1))
         try:
             return await self._rebuild(host, work, on_progress)
         finally:
-            self._rebuilding.discard(name)
+            self._rebuilding.discard(host.projection.name)
 
     async def _rebuild(self, host: ProjectionHost, work: Work, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
         folds = Folder(host.projection, self._registry, make_guard(self._settings.purity.guard))

@@ -261,7 +261,7 @@ class QueryConnection:
             cursor = self._connection.execute(sql, parameters)
             rows: list[Row] = cursor.fetchmany(self._rows_max + 1)
             cursor.close()
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:  # the last: an int of more than 64 bits
             denied, self._guard.denied = self._guard.denied, ""
             raise QueryRefused(self._projector, denied or str(error)) from error
         if len(rows) > self._rows_max:

@@ -93,6 +93,19 @@ class ProjectionsView(Protocol):
         """Make one anew."""
         ...
 
+    def may_rebuild(self, projector: type[Projector] | str) -> str:
+        """Its name, where it can be made anew now.
+
+        Raises:
+            ActRefused: it is being rebuilt already.
+            NotFound: this runtime does not have it.
+        """
+        ...
+
+    def begin_rebuild(self, name: str) -> None:
+        """Make one anew beside everything else; raises as `may_rebuild`, what comes later is logged."""
+        ...
+
     def infos(self) -> list[ProjectionInfo]:
         """Where each stands."""
         ...
@@ -129,6 +142,14 @@ class NoProjections:
     async def rebuild(self, projector: type[Projector] | str, on_progress: Callable[[Rebuilt], None]) -> NoReturn:
         """There is nothing to make."""
         raise no_projector(projector, ())
+
+    def may_rebuild(self, projector: type[Projector] | str) -> NoReturn:
+        """As `rebuild`."""
+        raise no_projector(projector, ())
+
+    def begin_rebuild(self, name: str) -> NoReturn:
+        """As `rebuild`."""
+        raise no_projector(name, ())
 
     def infos(self) -> list[ProjectionInfo]:
         """None."""

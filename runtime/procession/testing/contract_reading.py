@@ -165,15 +165,23 @@ class ReadingContract(JournalCase):
             assert await journal.open_commands("mail", 10, 9) == [sent]
             assert await journal.verify() == []
 
-    async def test_a_command_tells_the_correlation_and_trace_of_its_event(self) -> None:
+    async def test_commands_timers_and_flows_tell_the_trace_of_the_event_that_the_flow_handled_first(self) -> None:
         async with self.opened() as journal:
-            commit = started(1, 1, command_effect(1, 1))
-            commit.events = [event(1)._replace(correlation=id_of("first"), trace="00-aa-bb-01")]
-            commit.commands = [command(1, 1, 1)]
+            # The first event waited for the second.
+            second = event(2)._replace(correlation=id_of("first"), trace="00-aa-bb-01")
+            commit = Commit(events=[event(1)._replace(trace="00-cc-dd-01"), second])
+            commit.steps = [step(1, 1, 2, command_effect(1, 2)), step(1, 2, 1, command_effect(1, 1))]
+            commit.flows = {1: flow(1, 2), 2: flow(2, 0, status="unstarted")}
+            commit.commands = [command(1, 1, 2), command(2, 1, 1)]
+            commit.timers = {(1, "overdue"): timer(1, "overdue", 5)}
             await journal.commit(commit)
-            found = await journal.command(commit.commands[0].id)
-            assert found is not None
-            assert (found.correlation, found.trace) == (id_of("first"), "00-aa-bb-01")
+            of_second, of_first = await journal.commands(1, 0, 9)
+            assert (of_second.correlation, of_second.trace) == (id_of("first"), "00-aa-bb-01")
+            assert of_first.trace == "00-aa-bb-01"
+            assert [armed.trace for armed in await journal.timers((0, 0, ""), 9)] == ["00-aa-bb-01"]
+            assert (await journal.load(PROCESS, "k1", 9)).trace == "00-aa-bb-01"
+            short = await journal.load_many([(PROCESS, "k1"), (PROCESS, "k2")], 9)
+            assert [short[PROCESS, key].trace for key in ("k1", "k2")] == ["00-aa-bb-01", None]
             assert await journal.command(id_of("nobody")) is None
 
     async def test_a_command_changes_only_from_the_state_it_is_in(self) -> None:
@@ -322,6 +330,27 @@ class ReadingContract(JournalCase):
             assert found.flows == {PROCESS: {"active": 1, "unstarted": 1}}
             assert (found.commands, found.timers, found.deliveries) == ({"open": 1}, 1, {"pending": 1})
             assert (found.outcomes, found.unhandled) == ({}, {PROCESS: {"late": 1}})
+
+    async def test_what_is_undone_is_counted_with_its_age(self) -> None:
+        async with self.opened() as journal:
+            commit = started(1, 1, command_effect(1, 1))
+            commit.commands = [command(1, 1, 1)]
+            commit.timers = {(1, "overdue"): timer(1, "overdue", 5)}
+            commit.events += [event(2, "k2"), event(3, "k2")]
+            commit.flows[2] = flow(2, 0, status="unstarted")
+            commit.deliveries = {(2, 2): delivery(2, 2), (2, 3): delivery(2, 3)}
+            await journal.commit(commit)
+            found = await journal.undone()
+            assert found.flows == {PROCESS: {"active": 1, "unstarted": 1}}
+            assert (found.deliveries, found.oldest_us) == ({"pending": 2}, {"pending": event(2).recorded_us})
+            assert (list(found.commands.values()), found.timers) == ([1], 1)
+            await journal.commit(Commit(command_changes=[change(1, "open", "answered")], deliveries={(2, 2): None}))
+            found = await journal.undone()
+            assert (found.commands, found.deliveries, found.oldest_us) == (
+                {},
+                {"pending": 1},
+                {"pending": event(3).recorded_us},
+            )
 
     async def test_a_type_is_stored_once(self) -> None:
         async with self.opened() as journal:

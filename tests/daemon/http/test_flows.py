@@ -134,13 +134,13 @@ async def test_a_flow_is_cancelled_and_its_act_is_in_the_journal() -> None:
     [
         ("flows/parcel/p9/retry", {}, 404, []),
         ("flows/parcel/p1/retry", {}, 409, []),
-        ("flows/parcel/p1/retry", {"why": " "}, 422, ["$.why"]),
+        ("flows/parcel/p1/retry", {"why": " "}, 400, ["$.why"]),
         ("flows/parcel/p1/retry", {"by": 7}, 400, ["$.by"]),
         ("flows/parcel/p1/retry", {"force": True}, 400, ["$"]),
         ("flows/parcel/p1/retry", {"command": "xyz"}, 422, []),
         ("flows/parcel/p1/retry", {"command": "00" * 16}, 409, []),
         ("gateways/trains/pause", {}, 404, []),
-        ("gateways/carriers/pause", {"by": ""}, 422, ["$.by"]),
+        ("gateways/carriers/pause", {"by": ""}, 400, ["$.by"]),
         ("processes/letter/resume", {}, 404, []),
     ],
 )

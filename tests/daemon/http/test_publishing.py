@@ -42,6 +42,17 @@ async def test_a_binary_event_is_what_its_headers_and_body_say() -> None:
         assert (recorded.event, recorded.envelope.source) == (ParcelSent("p1"), "/shop")
 
 
+async def test_a_request_that_is_traced_hands_its_trace_to_events_that_bring_none() -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
+    async with served() as http:
+        own = {**sent(2), "traceparent": parent.replace("b7", "aa") + "1"}
+        await post(http, [sent(1), own], BATCH, traceparent=parent + "1")
+        await post(http, sent(3), traceparent=parent + "0")
+        await post(http, sent(4), traceparent="nonsense")
+        found = [recorded.envelope.trace for recorded in await http.runtime.events(types=["parcel.sent"])]
+    assert found == [parent + "1", own["traceparent"], None, None]
+
+
 async def test_a_batch_is_answered_in_its_order() -> None:
     async with served() as http:
         await post(http, sent(2))

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Protocol
 
 import attrs
 
 from procession.daemon.acting import FlowAct, act_on_flow
-from procession.daemon.http.problems import FieldFault, HttpRefused
+from procession.daemon.http.bounds import Said
 from procession.daemon.http.routes import Call, Route
-
-
-class Said(Protocol):
-    """Who acts, and why."""
-
-    @property
-    def by(self) -> str:
-        """Who."""
-        ...
-
-    @property
-    def why(self) -> str:
-        """Why; it stays in the journal."""
-        ...
 
 
 @attrs.frozen(kw_only=True)
 class ActAsked:
     """Who acts, and why."""
 
-    by: str
-    why: str
+    by: Said
+    why: Said
 
 
 @attrs.frozen(kw_only=True)
@@ -66,23 +50,9 @@ class FlowActed:
     quarantine_reason: str | None
 
 
-def check_said(said: Said) -> None:
-    """Refuse an act of nobody, or for nothing.
-
-    Raises:
-        HttpRefused: names the field.
-    """
-    empty = [name for name, text in (("by", said.by), ("why", said.why)) if not text.strip()]
-    if empty:
-        faults = tuple(FieldFault(f"$.{name}", "is empty") for name in empty)
-        cure = "say who acts and why, it stays in the journal"
-        raise HttpRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{' and '.join(empty)} must not be empty", cure, faults)
-
-
 def _acting(act: str, asks: type[ActAsked]) -> Callable[[Call], Awaitable[FlowActed]]:
     async def acted(call: Call) -> FlowActed:
         asked = call.sent(asks)
-        check_said(asked)
         found = FlowAct(
             act,
             call.parts["process"],

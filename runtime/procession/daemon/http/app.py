@@ -17,21 +17,27 @@ from starlette.types import ASGIApp
 from procession.daemon.flow_shown import plain
 from procession.daemon.http import (
     acts,
+    archive,
     commands,
+    diagrams,
     events,
     exporting,
     flows,
     gateways,
     health,
     insight,
+    positions,
     processes,
     projections,
     publishing,
+    quarantine,
     search,
     stream,
+    tasks,
     what_if,
 )
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.documents import document_routes
 from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
 from procession.daemon.http.problems import plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
@@ -54,9 +60,15 @@ ROUTES: tuple[Route, ...] = (
     *projections.ROUTES,
     *search.ROUTES,
     *insight.ROUTES,
-    *processes.ROUTES,
+    *diagrams.ROUTES,
     *exporting.ROUTES,
     *what_if.ROUTES,
+    *tasks.ROUTES,
+    *quarantine.ROUTES,
+    *positions.ROUTES,
+    *processes.ROUTES,
+    *archive.ROUTES,
+    *document_routes(lambda: ROUTES),
 )
 """All that can be asked."""
 

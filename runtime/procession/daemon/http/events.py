@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import attrs
 
-from procession.daemon.flow_shown import event_json
-from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
+from procession.daemon.flow_shown import ShownEvent, shown_event
+from procession.daemon.http.bounds import AtPosition
+from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.routes import Call, Route
 from procession.laws.secret_marks import Marks
 
@@ -17,18 +15,18 @@ from procession.laws.secret_marks import Marks
 class EventsAsked:
     """Which events."""
 
-    after: int = 0
+    after: AtPosition = 0
     """Those after this position."""
     type: tuple[str, ...] = ()
     """Of these types only, by stored name; may stand several times."""
-    limit: int = LIMIT
+    limit: Limit = LIMIT
 
 
 @attrs.frozen
 class EventPage:
     """Some events, in order of position."""
 
-    events: tuple[Mapping[str, Any], ...]
+    events: tuple[ShownEvent, ...]
     next: int | None
     """`after` of the next page; None where there is none yet."""
 
@@ -36,12 +34,11 @@ class EventPage:
 async def list_events(call: Call) -> EventPage:
     """Durable events after a position."""
     asked = call.queried(EventsAsked)
-    limit = within("limit", asked.limit, 1, LIMIT_MAX)
-    after = within("after", asked.after, 0, 2**63 - 1)
-    rows = await call.runtime.journal.events(after, limit + 1, asked.type)
+    limit = asked.limit
+    rows = await call.runtime.journal.events(asked.after, limit + 1, asked.type)
     more = len(rows) > limit
     marks = Marks.of(await call.runtime.journal.types())
-    shown = tuple(event_json(marks.event(row)) for row in rows[:limit])
+    shown = tuple(shown_event(marks.event(row)) for row in rows[:limit])
     return EventPage(shown, rows[limit - 1].position if more else None)
 
 

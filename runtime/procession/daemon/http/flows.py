@@ -8,7 +8,8 @@ import attrs
 
 from procession.daemon.durations import now_us
 from procession.daemon.flow_shown import ShownFlow, ShownHistory, shown_flow, shown_history
-from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
+from procession.daemon.http.bounds import AtPosition
+from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
 from procession.errors import NotFound
@@ -29,8 +30,8 @@ class FlowsAsked:
     status: FlowStatus | None = None
     outcome: str | None = None
     key_prefix: str | None = None
-    limit: int = LIMIT
-    cursor: int = 0
+    limit: Limit = LIMIT
+    cursor: AtPosition = 0
     """`next` of the page before."""
 
 
@@ -54,7 +55,7 @@ class WhyAsked:
 async def list_flows(call: Call) -> FlowPage:
     """The flows that match, a page of them."""
     asked = call.queried(FlowsAsked)
-    limit = within("limit", asked.limit, 1, LIMIT_MAX)
+    limit = asked.limit
     query = FlowQuery(
         process=asked.process,
         but_not=() if asked.process is not None else tuple(call.runtime.registry.aggregates),
@@ -62,7 +63,7 @@ async def list_flows(call: Call) -> FlowPage:
         outcome=asked.outcome,
         key_prefix=asked.key_prefix,
     )
-    rows = await call.runtime.journal.flows(query, within("cursor", asked.cursor, 0, 2**63 - 1), limit + 1)
+    rows = await call.runtime.journal.flows(query, asked.cursor, limit + 1)
     asked_us = now_us()
     more = len(rows) > limit
     return FlowPage(tuple(shown_flow(row, asked_us) for row in rows[:limit]), rows[limit - 1].id if more else None)

@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import Literal
 
 import attrs
+import trio
 from starlette.responses import Response
 
-from procession.daemon.http.metrics import MEDIA, exposition
+from procession.daemon.http.metrics import exposition
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
 
@@ -39,12 +40,14 @@ async def readyz(call: Call) -> Health:
 
 
 async def metrics(call: Call) -> Response:
-    """The counters."""
-    return Response(exposition(call.runtime), media_type=MEDIA)
+    """All that is measured. It is written in a thread: other requests and turns go on meanwhile."""
+    families = await call.runtime.metrics()
+    text, media = await trio.to_thread.run_sync(exposition, families, call.request.headers.get("accept", ""))
+    return Response(text, headers={"Content-Type": media})
 
 
 ROUTES = (
     Route("GET", "/livez", "reader", "Whether the loop turns.", Health, livez),
     Route("GET", "/readyz", "reader", "Whether work is taken; 503 says why not.", Health, readyz),
-    Route("GET", "/metrics", "reader", "All counters, in Prometheus' text format 0.0.4.", str, metrics),
+    Route("GET", "/metrics", "reader", "All that is measured, for Prometheus.", str, metrics),
 )

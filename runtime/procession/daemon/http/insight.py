@@ -7,8 +7,9 @@ from typing import Literal
 import attrs
 from starlette.responses import Response
 
+from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.flows import flow_of
-from procession.daemon.http.paging import LIMIT_MAX, within
+from procession.daemon.http.paging import Limit
 from procession.daemon.http.routes import Call, Route
 from procession.reading.flow_states import StateAt
 from procession.reading.past_states import read_state
@@ -18,7 +19,6 @@ from procession.reading.sequence_of import read_sequence
 from procession.reading.sequence_svg import sequence_svg
 
 SVG = "image/svg+xml"
-_POSITION_MAX = 2**63 - 1
 _SEQUENCE_EVENTS = 200
 
 
@@ -34,9 +34,9 @@ class StateAsked:
 class SequenceAsked:
     """Which part, and how it is written."""
 
-    after: int = 0
+    after: AtPosition = 0
     """Events after this position."""
-    limit: int = _SEQUENCE_EVENTS
+    limit: Limit = _SEQUENCE_EVENTS
     """Events of one page."""
     format: Literal["json", "svg", "mermaid"] = "json"
 
@@ -59,8 +59,7 @@ async def show_sequence(call: Call) -> Sequence | Response:
         NotFound: nobody has heard of it.
     """
     flow, asked = flow_of(call), call.queried(SequenceAsked)
-    after, limit = within("after", asked.after, 0, _POSITION_MAX), within("limit", asked.limit, 1, LIMIT_MAX)
-    drawn = await read_sequence(call.runtime.journal, flow.process, flow.key, after, limit)
+    drawn = await read_sequence(call.runtime.journal, flow.process, flow.key, asked.after, asked.limit)
     if asked.format == "svg":
         return Response(sequence_svg(drawn), media_type=SVG)
     if asked.format == "mermaid":

@@ -1,55 +1,63 @@
-"""The counters in Prometheus' text format, 0.0.4. Labels are names of gateways; no flow and no key is ever in one."""
+"""All that is measured, for Prometheus: by its client library, in its text format or as OpenMetrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from procession.engine.gateway_host import GatewayState
-from procession.facade import Runtime
-from procession.telemetry.names import PREFIX, counter_help
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-MEDIA = "text/plain; version=0.0.4"
-
-
-def exposition(runtime: Runtime) -> str:
-    """Everything that is counted, at this moment; from memory."""
-    gateways = runtime.gateways()
-    return "\n".join((*_lines(runtime, gateways), ""))
+from procession.telemetry.histograms import Spread
+from procession.telemetry.samples import Family
 
 
-def _lines(runtime: Runtime, gateways: Iterable[GatewayState]) -> Iterator[str]:
-    help_of = counter_help()
-    for name, value in runtime.counters().items():
-        yield from _metric(f"{name}_total", "counter", help_of[name], [("", value)])
-    yield from _metric(
-        f"{PREFIX}held", "gauge", "1 while nothing is accepted and no attempt begins.", [("", int(bool(runtime.held)))]
-    )
-    figures = [(f'{{gateway="{_escaped(state.name)}"}}', state) for state in gateways]
-    yield from _metric(
-        f"{PREFIX}gateway_attempts_running",
-        "gauge",
-        "Attempts under way.",
-        [(label, state.running) for label, state in figures],
-    )
-    yield from _metric(
-        f"{PREFIX}gateway_commands_waiting",
-        "gauge",
-        "Commands in memory that wait for an attempt.",
-        [(label, state.waiting) for label, state in figures],
-    )
-    yield from _metric(
-        f"{PREFIX}gateway_paused",
-        "gauge",
-        "1 while an operator holds its attempts back.",
-        [(label, int(state.paused)) for label, state in figures],
-    )
+class _Collector:
+    """What a registry of Prometheus' client takes: families that were read before."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._families:
+            if family.samples:
+                yield _metric(family)
 
 
-def _metric(name: str, kind: str, about: str, values: Iterable[tuple[str, int]]) -> Iterator[str]:
-    yield f"# HELP {name} {about}"
-    yield f"# TYPE {name} {kind}"
-    yield from (f"{name}{label} {value}" for label, value in values)
+_PROCESS = ProcessCollector(registry=CollectorRegistry())
+"""CPU, memory, and open files of this process, under the names that every client of Prometheus has for them."""
 
 
-def _escaped(label: str) -> str:
-    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def exposition(families: Sequence[Family], accept: str) -> tuple[bytes, str]:
+    """The text, and its media type; the one that Prometheus asks for. May be called in any thread."""
+    encode, media = choose_encoder(accept)
+    registry = CollectorRegistry()
+    registry.register(_Collector(families))
+    registry.register(_PROCESS)
+    return encode(registry), media
+
+
+def _metric(family: Family) -> Metric:
+    metric = family.metric
+    name, about, labels = metric.in_prometheus, metric.about, metric.labels
+    if metric.kind == "histogram":
+        histogram = HistogramMetricFamily(name, about, labels=labels)
+        for sample in family.samples:
+            assert isinstance(sample.stands, Spread), "the metric is a histogram"
+            histogram.add_metric(sample.values, _buckets(sample.stands), sample.stands.sum)
+        return histogram
+    found = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(name, about, labels=labels)
+    for sample in family.samples:
+        assert not isinstance(sample.stands, Spread), "the metric is no histogram"
+        found.add_metric(sample.values, sample.stands)
+    return found
+
+
+def _buckets(spread: Spread) -> list[tuple[str, float]]:
+    """Cumulative, the last of them over all."""
+    found: list[tuple[str, float]] = []
+    below = 0
+    for bound, count in zip((*map(str, map(float, spread.bounds)), "+Inf"), spread.counts, strict=True):
+        below += count
+        found.append((bound, below))
+    return found

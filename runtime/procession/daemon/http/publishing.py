@@ -22,6 +22,7 @@ from procession.primitives.cloudevents import BATCH, STRUCTURED, CloudEventError
 from procession.primitives.codec import from_json, to_json
 from procession.primitives.outside import CloudEvent, Outside, Position
 from procession.publishing import decoded
+from procession.telemetry.trace_context import trace_of_header
 
 _MEDIA = (STRUCTURED, BATCH, JSON)
 
@@ -57,6 +58,8 @@ class _Intake:
 
     runtime: Runtime
     events_max: int
+    trace: str | None
+    """Of the request; for events that bring none of their own."""
 
     async def __call__(self, events: Sequence[Outside]) -> list[Position]:
         """Accept several together or not at all."""
@@ -69,7 +72,8 @@ class _Intake:
 
     def decoded(self, found: CloudEvent) -> Outside:
         """As `Intake` says."""
-        return decoded(self.runtime.registry, found)
+        event = decoded(self.runtime.registry, found)
+        return event if event.trace is not None else attrs.evolve(event, trace=self.trace)
 
 
 async def publish(call: Call) -> Published:
@@ -79,7 +83,8 @@ async def publish(call: Call) -> Published:
         HttpRefused, ProcessionError: not all is accepted; of a batch the answer says what became of each event.
     """
     document = await _document_of(call)
-    intake = _Intake(call.runtime, call.runtime.settings.intake.publish_batch_max)
+    trace = trace_of_header(call.request.headers.get("traceparent"))
+    intake = _Intake(call.runtime, call.runtime.settings.intake.publish_batch_max, trace)
     try:
         answers = await accept_document(intake, document)
     except _Busy as busy:

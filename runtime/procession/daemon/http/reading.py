@@ -8,11 +8,12 @@ import typing
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import trio
 from starlette.requests import ClientDisconnect, Request
 
+from procession.daemon.http.bounds import faults_of
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.http_settings import HttpSettings
 from procession.primitives.codec import from_json
@@ -107,8 +108,13 @@ def filled_by_query(cls: type[T], request: Request) -> T:
     """What the query says, as an instance of this class; a name that stands twice is a list.
 
     Raises:
-        HttpRefused: it does not fit.
+        HttpRefused: it is no UTF-8, or does not fit.
     """
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        fault = FieldFault("?", "is no UTF-8")
+        raise HttpRefused(HTTPStatus.BAD_REQUEST, "the query is no UTF-8", "encode it as UTF-8", (fault,)) from None
     kinds = typing.get_type_hints(cls)
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in request.query_params.multi_items()):
@@ -142,14 +148,22 @@ def decoded_parts(request: Request) -> Mapping[str, str]:
 
 def _filled(cls: type[T], data: object, where: str, root: str) -> T:
     try:
-        return read_strictly(cls, data)
+        found = read_strictly(cls, data)
     except FieldsUnfit as unfit:
         faults = tuple(
             FieldFault(path if root == "$" else root + path.removeprefix("$").removeprefix("."), found)
             for path, found in unfit.faults
         )
-        said = "; ".join(f"{fault.found} @ {fault.path}" for fault in faults)
-        raise HttpRefused(HTTPStatus.BAD_REQUEST, f"{where} does not fit: {said}", "mend it", faults) from None
+        raise _unfit(where, faults) from None
+    outside = faults_of(cls, found, "$." if root == "$" else root)
+    if outside:
+        raise _unfit(where, outside)
+    return found
+
+
+def _unfit(where: str, faults: tuple[FieldFault, ...]) -> HttpRefused:
+    said = "; ".join(f"{fault.found} @ {fault.path}" for fault in faults)
+    return HttpRefused(HTTPStatus.BAD_REQUEST, f"{where} does not fit: {said}", "mend it", faults)
 
 
 def _too_large(settings: HttpSettings) -> HttpRefused:

@@ -22,6 +22,17 @@ T = TypeVar("T")
 
 
 @attrs.define(eq=False)
+class Follower:
+    """A client of the stream of events."""
+
+    client: str
+    """Its address."""
+    types: tuple[str, ...]
+    position: int
+    """It has been sent all up to here."""
+
+
+@attrs.define(eq=False)
 class Serving:
     """What is served, and how; one for all requests."""
 
@@ -30,6 +41,8 @@ class Serving:
     closing: Closing
     streams: int = 0
     """Streams of events that are open."""
+    followers: set[Follower] = attrs.field(factory=set)
+    """Their clients."""
     counting: trio.Lock = attrs.field(factory=trio.Lock)
     """One process is counted at a time."""
     diagrams: dict[str, tuple[float, ProcessDiagram]] = attrs.field(factory=dict)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 
 import attrs
 
 from procession.daemon.durations import now_us
 from procession.daemon.flow_shown import ShownFlow, shown_flow
-from procession.daemon.http.paging import LIMIT, LIMIT_MAX, within
+from procession.daemon.http.bounds import AtPosition, Within
+from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Route
 from procession.reading.found_flows import Completions, SearchCount
@@ -19,8 +20,6 @@ from procession.reading.search_parser import TEXT_CHARS_MAX, parse_search
 from procession.reading.search_query import Search
 from procession.search_errors import SearchRefused
 
-_ID_MAX = 2**63 - 1
-
 
 @attrs.frozen(kw_only=True)
 class SearchAsked:
@@ -29,8 +28,8 @@ class SearchAsked:
     q: str = ""
     """The search; empty finds every flow."""
     order: Literal["newest", "oldest"] = "newest"
-    limit: int = LIMIT
-    cursor: int = 0
+    limit: Limit = LIMIT
+    cursor: AtPosition = 0
     """`next` of the page before."""
 
 
@@ -59,7 +58,7 @@ class CompletionAsked:
     """How may a search go on?"""
 
     q: str = ""
-    at: int = TEXT_CHARS_MAX
+    at: Annotated[int, Within(0, TEXT_CHARS_MAX)] = TEXT_CHARS_MAX
     """The place of the cursor, counted in characters from 0; default: the end."""
 
 
@@ -70,16 +69,14 @@ async def search(call: Call) -> FoundPage:
         HttpRefused: the search can't be read; says where.
     """
     asked = call.queried(SearchAsked)
-    limit = within("limit", asked.limit, 1, LIMIT_MAX)
-    after = within("cursor", asked.cursor, 0, _ID_MAX)
     wanted, asked_us = _parsed(asked.q), now_us()
     page = await search_flows(
         call.runtime.journal,
         wanted,
         asked_us,
         order=asked.order,
-        after=after,
-        limit=limit,
+        after=asked.cursor,
+        limit=asked.limit,
         aggregates=tuple(call.runtime.registry.aggregates),
     )
     rows = tuple(shown_flow(row, asked_us) for row in page.rows)
@@ -99,9 +96,8 @@ async def count(call: Call) -> SearchCount:
 async def complete(call: Call) -> Completions:
     """What may stand at the place of the cursor."""
     asked = call.queried(CompletionAsked)
-    at = within("at", asked.at, 0, TEXT_CHARS_MAX)
     return await complete_search(
-        call.runtime.journal, vocabulary_of(call.runtime.registry), asked.q[:TEXT_CHARS_MAX], at
+        call.runtime.journal, vocabulary_of(call.runtime.registry), asked.q[:TEXT_CHARS_MAX], asked.at
     )
 
 

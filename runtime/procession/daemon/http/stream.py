@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
+from typing import ClassVar
 
 import attrs
 import trio
@@ -13,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from procession.daemon.flow_shown import event_json
-from procession.daemon.http.paging import within
+from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.problems import FieldFault, HttpRefused
-from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.http.routes import Call, Follower, Route, Serving
 from procession.journal.rows import EventRow
 from procession.laws.secret_marks import Marks
 from procession.primitives.codec import to_json
@@ -27,11 +28,18 @@ _PING_S = 15.0
 _POSITION = re.compile(r"[0-9]{1,18}")
 
 
+@attrs.frozen
+class EventStream:
+    """Server-sent events, for as long as both sides want."""
+
+    MEDIA: ClassVar[str] = MEDIA
+
+
 @attrs.frozen(kw_only=True)
 class StreamAsked:
     """Which events."""
 
-    after: int | None = None
+    after: AtPosition | None = None
     """Those after this position; if left out those from now on. The header Last-Event-ID goes over it."""
     type: tuple[str, ...] = ()
     """Of these types only, by stored name; may stand several times."""
@@ -54,7 +62,9 @@ async def stream(call: Call) -> Response:
         )
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    return _Stream(serving, _texts(serving, after, asked.type))
+    client = call.request.client
+    follower = Follower("" if client is None else f"{client.host}:{client.port}", asked.type, after)
+    return _Stream(serving, follower, _texts(serving, follower))
 
 
 class _Stream(Response):
@@ -64,15 +74,17 @@ class _Stream(Response):
     which stays open then: here nobody listens for that word any more when the end is sent.
     """
 
-    def __init__(self, serving: Serving, texts: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, serving: Serving, follower: Follower, texts: AsyncGenerator[bytes, None]) -> None:
         super().__init__(media_type=MEDIA, headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self._serving = serving
+        self._follower = follower
         self._texts = texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until somebody ends it."""
         self._serving.streams += 1
+        self._serving.followers.add(self._follower)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with contextlib.aclosing(self._texts) as texts, trio.open_nursery() as nursery:
@@ -83,6 +95,7 @@ class _Stream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._serving.streams -= 1
+            self._serving.followers.discard(self._follower)
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
@@ -91,18 +104,20 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _texts(serving: Serving, after: int, types: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+async def _texts(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
     marks = Marks.of(await serving.runtime.journal.types())  # written at the opening, and by nobody after it
     while not serving.closing.begun:
-        until = serving.runtime.position
-        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, types, until) if until > after else []
+        after, until = follower.position, serving.runtime.position
+        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
         for row in rows:
             yield _text(marks.event(row))
+            follower.position = row.position
         full = len(rows) == _PAGE_ROWS
-        after = rows[-1].position if full else max(after, until)
-        if not full and not await _news(serving, after):
+        if not full:
+            follower.position = max(after, until)
+        if not full and not await _news(serving, follower.position):
             yield b":\n\n"
 
 
@@ -129,7 +144,7 @@ def _after(call: Call, asked: StreamAsked) -> int:
             fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
             raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
         return int(last)
-    return call.runtime.position if asked.after is None else within("after", asked.after, 0, 2**63 - 1)
+    return call.runtime.position if asked.after is None else asked.after
 
 
-ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", str, stream, query=StreamAsked),)
+ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", EventStream, stream, query=StreamAsked),)
