@@ -72,6 +72,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "asyncio": ("procession.journal", "procession.embed"),
     "cattrs": ("procession.primitives.converters",),
     "cronsim": ("procession.injectors.schedule",),
+    "h11": ("procession.daemon.http",),
     "hypercorn": ("procession.daemon.http",),
     "hypothesis": ("procession.testing",),
     "opentelemetry": ("procession.telemetry",),

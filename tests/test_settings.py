@@ -52,6 +52,9 @@ _EXAMPLE_OF: dict[tuple[str, ...], str] = {
     ("http", "bind"): '"127.0.0.1:8080"',
     ("telemetry", "otlp_endpoint"): '"http://127.0.0.1:4318"',
     ("telemetry", "metrics_endpoint"): '"http://127.0.0.1:4318"',
+    ("http", "tokens"): '"tokens.toml"',
+    ("http", "tls_certificate"): '"orders.crt"',
+    ("http", "tls_key"): '"orders.key"',
 }
 
 

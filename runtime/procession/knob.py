@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
@@ -30,6 +31,8 @@ class Knob:
     low: float = 0
     high: float = 0
     choices: tuple[str, ...] = ()
+    is_path: bool = False
+    """What stands in a file is seen from the folder of that file."""
 
     @property
     def allowed(self) -> str:
@@ -58,6 +61,13 @@ class Knob:
             if len(items) == len(value) <= _ITEMS_MAX:
                 return items
         raise SettingsError(path, f"is {without_credentials(repr(value))}", f"give it {self._wanted()}")
+
+    def read(self, path: str, value: object, folder: Path) -> Value:
+        """As `checked`, of a value that stands in a file of this folder."""
+        found = self.checked(path, value)
+        if self.is_path and isinstance(found, tuple):
+            return tuple(str(folder / one) for one in found)
+        return str(folder / found) if self.is_path and isinstance(found, str) else found
 
     def parsed(self, path: str, text: str) -> Value:
         """The value that a text from the environment stands for; an empty text is None where None is the default.
@@ -101,8 +111,8 @@ def float_knob(default: float, low: float, high: float, help_text: str) -> float
     return knob_field(default, Knob(float, help_text, default, low, high))
 
 
-def texts_knob(help_text: str) -> tuple[str, ...]:
-    return knob_field((), Knob(tuple, help_text, ()))
+def texts_knob(help_text: str, *, is_path: bool = False) -> tuple[str, ...]:
+    return knob_field((), Knob(tuple, help_text, (), is_path=is_path))
 
 
 def knob_of(field: attrs.Attribute[Any]) -> Knob | None:

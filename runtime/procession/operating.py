@@ -9,7 +9,7 @@ from procession.engine.engine import Engine
 from procession.engine.journaled_act import journal_act
 from procession.engine.turn import refuse_in_turn
 from procession.knob import Value
-from procession.primitives.event import Event, GatewayLimited, ProjectionRebuildRequested
+from procession.primitives.event import Event, GatewayLimited, ProjectionRebuildRequested, TokenAdded, TokenRevoked
 from procession.primitives.projector import Projector
 from procession.projections.view import ProjectionsView
 
@@ -64,6 +64,11 @@ class Operating(Asking):
         name = self._projections.may_rebuild(projector)
         await self._log(ProjectionRebuildRequested(name, by, why))
         self._projections.begin_rebuild(name)
+
+    async def record_token(self, act: TokenAdded | TokenRevoked) -> None:
+        """Record that someone added or revoked a token of the HTTP facade, which is done beside the runtime."""
+        refuse_in_turn("record_token")
+        await self._log(act)
 
     async def _log(self, act: Event) -> None:
         await journal_act(self._engine, act)

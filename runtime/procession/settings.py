@@ -285,7 +285,7 @@ class Settings:
 
     modules: tuple[str, ...] = texts_knob("The modules that hold the flows, by their full names.")
     import_paths: tuple[str, ...] = texts_knob(
-        "Folders that modules are imported from; in a file, seen from its folder."
+        "Folders that modules are imported from; in a file, seen from its folder.", is_path=True
     )
     journal: JournalSettings = JournalSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -331,10 +331,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     values: dict[tuple[str, ...], Value] = {}
     if path is not None:
         for keys, raw in _flat(_read(path)):
-            values[keys] = _find(keys).checked(".".join(keys), raw)
-        folders = values.get(("import_paths",))
-        if isinstance(folders, tuple):
-            values["import_paths",] = tuple(str(path.parent / folder) for folder in folders)
+            values[keys] = _find(keys).read(".".join(keys), raw, path.parent)
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX) and name not in NOT_SETTINGS:
             keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from procession.daemon.insight_arguments import add_insight
+from procession.daemon.token_arguments import ROLES, add_token
 
 VERBS: dict[str, str] = {
     "run": "procession.daemon.verb_run",
@@ -42,6 +43,7 @@ VERBS: dict[str, str] = {
     "what-if": "procession.daemon.verb_what_if",
     "export": "procession.daemon.verb_export",
     "import": "procession.daemon.verb_export",
+    "token": "procession.daemon.verb_token",
 }
 """Which module does which verb; it is imported when the verb is used."""
 
@@ -66,7 +68,10 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_USAGE)
 
     def _meant(self, message: str) -> str:
-        for pattern, known in ((_INVALID, [*VERBS, *_STATUSES, *_FORMATS]), (_UNRECOGNIZED, self.known_options())):
+        for pattern, known in (
+            (_INVALID, [*VERBS, *_STATUSES, *_FORMATS, *ROLES]),
+            (_UNRECOGNIZED, self.known_options()),
+        ):
             found = pattern.search(message)
             near = difflib.get_close_matches(found["given"], known, n=1) if found else []
             if near:
@@ -119,6 +124,7 @@ def _parser() -> Parser:
     _add_tasks(verb)
     _add_salvage(verb)
     add_insight(verb, _count)
+    add_token(verb, everywhere)
     return parser
 
 

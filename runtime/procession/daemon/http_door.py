@@ -5,12 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+import attrs
+
 from procession.errors import SettingsError
 from procession.facade import Runtime
 from procession.settings import Settings
 
-Door = Callable[[Runtime], contextlib.AbstractAsyncContextManager[object]]
-"""Serves a runtime for as long as its block."""
+
+@attrs.frozen
+class Door:
+    """What serves a runtime over HTTP, or nothing where no address is named."""
+
+    serve: Callable[[Runtime], contextlib.AbstractAsyncContextManager[object]] = lambda _: contextlib.nullcontext()
+    """For as long as its block."""
+    reload: Callable[[], list[str]] = list
+    """Read the tokens and the certificate again; names what changed. Raises SettingsError where they can't be used."""
+    reread_tokens: Callable[[], bool] | None = None
+    """Heed the file of the tokens at once; whether that is done. None where there is none."""
 
 
 @contextlib.contextmanager
@@ -18,15 +29,21 @@ def http_door(settings: Settings) -> Iterator[Door]:
     """Listen at once, so that what can't be served is refused before anything is opened.
 
     Raises:
-        SettingsError: nothing can listen there, or the extra is missing.
+        SettingsError: nothing can listen there, the extra is missing, or the tokens or the certificate can't be used.
     """
     if settings.http.bind is None:
-        yield lambda _: contextlib.nullcontext()
+        yield Door()
         return
     try:
-        from procession.daemon.http.server import http_served, listening_at  # noqa: PLC0415 - only where it is served
+        # Only where it is served.
+        from procession.daemon.http.server import Guard, http_served, listening_at  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         found = f"is {settings.http.bind!r}, which needs the extra `http`"
         raise SettingsError("http.bind", found, "pip install 'procession[http]'") from missing
+    guard = Guard.of(settings.http)
     with contextlib.closing(listening_at(settings.http.bind)) as listening:
-        yield lambda runtime: http_served(runtime, listening)
+
+        def serve(runtime: Runtime) -> contextlib.AbstractAsyncContextManager[object]:
+            return http_served(runtime, listening, guard)
+
+        yield Door(serve, guard.reload, guard.access.reread if guard.access.needs_tokens else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,12 @@ from procession.errors import IdReused, PublishRefused
 from procession.facade import Runtime
 from procession.human.gateway import desks_among
 from procession.primitives.cloudevents import CloudEventError, parse
+from procession.primitives.event import TokenAdded, TokenRevoked
 from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
 from procession.publishing import decoded
+
+logger = logging.getLogger("procession.daemon")
 
 
 @attrs.define
@@ -37,10 +41,17 @@ class LineRefused(InputRefused):
 class Operations:
     """All that can be asked of the owner of a journal over its socket."""
 
-    def __init__(self, runtime: Runtime, registry: Registry, snapshots: Snapshots) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        registry: Registry,
+        snapshots: Snapshots,
+        reread_tokens: Callable[[], bool] | None = None,
+    ) -> None:
         self._runtime = runtime
         self._registry = registry
         self._snapshots = snapshots
+        self._reread_tokens = reread_tokens
         self._by_name: dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]] = {
             "act": self._act,
             "archive": self._archive,
@@ -51,6 +62,7 @@ class Operations:
             "resume": self._resume,
             "snapshot": self._snapshot,
             "task": self._task,
+            "token": self._token,
         }
 
     async def do(self, asked: Mapping[str, Any]) -> object:
@@ -122,6 +134,16 @@ class Operations:
 
     async def _task(self, asked: Mapping[str, Any]) -> object:
         return await act_on_task(self._runtime, desks_among(self._registry.gateways.values()), TaskAct.of(asked))
+
+    async def _token(self, asked: Mapping[str, Any]) -> object:
+        """A token was added or revoked: heed it first, then record it."""
+        in_force = self._reread_tokens is not None and self._reread_tokens()
+        token, id, role, by = (str(asked[name]) for name in ("token", "id", "role", "by"))
+        added = asked["act"] == "added"
+        act = TokenAdded(token, id, role, str(asked["expires_at"]), by) if added else TokenRevoked(token, id, role, by)
+        await self._runtime.record_token(act)
+        logger.info("the token of %s, %s, was %s by %s", token, role, "added" if added else "revoked", by)
+        return {"in_force": in_force}
 
     async def _snapshot(self, asked: Mapping[str, Any]) -> object:
         return await self._snapshots.take()

@@ -1,4 +1,8 @@
-"""SIGHUP: what of the settings may change while the daemon runs, and what needs a new start."""
+"""SIGHUP: what of the settings may change while the daemon runs, and what needs a new start.
+
+The files that `http.tokens`, `http.tls_certificate` and `http.tls_key` name are read again beside this, whatever
+becomes of the settings; that they are other files needs a new start.
+"""
 
 from __future__ import annotations
 

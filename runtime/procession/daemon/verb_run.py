@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
-from procession.daemon.http_door import http_door
+from procession.daemon.http_door import Door, http_door
 from procession.daemon.local_server import LocalServer
 from procession.daemon.local_socket import LINE_BYTES_MIN, address_of, listen
 from procession.daemon.log_lines import log_to
@@ -68,14 +68,14 @@ class _Daemon:
             async with trio.open_nursery() as telling:
                 async with open_wired(wiring, self.settings, since=since_of(self.options)) as runtime:
                     snapshots = Snapshots(runtime, self.configuration.journal)
-                    operations = Operations(runtime, registry_of(wiring), snapshots)
+                    operations = Operations(runtime, registry_of(wiring), snapshots, http.reread_tokens)
                     async with (
                         self._listening(runtime, operations),
-                        http(runtime),
+                        http.serve(runtime),
                         trio.open_nursery() as nursery,
                     ):
                         telling.start_soon(manager.keep_told, snapshots.status)
-                        nursery.start_soon(self._reload_on, hangups, runtime, manager)
+                        nursery.start_soon(self._reload_on, hangups, runtime, manager, http)
                         await self._ready(manager, snapshots)
                         await stop.asked.wait()
                         await manager.tell(STOPPING="1", STATUS="closing")
@@ -109,10 +109,13 @@ class _Daemon:
         if await snapshots.anything_quarantined():
             logger.warning("flows are in quarantine; `procession ls --status quarantined` lists them")
 
-    async def _reload_on(self, hangups: AsyncIterator[int], runtime: Runtime, manager: ServiceManager) -> None:
+    async def _reload_on(
+        self, hangups: AsyncIterator[int], runtime: Runtime, manager: ServiceManager, http: Door
+    ) -> None:
         """At each SIGHUP read the configuration again; one that can't be used changes nothing."""
         async for _ in hangups:
             await manager.tell(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1_000))
+            self._read_again(http)
             try:
                 settings = configured(self.options).settings
                 found = reload(runtime, self.settings, settings)
@@ -122,3 +125,13 @@ class _Daemon:
                 self.settings = settings
                 logger.info("reloaded; %s", found)
             await manager.tell(READY="1")
+
+    def _read_again(self, http: Door) -> None:
+        """Whatever becomes of the configuration: a fault in it keeps no revoked token in force."""
+        try:
+            changed = http.reload()
+        except ProcessionError as error:
+            logger.error("tokens and certificate were not all read again: %s", error)  # noqa: TRY400 - as above
+        else:
+            if changed:
+                logger.info("read again, and in force: %s", ", ".join(changed))

@@ -207,6 +207,27 @@ class JournalArchived(Event, name="procession.journal_archived"):
     why: str
 
 
+class TokenAdded(Event, name="procession.token_added"):
+    """Someone let somebody call over HTTP."""
+
+    token: str
+    """Its name."""
+    id: str
+    role: str
+    expires_at: str
+    """ISO 8601 in UTC; empty: it lasts until it is revoked."""
+    by: str
+
+
+class TokenRevoked(Event, name="procession.token_revoked"):
+    """Someone took a token away."""
+
+    token: str
+    id: str
+    role: str
+    by: str
+
+
 class InvariantBroken(FailureEvent, name="procession.invariant_broken"):
     """An alert: what must hold of every flow of a process does not hold of this one. Recorded once."""
 
@@ -238,6 +259,8 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     JournalArchived,
     GatewayLimited,
     ProjectionRebuildRequested,
+    TokenAdded,
+    TokenRevoked,
 )
 """Every event type of the runtime's own."""
 GENERIC: tuple[type[Event], ...] = (CommandGivenUp, CommandRefused, CommandDecided)

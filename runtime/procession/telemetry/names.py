@@ -123,6 +123,16 @@ class Attribute:
     ATTEMPT = "procession.attempt"
 
 
+@attrs.define(eq=False)
+class HttpCounters:
+    """What the HTTP facade refused since it was opened, before it looked at what was asked: exported by reason."""
+
+    strangers: int = _counter("For want of a token that is known and valid.")
+    roles: int = _counter("Because the role of their token may not.")
+    rates: int = _counter("Because too many came from one token or one address.")
+    connections: int = _counter("Because all connections that may be open were.")
+
+
 def counter_help() -> dict[str, str]:
     """What each counter means, by full name; documentation and exporters read it."""
     return {f"{PREFIX}{field.name}": field.metadata["help"] for field in attrs.fields(Counters)}
@@ -194,6 +204,9 @@ GATEWAY_RUNNING = _gauge("gateway_running", "{attempt}", "Attempts under way.", 
 HELD = _gauge("held", "{runtime}", "1 while nothing is accepted and no attempt begins.")
 JOURNAL_SIZE = _gauge("journal_size", "By", "The journal's file, and its write-ahead log.", "file")
 JOURNAL_DISK = _gauge("journal_disk", "By", "The disk that the journal lies on: what is free, and all.", "space")
+HTTP_REFUSED = _count(
+    "http_refused", "{request}", "Requests and connections refused before it was looked at what is asked.", "reason"
+)
 TASKS = _gauge("tasks", "{task}", "Tasks that live in this loop, those of the host too.")
 BUILD = _gauge("build_info", "{build}", "1, with what runs.", "version", "schema", "python")
 
@@ -345,6 +358,7 @@ METRICS: tuple[Metric, ...] = (
         spans="telemetry_dropped",
         metrics="metrics_dropped",
     ),
+    HTTP_REFUSED,
     HELD,
     RECOVERY,
     JOURNAL_SIZE,

@@ -11,7 +11,7 @@ from procession.daemon.http.app import ROUTES
 from procession.daemon.http.routes import Route
 
 PAGE = (Path(__file__).parents[3] / "docs" / "http.md").read_text("utf-8")
-ROWS = [line for line in PAGE.splitlines() if line.startswith(("| `GET", "| `POST"))]
+ROWS = [line for line in PAGE.splitlines() if line.startswith(("| `GET", "| `POST", "| `DELETE"))]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import httpx
 import pytest
@@ -9,8 +11,9 @@ import trio
 
 from procession import errors
 from procession.daemon.http.app import ROUTES, http_app
+from procession.daemon.http.policies import POLICIES
 from procession.daemon.http.problems import problem_of, status_of
-from procession.daemon.http.routes import POLICIES, Route
+from procession.daemon.http.routes import Route
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
 from tests.daemon.http.served import cloud_event, raw, served
@@ -23,11 +26,11 @@ TELL_SECRETS = frozenset({"/v1/flows/{process}/{key}/export"})
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_says_who_may_ask_what_is_sent_and_what_is_answered(route: Route) -> None:
     assert route.policy in POLICIES
-    assert route.policy == "reader" or route.method == "POST" or route.path in TELL_SECRETS
+    assert route.method != "GET" or route.policy in ("anyone", "reader") or route.path in TELL_SECRETS
     assert route.about.endswith(".")
     assert route.answers is str or attrs.has(route.answers)
     assert attrs.has(route.query)
-    assert (route.asks is None) == (route.method == "GET")
+    assert route.asks is None or route.method == "POST"
     assert bool(route.media) == (route.asks is bytes)
 
 
@@ -40,10 +43,35 @@ def test_loopback_may_be_served(bind: str) -> None:
     assert bind_of(bind).host in ("127.0.0.1", "127.9.9.9", "::1")
 
 
-@pytest.mark.parametrize("bind", ["0.0.0.0:80", "[::]:80", "192.168.1.7:80", "10.0.0.1:1", "[::ffff:10.0.0.1]:80"])
-def test_what_others_can_reach_is_refused(bind: str) -> None:
-    with pytest.raises(SettingsError, match="which others can reach, and there are no tokens and no TLS"):
-        HttpSettings(bind=bind)
+OTHERS = ["0.0.0.0:80", "[::]:80", "192.168.1.7:80", "10.0.0.1:1", "[::ffff:10.0.0.1]:80"]
+TLS: dict[str, Any] = {"tls_certificate": "a.crt", "tls_key": "a.key"}
+
+
+@pytest.mark.parametrize("bind", OTHERS)
+@pytest.mark.parametrize(
+    ("guard", "missing"),
+    [({}, "are no tokens and no TLS"), ({"tokens": "t.toml"}, "is no TLS"), (TLS, "are no tokens to")],
+)
+def test_what_others_can_reach_is_refused_without_tokens_and_tls(
+    bind: str, guard: dict[str, Any], missing: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"which others can reach, and there {missing}"):
+        HttpSettings(bind=bind, **guard)
+
+
+@pytest.mark.parametrize("bind", OTHERS)
+def test_what_others_can_reach_is_taken_with_tokens_tls_and_a_name(bind: str) -> None:
+    assert HttpSettings(bind=bind, tokens="t.toml", hosts=("orders.example",), **TLS).guarded
+
+
+def test_every_address_at_once_needs_a_name_by_which_it_is_called() -> None:
+    with pytest.raises(SettingsError, match=r"name them: http\.hosts"):
+        HttpSettings(bind="0.0.0.0:80", tokens="t.toml", **TLS)
+
+
+def test_half_of_a_certificate_is_refused() -> None:
+    with pytest.raises(SettingsError, match="tls_key: is left out; give both"):
+        HttpSettings(tls_certificate="a.crt")
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "shop.example:80", "127.0.0.1:http", "127.0.0.1:70000", ":80", "::1"])
@@ -162,6 +190,18 @@ async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> No
             for number in range(3):
                 nursery.start_soon(one, number)
         assert sorted(statuses, key=str) == [(200, None), (503, "1"), (503, "1")]
+
+
+@pytest.mark.parametrize("body", ["", "Content-Length: 5\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\nx"])
+async def test_a_connection_that_fails_ends_no_other(body: str, caplog: pytest.LogCaptureFixture) -> None:
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAA\r\n"
+    )
+    async with served() as http:
+        asked = f"GET /livez HTTP/1.1\r\nHost: localhost\r\n{upgrade}{body or chr(13) + chr(10)}".encode()
+        assert (await raw(http, asked))[9:12] in (b"400", b"403", b""), "it may be closed before it is answered"
+        assert (await http.client.get("/livez")).status_code == 200
+        assert "Traceback" not in caplog.text
 
 
 async def test_a_server_that_ends_takes_no_more_and_closes_what_is_idle() -> None:

@@ -26,6 +26,7 @@ from procession.daemon.http import (
     gateways,
     health,
     insight,
+    logins,
     positions,
     processes,
     projections,
@@ -36,12 +37,15 @@ from procession.daemon.http import (
     tasks,
     what_if,
 )
+from procession.daemon.http.access import Access
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.documents import document_routes
-from procession.daemon.http.frame import LOOPBACK_HOSTS, Frame
-from procession.daemon.http.problems import plain_problem, problem_of
+from procession.daemon.http.frame import CALLER, Frame, hosts_of
+from procession.daemon.http.problems import HttpRefused, plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
 from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.tokens import without_tokens
 from procession.errors import ProcessionError
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
@@ -50,6 +54,7 @@ from procession.primitives.codec import to_json
 logger = logging.getLogger("procession.http")
 ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
+    *logins.ROUTES,
     *publishing.ROUTES,
     *events.ROUTES,
     *stream.ROUTES,
@@ -77,28 +82,36 @@ def http_app(
     runtime: Runtime,
     settings: HttpSettings | None = None,
     *,
-    hosts: Collection[str] = LOOPBACK_HOSTS,
+    hosts: Collection[str] | None = None,
     closing: Closing | None = None,
+    access: Access | None = None,
 ) -> ASGIApp:
     """A runtime as an ASGI application, for a server on trio that runs in the same loop.
 
-    It looks at no token: whoever reaches it may do everything. Serve it on loopback, or behind what keeps others out.
+    Where the settings name no file of tokens, whoever reaches it may do everything: serve it on loopback, or behind
+    what keeps others out.
 
     Args:
         runtime: an open one.
         settings: the bounds; default: those of the runtime.
-        hosts: names by which it may be called, in lower case and without port.
+        hosts: names by which it may be called, in lower case and without port; default: those of loopback and of
+            `settings.hosts`.
         closing: close it before the server ends: streams of events end then.
+        access: who may ask; default: as the settings say.
+
+    Raises:
+        SettingsError: the file of the tokens can't be used.
     """
     settings = settings or runtime.settings.http
-    serving = Serving(runtime, settings, closing or Closing())
+    serving = Serving(runtime, settings, closing or Closing(), access or Access(settings))
+    hosts = hosts_of(settings) if hosts is None else hosts
     found = Starlette(
         routes=[
             starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
             for path, at in _by_path(ROUTES).items()
         ],
         exception_handlers={
-            HTTPException: _not_served,
+            HTTPException: _not_served_by(serving.access),
             ProcessionError: _refused,
             TimeoutError: _refused,
             Exception: _unforeseen,
@@ -118,12 +131,14 @@ def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:
 def _dispatch(serving: Serving, at: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         route = at["GET" if request.method == "HEAD" else request.method]
+        caller: Caller = request.scope[CALLER]
+        serving.access.admit(caller, route.policy, request.scope)
         parts = decoded_parts(request)
         query: object = filled_by_query(route.query, request)
         body: object = None
         if route.asks is not None and route.asks is not bytes:
-            body = await filled_by_body(route.asks, request, serving.settings)
-        done: Any = await route.does(Call(serving, request, parts, query, body))
+            body = await filled_by_body(route.asks, request, serving.settings, caller)
+        done: Any = await route.does(Call(serving, request, parts, query, body, caller))
         return done if isinstance(done, Response) else Response(to_json(plain(done)), media_type=JSON)
 
     return answer
@@ -132,18 +147,25 @@ def _dispatch(serving: Serving, at: Mapping[str, Route]) -> Callable[[Request], 
 async def _refused(request: Request, error: Exception) -> Response:
     found = problem_of(error)
     if found.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        logger.error("%s %s failed", request.method, without_tokens(request.scope["path"]), exc_info=error)
     return found
 
 
-async def _not_served(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for it"
-    path = request.scope["path"]
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        said = f"{request.method} is not for {path}; see the header Allow"
-    else:
-        said = f"there is nothing at {path}; look for what there is in docs/http.md"
-    return plain_problem(HTTPStatus(error.status_code), said, error.headers or {})
+def _not_served_by(access: Access) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def not_served(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), "registered for it"
+        try:
+            access.admit(request.scope[CALLER], "reader", request.scope)  # strangers do not hear what there is
+        except HttpRefused as refused:
+            return problem_of(refused)
+        path = request.scope["path"]
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            said = f"{request.method} is not for {path}; see the header Allow"
+        else:
+            said = f"there is nothing at {path}; look for what there is in docs/http.md"
+        return plain_problem(HTTPStatus(error.status_code), said, error.headers or {})
+
+    return not_served
 
 
 async def _unforeseen(_: Request, __: Exception) -> Response:

@@ -69,7 +69,9 @@ async def send(call: Call) -> CommandReply:
         raise NotFound("command", name, "`procession schemas` lists the commands")
     sent = call.sent(CommandSent)
     command = registry.codec.structure(registry.commands[name], dict(sent.data))
-    reply = await call.runtime.send(command, id=sent.id, source=sent.source, wait=False, timeout_s=_TIMEOUT_S)
+    reply = await call.runtime.send(
+        command, id=sent.id, source=sent.source or call.caller.source, wait=False, timeout_s=_TIMEOUT_S
+    )
     return CommandReply(
         tuple(_decided(registry, event) for event in reply.events),
         None if reply.refusal is None else _refusal(registry, reply.refusal),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import attrs
@@ -11,6 +12,11 @@ from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
+
+from procession.daemon.http.tls import Tls
+from procession.telemetry.names import HttpCounters
+
+logger = logging.getLogger("procession.http")
 
 
 class BoundedStream(trio.abc.HalfCloseableStream):
@@ -53,6 +59,14 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         await self._inner.aclose()
 
 
+class _Server(TCPServer):
+    """Lets a connection go when its other side has: Hypercorn would keep it until its time for idle ones is over."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
 @attrs.define(eq=False)
 class Connections:
     """All connections of one server."""
@@ -61,23 +75,46 @@ class Connections:
     """Starlette and Hypercorn name the types of ASGI differently."""
     configuration: Config
     send_s: float
+    open_max: int
+    counters: HttpCounters
+    tls: Tls | None = None
+    _full: bool = False
     _open: set[BoundedStream] = attrs.field(factory=set)
     _context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
     _none_open: trio.Event = attrs.field(factory=trio.Event)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end."""
+        if len(self._open) >= self.open_max:
+            self._turn_away()
+            return  # it is closed by who called
+        self._full = False
         bounded = BoundedStream(stream, self.send_s)
         self._open.add(bounded)
         try:
             # A server of Hypercorn's takes any stream that has a socket, whatever its annotation says.
             connection: Any = bounded
+            if self.tls is not None:
+                connection = trio.SSLStream(bounded, self.tls.context, server_side=True, https_compatible=True)
             app = ASGIWrapper(self.app)
-            await TCPServer(app, self.configuration, self._context, ConnectionState({}), connection)
+            await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
+        except Exception as error:  # noqa: BLE001 - Hypercorn fails by many errors at what some clients send
+            # One connection must end no other, nor the daemon: what it asked was answered by us, or not begun.
+            leaf = _leaf_of(error)
+            gone = isinstance(leaf, trio.BrokenResourceError | trio.ClosedResourceError | trio.BusyResourceError)
+            logger.log(logging.DEBUG if gone else logging.WARNING, "a connection failed, and was closed: %s", leaf)
         finally:
             self._open.discard(bounded)
             if not self._open:
                 self._none_open.set()
+
+    def _turn_away(self) -> None:
+        self.counters.connections += 1
+        if not self._full:
+            logger.warning(
+                "%d connections are open, which is all (http.connections_max): more are closed", self.open_max
+            )
+        self._full = True
 
     async def close(self, grace_s: float) -> None:
         """Close what is idle, let what was begun be answered within the grace, and cut what is left."""
@@ -91,3 +128,9 @@ class Connections:
         """Close every socket: who sends there, or waits, gets an error."""
         for stream in tuple(self._open):
             stream.socket.close()
+
+
+def _leaf_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

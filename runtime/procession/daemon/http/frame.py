@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import attrs
+import h11
 import trio
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.problems import HttpRefused, problem_of
 from procession.daemon.http.routes import Serving
+from procession.daemon.tokens import without_tokens
+from procession.http_settings import HttpSettings
 
 logger = logging.getLogger("procession.http")
+CALLER = "procession.caller"
+"""Where the scope of a request holds its `Caller`."""
+_STREAM = b"text/event-stream"
+_NO_TEXT = {"type": "http.response.body", "body": b"", "more_body": False}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -34,22 +43,57 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+        try:
+            if scope["type"] == "http":
+                await self._served(scope, receive, send)
+            elif scope["type"] == "websocket":  # nothing is asked in this way: nothing of it reaches the application
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await self.app(scope, receive, send)
+        except (trio.BusyResourceError, h11.LocalProtocolError):
+            # Hypercorn closes the connection of a client that went away, or that sent what is no HTTP behind its
+            # request, while another of its tasks answers there.
+            logger.debug("whoever asked for %s can't be answered", without_tokens(scope.get("path", "")))
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             self._check(scope)
+            caller = self._caller(scope)
         except HttpRefused as refused:
             await problem_of(refused)(scope, receive, send)
             return
         self._running += 1
         try:
-            await self.app(_undecoded(scope), receive, send)
-        except trio.BusyResourceError:
-            # Hypercorn closes the connection of a client that went away, while another of its tasks sends there.
-            logger.debug("whoever asked for %s has gone", scope["path"])
+            await self._answer({**_undecoded(scope), CALLER: caller}, receive, send, caller)
         finally:
             self._running -= 1
+
+    def _caller(self, scope: Scope) -> Caller:
+        """Who asks, where it may ask at all now; what it may ask is looked at where the route is known."""
+        access = self.serving.access
+        caller = access.identified(scope)
+        access.check_rate(caller, scope)
+        access.check_origin(caller, scope)
+        return caller
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Answer; a stream ends when its caller's token or session does."""
+        if caller.token is None:
+            await self.app(scope, receive, send)
+            return
+        welcome, ended = trio.CancelScope(), trio.Event()
+        with contextlib.ExitStack() as open_, welcome:
+
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start" and _is_stream(message):
+                    open_.enter_context(self.serving.access.as_long_as_welcome(caller, welcome))
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    ended.set()
+                await send(message)
+
+            await self.app(scope, receive, sent)
+        if welcome.cancelled_caught and not ended.is_set():
+            await send(_NO_TEXT)
 
     def _check(self, scope: Scope) -> None:
         """Refuse what must not come through.
@@ -88,11 +132,21 @@ class Frame:
             )
 
 
+def hosts_of(settings: HttpSettings) -> frozenset[str]:
+    """The names by which it may be called."""
+    return LOOPBACK_HOSTS | {name.lower() for name in settings.hosts}
+
+
 def _name_of(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _is_stream(message: Message) -> bool:
+    kinds = (value for name, value in message["headers"] if name.lower() == b"content-type")
+    return any(kind.startswith(_STREAM) for kind in kinds)
 
 
 def _undecoded(scope: Scope) -> Scope:

@@ -9,7 +9,7 @@ import attrs
 import trio
 from starlette.responses import Response
 
-from procession.daemon.http.metrics import exposition
+from procession.daemon.http.metrics import exposition, refused
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
 
@@ -41,13 +41,13 @@ async def readyz(call: Call) -> Health:
 
 async def metrics(call: Call) -> Response:
     """All that is measured. It is written in a thread: other requests and turns go on meanwhile."""
-    families = await call.runtime.metrics()
+    families = [*await call.runtime.metrics(), refused(call.serving.access.counters)]
     text, media = await trio.to_thread.run_sync(exposition, families, call.request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": media})
 
 
 ROUTES = (
-    Route("GET", "/livez", "reader", "Whether the loop turns.", Health, livez),
+    Route("GET", "/livez", "anyone", "Whether the loop turns.", Health, livez),
     Route("GET", "/readyz", "reader", "Whether work is taken; 503 says why not.", Health, readyz),
     Route("GET", "/metrics", "reader", "All that is measured, for Prometheus.", str, metrics),
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import attrs
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from procession.telemetry.histograms import Spread
-from procession.telemetry.samples import Family
+from procession.telemetry.names import HTTP_REFUSED, HttpCounters
+from procession.telemetry.samples import Family, Sample
 
 
 class _Collector:
@@ -35,6 +37,11 @@ def exposition(families: Sequence[Family], accept: str) -> tuple[bytes, str]:
     registry.register(_Collector(families))
     registry.register(_PROCESS)
     return encode(registry), media
+
+
+def refused(counters: HttpCounters) -> Family:
+    """What the HTTP facade did not let in."""
+    return Family(HTTP_REFUSED, [Sample((reason,), number) for reason, number in attrs.asdict(counters).items()])
 
 
 def _metric(family: Family) -> Metric:

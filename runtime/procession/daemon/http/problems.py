@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from procession import errors, journal_errors, projection_errors, search_errors, send_errors
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.tokens import without_tokens
 from procession.mask import without_credentials
 from procession.primitives.cloudevents import CloudEventError
 from procession.primitives.codec import to_json
@@ -114,4 +115,5 @@ def plain_problem(status: HTTPStatus, detail: str, headers: Mapping[str, str]) -
 
 
 def _document(problem: Problem, headers: Mapping[str, str], extra: Mapping[str, object] = _NOTHING) -> Response:
-    return Response(to_json({**attrs.asdict(problem), **extra}), problem.status, headers, MEDIA)
+    text = without_tokens(to_json({**attrs.asdict(problem), **extra}).decode())  # one may have come as a part of it
+    return Response(text, problem.status, headers, MEDIA)

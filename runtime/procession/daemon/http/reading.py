@@ -14,6 +14,7 @@ import trio
 from starlette.requests import ClientDisconnect, Request
 
 from procession.daemon.http.bounds import faults_of
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.http_settings import HttpSettings
 from procession.primitives.codec import from_json
@@ -84,8 +85,8 @@ def check_depth(body: bytes, depth_max: int) -> None:
             )
 
 
-async def filled_by_body(cls: type[T], request: Request, settings: HttpSettings) -> T:
-    """What the JSON of a body says, as an instance of this class.
+async def filled_by_body(cls: type[T], request: Request, settings: HttpSettings, caller: Caller) -> T:
+    """What the JSON of a body says, as an instance of this class; who acts is who calls, where that is known.
 
     Raises:
         HttpRefused: it is no JSON, or does not fit.
@@ -101,7 +102,15 @@ async def filled_by_body(cls: type[T], request: Request, settings: HttpSettings)
         found = from_json(body)
     except ValueError as error:
         raise HttpRefused(HTTPStatus.BAD_REQUEST, f"the body is no JSON ({error})", "send one JSON object") from None
-    return _filled(cls, found, "the body", "$")
+    return _filled(cls, _signed(cls, found, caller), "the body", "$")
+
+
+def _signed(cls: type, data: object, caller: Caller) -> object:
+    """A body that is to say who acts, signed: who calls with a token acts in its name, whatever the body says."""
+    if caller.token is None or "by" not in typing.get_type_hints(cls) or not isinstance(data, dict):
+        return data
+    by = data.get("by", "")
+    return {**data, "by": caller.acting(by)} if isinstance(by, str) else data
 
 
 def filled_by_query(cls: type[T], request: Request) -> T:

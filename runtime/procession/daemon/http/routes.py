@@ -9,15 +9,15 @@ import attrs
 import trio
 from starlette.requests import Request
 
+from procession.daemon.http.access import Access
+from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.policies import POLICIES, Policy
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.reading.process_diagram import ProcessDiagram
 
-Policy = Literal["reader", "operator", "admin"]
-"""Who may ask: a reader sees, an operator acts, an admin changes who may."""
 _WHAT_IFS_MAX = 2
-POLICIES: tuple[Policy, ...] = ("reader", "operator", "admin")
 T = TypeVar("T")
 
 
@@ -39,6 +39,8 @@ class Serving:
     runtime: Runtime
     settings: HttpSettings
     closing: Closing
+    access: Access
+    """Who may ask."""
     streams: int = 0
     """Streams of events that are open."""
     followers: set[Follower] = attrs.field(factory=set)
@@ -61,6 +63,8 @@ class Call:
     """Of the address, by name, decoded."""
     query: object
     body: object
+    caller: Caller
+    """Who asks."""
 
     @property
     def runtime(self) -> Runtime:
@@ -92,9 +96,10 @@ class NoQuery:
 class Route:
     """One row of the table."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
-    policy: Policy
+    policy: Policy = attrs.field(validator=attrs.validators.in_(POLICIES))
+    """A route without one can't be made."""
     about: str
     """What it does, in a sentence."""
     answers: type

@@ -8,27 +8,32 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 
+import attrs
 import trio
 from hypercorn.config import Config
 
+from procession.daemon.http.access import Access
 from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
+from procession.daemon.http.frame import hosts_of
+from procession.daemon.http.tls import Tls, tls_of
 from procession.errors import SettingsError
 from procession.facade import Runtime
-from procession.http_settings import bind_of
+from procession.http_settings import HttpSettings, bind_of
 
 logger = logging.getLogger("procession.http")
 _BACKLOG = 100
+_HANDSHAKE_S = 10.0
 _HEADER_SPARE_BYTES = 65_536
 """What is a little too large is answered by us, with a sentence; what is far too large by Hypercorn."""
 
 
 def listening_at(bind: str) -> socket.socket:
-    """A socket that listens at a loopback address.
+    """A socket that listens at an address; `http_served` refuses one that others reach and that is not guarded.
 
     Raises:
-        SettingsError: nothing can listen there, or others could reach it.
+        SettingsError: nothing can listen there.
     """
     at = bind_of(bind)
     listening = socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET)
@@ -43,23 +48,66 @@ def listening_at(bind: str) -> socket.socket:
     return listening
 
 
+@attrs.define(eq=False)
+class Guard:
+    """What keeps others out: tokens, and TLS. Made before anything is opened, so that what is wrong is said first."""
+
+    access: Access
+    tls: Tls | None
+
+    @classmethod
+    def of(cls, settings: HttpSettings) -> Guard:
+        """As the settings say.
+
+        Raises:
+            SettingsError: the file of the tokens, the certificate or its key can't be used.
+        """
+        return cls(Access(settings), tls_of(settings))
+
+    def reload(self) -> list[str]:
+        """Read tokens and certificate again; names what changed.
+
+        Raises:
+            SettingsError: one of them can't be used.
+        """
+        changed = ["http.tokens"] if self.access.refresh() else []
+        return changed + (["http.tls_certificate"] if self.tls is not None and self.tls.reload() else [])
+
+
 @contextlib.asynccontextmanager
-async def http_served(runtime: Runtime, listening: socket.socket) -> AsyncIterator[str]:
+async def http_served(runtime: Runtime, listening: socket.socket, guard: Guard | None = None) -> AsyncIterator[str]:
     """Serve for as long as the block; yields the address.
 
     At its end no connection is taken, and what was asked is answered within `shutdown.grace_s`.
+
+    Args:
+        runtime: an open one.
+        listening: a socket that listens.
+        guard: default: as the settings of the runtime say.
+
+    Raises:
+        SettingsError: others can reach the socket, and tokens or TLS are missing; or they can't be used.
     """
+    settings = runtime.settings.http
     host, port = listening.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    settings.check_reach(at)
+    guard = guard or Guard.of(settings)
+    access, tls, closing = guard.access, guard.tls, Closing()
+    hosts = hosts_of(settings) if bind_of(at).is_any else hosts_of(settings) | {host}
+    address = f"{'https' if tls else 'http'}://{at}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-    closing = Closing()
-    connections = Connections(http_app(runtime, closing=closing), _configuration(runtime), runtime.settings.http.send_s)
+    app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access)
+    connections = Connections(
+        app, _configuration(runtime), settings.send_s, settings.connections_max, access.counters, tls
+    )
     async with listener, trio.open_nursery() as serving:
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
                     functools.partial(trio.serve_listeners, connections.serve, [listener], handler_nursery=serving)
                 )
+                accepting.start_soon(access.keep_fresh)
                 logger.info("serving HTTP at %s", address)
                 yield address
                 accepting.cancel_scope.cancel()
@@ -75,6 +123,7 @@ def _configuration(runtime: Runtime) -> Config:
     found = Config()
     found.h11_max_incomplete_size = runtime.settings.http.header_bytes_max + _HEADER_SPARE_BYTES
     found.include_server_header = False
+    found.ssl_handshake_timeout = _HANDSHAKE_S
     log = logging.getLogger("procession.http.hypercorn")
     log.setLevel(logging.WARNING)  # that it runs, we say ourselves, with an address that people can use
     found.errorlog = log
