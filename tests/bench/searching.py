@@ -1,4 +1,7 @@
-"""What a search costs in a large journal, over HTTP on loopback: a page either way, a count, a completion, a diagram.
+"""What a search costs in a large journal, over HTTP on loopback: a page either way, a count, a completion.
+
+By the clock, and in processor time of this process, which is server and client: where others use the machine, only that
+tells what a search itself costs.
 
 The flows are those of `large`, spread over a hundred days, with rare ones among them: of another process, with rare
 outcomes, cancelled, and in quarantine with reasons. What is asked for takes turns, so that what the machine does
@@ -13,6 +16,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import trio
@@ -29,6 +33,13 @@ _DAYS = 100
 _DAY_US = 86_400_000_000
 _LIVE = 1_000
 _GOAL_MS_P99 = 100
+
+
+class _Cost(NamedTuple):
+    """Milliseconds of one request."""
+
+    cpu: float
+    wall: float
 
 
 def searches(flows: int) -> Mapping[str, str]:
@@ -75,9 +86,10 @@ def report_search(rounds: int, flows: int, folder: Path | None) -> Report:
     return Report("search", f"{flows:,} flows, {asked:,} requests one after another, over HTTP on loopback", rows)
 
 
-def _row(what: str, all_ms: list[float]) -> Row:
-    p50, _, p99 = percentiles(all_ms)
-    return Row(f"{what} p99, ms", p99, None, at_most(_GOAL_MS_P99), f"p50 {p50:.1f}")
+def _row(what: str, costs: list[_Cost]) -> Row:
+    cpu, wall = (percentiles([cost[at] for cost in costs]) for at in (0, 1))
+    remark = f"p50 {cpu[0]:.1f}; by the clock p50 {wall[0]:.1f}, p99 {wall[2]:.0f}"
+    return Row(f"{what} p99, ms of the processor", cpu[2], None, at_most(_GOAL_MS_P99), remark)
 
 
 def figures(report: Report) -> Figures:
@@ -85,8 +97,8 @@ def figures(report: Report) -> Figures:
     return {row.figure: row.ours for row in report.rows}
 
 
-async def _measured(path: Path, flows: int, rounds: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+async def _measured(path: Path, flows: int, rounds: int) -> dict[str, list[_Cost]]:
+    found: dict[str, list[_Cost]] = {}
     listening = listening_at("127.0.0.1:0")
     async with (
         open_runtime(path, processes=[saga.Order], gateways=large.gateways()) as runtime,
@@ -99,7 +111,7 @@ async def _measured(path: Path, flows: int, rounds: int) -> dict[str, list[float
     return found
 
 
-async def _ask_all(client: httpx.AsyncClient, flows: int, found: dict[str, list[float]]) -> None:
+async def _ask_all(client: httpx.AsyncClient, flows: int, found: dict[str, list[_Cost]]) -> None:
     for name, search in searches(flows).items():
         for order in ("newest", "oldest"):
             ask = {"q": search, "order": order}
@@ -111,11 +123,11 @@ async def _ask_all(client: httpx.AsyncClient, flows: int, found: dict[str, list[
     found.setdefault("list, GET /v1/flows", []).append(await _asked_ms(client, "/v1/flows", {}))
 
 
-async def _asked_ms(client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> float:
-    began = time.perf_counter()
+async def _asked_ms(client: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> _Cost:
+    began, worked = time.perf_counter(), time.process_time()
     answer = await client.get(path, params=query)
     answer.raise_for_status()
-    return 1000 * (time.perf_counter() - began)
+    return _Cost(1000 * (time.process_time() - worked), 1000 * (time.perf_counter() - began))
 
 
 def _make(path: Path, flows: int) -> None:

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from procession import Effects, Event, ProcessManager, folds, on, starts
 from procession.errors import NotFound
+from procession.mask import MASK
 from procession.reading.flow_states import StateAt, StateChange
 from procession.reading.past_states import CHANGES_MAX, changes_between, read_state
 from tests.reading.repair import PartFetched, Repair, RepairAsked, journal_of, registry_of
@@ -91,12 +92,24 @@ json_values = st.recursive(
 
 @given(json_values, json_values)
 def test_two_states_differ_where_a_change_says_so_and_nowhere_else(before: object, after: object) -> None:
-    changes, left_out = changes_between(before, after)
+    changes, left_out = changes_between(before, after, {})
     assert (not changes) == (repr(before) == repr(after) or before == after)
-    assert changes_between(before, before) == ((), 0)
+    assert changes_between(before, before, {}) == ((), 0)
     assert left_out == 0
 
 
+def test_that_a_secret_differs_is_told_and_not_what_it_is() -> None:
+    plan = {"card": True, "holder": {"iban": True}}
+    before = {"card": [1, 2], "holder": {"name": "ann", "iban": "x"}, "open": 1}
+    after = {"card": [1, 3], "holder": {"name": "bob", "iban": "x"}, "open": 2}
+    assert changes_between(before, after, plan)[0] == (
+        StateChange("$.card", "changed", MASK, MASK),
+        StateChange("$.holder.name", "changed", "ann", "bob"),
+        StateChange("$.open", "changed", 1, 2),
+    )
+    assert changes_between({}, {"card": "x"}, plan)[0] == (StateChange("$.card", "added", None, MASK),)
+
+
 def test_changes_without_end_are_counted() -> None:
-    changes, left_out = changes_between([], list(range(CHANGES_MAX + 3)))
+    changes, left_out = changes_between([], list(range(CHANGES_MAX + 3)), {})
     assert (len(changes), left_out) == (CHANGES_MAX, 3)

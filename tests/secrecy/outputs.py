@@ -131,6 +131,9 @@ async def _over_http(http: Served, said: Said) -> None:
         flow = f"/v1/flows/purchase/{order}"
         paths += [flow, f"{flow}/history", f"{flow}/why-not", f"{flow}/why?what=purchase.card_given"]
         paths += [f"{flow}/why?what=purchase.charge"]
+        paths += [f"{flow}/states", f"{flow}/states?at=1", f"{flow}/sequence", f"{flow}/sequence?format=svg"]
+        paths += [f"{flow}/sequence?format=mermaid"]
+    paths += ["/v1/search", "/v1/search/complete?q=key:", "/v1/processes/purchase/diagram"]
     for path in paths:
         said[f"GET {path}"] = (await http.client.get(path)).text
     bad: dict[str, object] = {"order": "x", "card": [CARD], "holder": {"name": 7, "iban": [IBAN]}}
@@ -166,6 +169,7 @@ def verbs() -> list[tuple[str, ...]]:
     """Every verb that shows something of a journal or of its flows."""
     found: list[tuple[str, ...]] = [("ls",), ("doctor",), ("check",), ("map",), ("schemas",), ("tasks", "ls", "--all")]
     found += [("rehearse",), ("explore", "purchase"), ("projections", "ls"), ("schemas", "--format", "linkml")]
+    found += [("show", "purchase/raises", "--at", "1"), ("show", "purchase/well", "--mermaid")]
     found += [("schemas", "--format", "jsonschema"), ("archive", "--older-than", "0s")]
     for order in ORDERS:
         flow = f"purchase/{order}"

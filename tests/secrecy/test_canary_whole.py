@@ -33,6 +33,13 @@ def test_no_verb_tells_a_secret(tmp_path: Path) -> None:
     assert [name for name, text in said.items() if text.startswith("2 ") and "overwrites nothing" not in text] == []
 
 
+def test_a_what_if_tells_no_secret(tmp_path: Path) -> None:
+    trio.run(run_through, tmp_path)
+    said = from_the_command_line(tmp_path, [("what-if", "purchase/well", "--drop", "1")])
+    assert told_in(said) == {}
+    assert "not sent: " in said["what-if purchase/well --drop 1"]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A daemon's folder, with every turn run again in a second process."""

@@ -345,8 +345,7 @@ class FlowQuery:
     """Which flows to list; None does not filter. Aggregates have rows as flows have, under names of their own."""
 
     process: str | None = None
-    but_not: tuple[str, ...] = ()
-    """Processes or aggregates that are left out."""
+    but_not: tuple[str, ...] = ()  # processes or aggregates that are left out
     status: tuple[FlowStatus, ...] = ()
     outcome: str | None = None
     key: str | None = None
@@ -360,7 +359,7 @@ class FlowQuery:
 
 @attrs.frozen
 class JournalCounts:
-    """What the journal holds, counted."""
+    """What the journal holds, counted; commands and deliveries by state."""
 
     events: int
     events_by_type: dict[str, int]
@@ -370,10 +369,8 @@ class JournalCounts:
     outcomes: dict[str, dict[str, int]]
     """process -> outcome -> number of ended flows."""
     commands: dict[str, int]
-    """state -> number."""
     timers: int
     deliveries: dict[str, int]
-    """state -> number."""
     unhandled: dict[str, dict[str, int]]
     """process -> reason -> number."""
     aggregates: dict[str, dict[str, int]] = attrs.field(factory=dict)

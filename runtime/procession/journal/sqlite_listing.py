@@ -106,9 +106,11 @@ def _page(
     follows, way = ("<", "desc") if newest_first else (">", "asc")
     ids = f"select id from flow where {' and '.join([*where, f'id {follows} ?'])} order by id {way}"
     conditions, asked = plan.where
+    found_in = f"({ids} limit ?) as found cross join flow on flow.id = found.id"
+    if not where:  # the table itself is in order of id
+        found_in = f"(select * from flow where id {follows} ? order by id {way} limit ?) as flow"
     rows = connection.execute(
-        f"select {_FLOW} from ({ids} limit ?) as found cross join flow on flow.id = found.id"
-        f" where {' and '.join(conditions)} limit ?",
+        f"select {_FLOW} from {found_in} where {' and '.join(conditions)} limit ?",
         (*values, after_flow, looked_max, *asked, limit),
     )
     found = list(map(FlowRow._make, rows))
@@ -213,18 +215,20 @@ def _plan(connection: sqlite3.Connection, query: FlowQuery) -> _Plan:
         [match for match in matches if match.column == column] for column in ("process", "key", "outcome")
     )
     chosen: list[str] | None = None
-    if _is_wanted(keys) or _is_wanted(processes):
+    turned_away = any(match.column == "process" for match in query.matches)
+    if _is_wanted(keys) or _is_wanted(processes) or turned_away:
         chosen = _chosen_names(connection, _PROCESSES, processes)
-    if chosen is not None and _is_wanted(keys):
-        wanted = next(match for match in keys if not match.negated)
+    wanted = next((match for match in keys if not match.negated), None)
+    if chosen is not None and wanted is not None and not wanted.prefixes:
         ids = _ids_by_key(connection, chosen, wanted)
         if ids is not None:
             return _Plan(where, ids=ids)
     if query.status and "ended" not in query.status:
         # Few flows at any time have not ended, and they have an index of their own.
         return _Plan(where, tuple(map(status_stream, dict.fromkeys(query.status))))
-    if chosen is not None and _is_wanted(processes):
-        ids = _ids_of_processes(connection, chosen)
+    if chosen is not None and (wanted is not None or _is_wanted(processes) or turned_away):
+        by_key = None if wanted is None else _ids_by_key(connection, chosen, wanted)
+        ids = _ids_of_processes(connection, chosen) if by_key is None else by_key
         if ids is not None:
             return _Plan(where, ids=ids)
     if _is_wanted(outcomes):
@@ -249,28 +253,26 @@ def _chosen_names(connection: sqlite3.Connection, asked: str, matches: Sequence[
 
 def _ids_by_key(connection: sqlite3.Connection, processes: Sequence[str], wanted: Match) -> list[int] | None:
     """The flows of these processes whose key is wanted; None where they are too many to sort."""
-    if wanted.parts:
-        return None
-    asked = [("key = ?", [key]) for key in wanted.exact] + [begins("key", prefix) for prefix in wanted.prefixes]
-    found: set[int] = set()
-    for process in processes:
-        for condition, values in asked:
-            left = _SORTED_MAX + 1 - len(found)
-            rows = connection.execute(
-                f"select id from flow where process = ? and {condition} limit ?", (process, *values, left)
-            )
-            found.update(row[0] for row in rows)
-            if len(found) > _SORTED_MAX:
-                return None
-    return sorted(found)
+    keys = [("key = ?", [key]) for key in wanted.exact] + [begins("key", prefix) for prefix in wanted.prefixes]
+    asked = [
+        (f"from flow where process = ? and {condition}", (process, *values))
+        for process in processes
+        for condition, values in keys
+    ]
+    return None if wanted.parts else _few(connection, asked)
 
 
 def _ids_of_processes(connection: sqlite3.Connection, processes: Sequence[str]) -> list[int] | None:
     """The flows of these processes; None where they are too many to sort."""
-    asked, number = "from flow where process = ?", 0
-    for process in processes:
-        left = _SORTED_MAX + 1 - number
-        number += connection.execute(f"select count(*) from (select 1 {asked} limit ?)", (process, left)).fetchone()[0]
+    return _few(connection, [("from flow where process = ?", (process,)) for process in processes])
+
+
+def _few(connection: sqlite3.Connection, asked: Sequence[tuple[str, tuple[object, ...]]]) -> list[int] | None:
+    """The ids that any of these finds, sorted; None where they are too many. Counting first costs a tenth of it."""
+    number = 0
+    for found, values in asked:
+        counted = f"select count(*) from (select 1 {found} limit ?)"
+        number += connection.execute(counted, (*values, _SORTED_MAX + 1 - number)).fetchone()[0]
         if number > _SORTED_MAX:
             return None
-    return sorted(row[0] for process in processes for row in connection.execute(f"select id {asked}", (process,)))
+    return sorted({row[0] for found, values in asked for row in connection.execute(f"select id {found}", values)})

@@ -13,10 +13,12 @@ from procession.engine.turn import TurnFailed, fold
 from procession.errors import NotFound, ProcessionError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Delivered, EventRow, FlowRow, SnapshotRow, Stepped
+from procession.laws.secret_marks import Marks, missing_marks
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
+from procession.primitives.secrecy import Secrecy, masked_data, plan_of
 from procession.reading.flow_states import StateAt, StateChange, StepFate
 
 CHANGES_MAX = 200
@@ -26,7 +28,7 @@ _LACKS = object()
 
 
 async def read_state(reader: JournalReader, registry: Registry, process: str, key: str, at: int | None) -> StateAt:
-    """A flow's state before and after its event `at`, or its last one.
+    """A flow's state before and after its event `at`, or its last one, with what is secret masked.
 
     Raises:
         NotFound: there is no such process, flow or event.
@@ -41,7 +43,8 @@ async def read_state(reader: JournalReader, registry: Registry, process: str, ke
     wanted = (last or 1) if at is None else at
     if not 1 <= wanted <= last + (head is not None):
         raise NotFound("step", f"{wanted} of {process}/{key}", f"it has {last} and {len(heads)} that it waits with")
-    past = _Past(registry, registry.processes[process], loaded.row)
+    marks = Marks.of([*await reader.types(), *missing_marks(registry.events.values(), ())])
+    past = _Past(registry, registry.processes[process], loaded.row, marks)
     past.begin(loaded.snapshot, wanted)
     stepped = await past.fold_until(reader, wanted)
     if stepped is not None:
@@ -51,27 +54,32 @@ async def read_state(reader: JournalReader, registry: Registry, process: str, ke
     return past.shown(wanted, head, head.event, head.row.state, "")
 
 
-def changes_between(before: object, after: object) -> tuple[tuple[StateChange, ...], int]:
-    """The places at which two states differ, as JSON; and how many more there are."""
-    found = list(_changes("$", before, after))
+def changes_between(before: object, after: object, secrecy: Secrecy) -> tuple[tuple[StateChange, ...], int]:
+    """The places at which two states differ, as JSON; and how many more there are.
+
+    Args:
+        secrecy: what of them is secret: that it differs is told, and not what it is.
+    """
+    found = list(_changes("$", before, after, secrecy))
     return tuple(found[:CHANGES_MAX]), max(0, len(found) - CHANGES_MAX)
 
 
-def _changes(path: str, before: Any, after: Any) -> Iterator[StateChange]:  # noqa: ANN401 - JSON
+def _changes(path: str, before: Any, after: Any, secrecy: Secrecy) -> Iterator[StateChange]:  # noqa: ANN401 - JSON
     if before is _LACKS:
-        yield StateChange(path, "added", None, after)
+        yield StateChange(path, "added", None, masked_data(after, secrecy))
     elif after is _LACKS:
-        yield StateChange(path, "removed", before, None)
-    elif isinstance(before, dict) and isinstance(after, dict):
+        yield StateChange(path, "removed", masked_data(before, secrecy), None)
+    elif isinstance(before, dict) and isinstance(after, dict) and secrecy is not True:
         for name in {**before, **after}:
             inner = f"{path}.{name}" if name.isidentifier() else f"{path}[{name!r}]"
-            yield from _changes(inner, before.get(name, _LACKS), after.get(name, _LACKS))
-    elif isinstance(before, list) and isinstance(after, list):
+            hidden = secrecy.get(name, False) if secrecy else False
+            yield from _changes(inner, before.get(name, _LACKS), after.get(name, _LACKS), hidden)
+    elif isinstance(before, list) and isinstance(after, list) and secrecy is not True:
         for index in range(max(len(before), len(after))):
             pair = [side[index] if index < len(side) else _LACKS for side in (before, after)]
-            yield from _changes(f"{path}[{index}]", *pair)
+            yield from _changes(f"{path}[{index}]", pair[0], pair[1], secrecy)
     elif before != after or type(before) is not type(after):
-        yield StateChange(path, "changed", before, after)
+        yield StateChange(path, "changed", masked_data(before, secrecy), masked_data(after, secrecy))
 
 
 @attrs.define(eq=False)
@@ -81,6 +89,7 @@ class _Past:
     registry: Registry
     definition: Definition
     row: FlowRow
+    marks: Marks
     version: int = 0
     """Of the last step that is folded."""
     state: ProcessManager | None = None
@@ -120,7 +129,8 @@ class _Past:
         if fate not in ("skipped", "act"):
             self._fold(event)
         after = self._json()
-        changes, left_out = ((), 0) if before is None or after is None else changes_between(before, after)
+        plan = plan_of(self.definition.cls)
+        changes, left_out = ((), 0) if before is None or after is None else changes_between(before, after, plan)
         return StateAt(
             flow=f"{self.row.process}/{self.row.key}",
             at=at,
@@ -130,11 +140,11 @@ class _Past:
             type=event.type,
             version=event.version,
             recorded_at=time_of(event.recorded_us),
-            data=from_json(event.payload),
+            data=from_json(self.marks.event(event).payload),
             fate=fate,
             handler=handler,
-            before=before,
-            after=after,
+            before=masked_data(before, plan),
+            after=masked_data(after, plan),
             changes=changes,
             changes_left_out=left_out,
             failure=self.failure,

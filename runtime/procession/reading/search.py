@@ -12,8 +12,8 @@ from procession.reading.search_query import Search
 
 Order = Literal["newest", "oldest"]
 COUNT_MAX = 10_000
-_LOOKED_MAX = 100_000
-"""Rows of flows, in 40 ms or less."""
+_LOOKED_MAX = 50_000
+"""Rows of flows, in twenty milliseconds or less."""
 _LOOKED_INTO_MAX = 5_000
 """Flows whose last step is looked at, in about as long."""
 

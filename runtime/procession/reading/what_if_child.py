@@ -16,11 +16,13 @@ from procession.engine.shadow import Unshadowed, answer_of, state_text
 from procession.engine.turn import FACTS_DEPTH_MAX, Life, Turn, TurnFailed, place, run_turn
 from procession.errors import ProcessionError
 from procession.primitives.codec import Codec, from_json, to_json
+from procession.primitives.command import Command
 from procession.primitives.definition import Definition, compile_definition
-from procession.primitives.effects import Record
+from procession.primitives.effects import After, At, Effect, Record
 from procession.primitives.envelope import Envelope
 from procession.primitives.event import CommandGivenUp, CommandRefused, Event
 from procession.primitives.process import ProcessManager
+from procession.primitives.secrecy import masked_data, plan_of
 from procession.primitives.stored import stored_of
 from procession.reading.what_if_job import Happened, Job, Played, Reply, Took
 
@@ -94,7 +96,8 @@ class _Play:
         except TurnFailed as error:
             failure = str(error)
         state = from_json(state_text(self._codec, self._state))
-        return Played(took=self._took, outcome=self._outcome, state=state, failure=failure)
+        hidden = plan_of(type(self._state))
+        return Played(took=self._took, outcome=self._outcome, state=state, hidden=hidden, failure=failure)
 
     def _read(self, happened: Happened) -> _Waiting:
         cls = imported_class(happened["event"], Event)
@@ -133,7 +136,7 @@ class _Play:
             self._note(waiting, f"fails: {error}", [])
             raise
         self._state, self._life = turn.state, "active"
-        self._note(waiting, turn.name, asked)
+        self._note(waiting, turn.name, asked, turn.effects)
         if turn.outcome is not None:
             self._life, self._outcome = "ended", turn.outcome
         self._take_facts(turn, waiting)
@@ -169,12 +172,29 @@ class _Play:
             envelope = attrs.evolve(around, type=stored.name, version=stored.version, source=None, source_id=None)
             self._take(_Waiting(event, fact_id, envelope, waiting.id.hex(), waiting.depth + 1))
 
-    def _note(self, waiting: _Waiting, told: str, asked: list[dict[str, object]]) -> None:
+    def _note(
+        self, waiting: _Waiting, told: str, asked: list[dict[str, object]], effects: tuple[Effect, ...] = ()
+    ) -> None:
         event = waiting.event
         kind = stored_of(type(event)).name
         if isinstance(event, CommandGivenUp | CommandRefused):
             kind += f" of {stored_of(type(event.command)).name}"
-        self._took.append(Took(id=waiting.id.hex(), parent=waiting.parent, type=kind, told=told, asked=asked))
+        shown = [_shown(one, effect) for one, effect in zip(asked, effects, strict=True)]
+        self._took.append(
+            Took(id=waiting.id.hex(), parent=waiting.parent, type=kind, told=told, asked=asked, shown=shown)
+        )
+
+
+def _shown(asked: dict[str, object], effect: Effect) -> dict[str, object]:
+    """An effect with what is secret masked."""
+    message = effect.event if isinstance(effect, After | At | Record) else effect
+    plan = plan_of(type(message)) if isinstance(message, Event | Command) else {}
+    fields = {name: value for name, value in asked.items() if name not in _NAMES}
+    named = {name: value for name, value in asked.items() if name in _NAMES and name != "id"}
+    return {**named, **masked_data(fields, plan)}
+
+
+_NAMES = frozenset({"command", "timer", "after_us", "at", "record", "cancel", "end", "id"})
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -36,7 +37,7 @@ def compared(
              for identity, place in _in_order(olds, news, places)]  # fmt: skip
     shown = tuple(step for step in steps if step.differs or step.edit or step.orphan)
     old_asked, new_asked = (_all_asked(played["took"]) for played in (before, after))
-    state, _ = changes_between(before["state"], after["state"])
+    state, _ = changes_between(before["state"], after["state"], {**before["hidden"], **after["hidden"]})
     outcomes = before["outcome"], after["outcome"]
     return WhatIf(
         flow=flow,
@@ -53,7 +54,7 @@ def compared(
         failure_after=after["failure"],
         same=outcomes[0] == outcomes[1]
         and before["failure"] == after["failure"]
-        and not any(step.asked_before != step.asked_after for step in steps),
+        and list(map(_plain_of, old_asked)) == list(map(_plain_of, new_asked)),
     )
 
 
@@ -75,44 +76,57 @@ def _in_order(
 def _step(old: Took | None, new: Took | None, place: Place, orphan: bool) -> WhatIfStep:  # noqa: FBT001 - as found
     took = new or old
     assert took is not None, "an event of either history"
-    asked = tuple(_plain(side["asked"]) if side is not None else () for side in (old, new))
-    told = tuple(side["told"] if side is not None else "" for side in (old, new))
+    sides = (old, new)
+    asked = [_plain(side) if side is not None else () for side in sides]
+    shown = [tuple(side["shown"]) if side is not None else () for side in sides]
+    told = [side["told"] if side is not None else "" for side in sides]
     return WhatIfStep(
         at=place.at,
         type=took["type"],
         edit=place.edit,
         before=told[0],
         after=told[1],
-        asked_before=asked[0],
-        asked_after=asked[1],
+        asked_before=shown[0],
+        asked_after=shown[1],
         differs=asked[0] != asked[1] or told[0] != told[1],
         orphan=orphan and new is not None,
     )
 
 
-def _plain(asked: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _plain(took: Took) -> tuple[dict[str, Any], ...]:
     """Effects without their ids, which are others where the same is asked for in another place."""
-    return tuple({name: value for name, value in effect.items() if name != "id"} for effect in asked)
+    return tuple({name: value for name, value in effect.items() if name != "id"} for effect in took["asked"])
 
 
 def _ids_asked(took: Sequence[Took]) -> set[str]:
     return {effect["id"] for one in took for effect in one["asked"] if "id" in effect}
 
 
-def _all_asked(took: Sequence[Took]) -> list[dict[str, Any]]:
-    return [effect for one in took for effect in _plain(one["asked"])]
+def _all_asked(took: Sequence[Took]) -> list[_Asked]:
+    return [_Asked(effect, shown) for one in took for effect, shown in zip(_plain(one), one["shown"], strict=True)]
 
 
-def _less(these: Sequence[dict[str, Any]], those: Sequence[dict[str, Any]], kind: str) -> tuple[Any, ...]:
+class _Asked(NamedTuple):
+    """An effect, and how it is shown."""
+
+    effect: dict[str, Any]
+    shown: dict[str, Any]
+
+
+def _plain_of(asked: _Asked) -> dict[str, Any]:
+    return asked.effect
+
+
+def _less(these: Sequence[_Asked], those: Sequence[_Asked], kind: str) -> tuple[Any, ...]:
     """What is asked for among these more often than among those."""
-    return tuple(_missing([one for one in these if kind in one], [one for one in those if kind in one]))
-
-
-def _missing(these: Sequence[dict[str, Any]], those: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    left = [to_json(one) for one in those]
+    left = Counter(to_json(one.effect) for one in those if kind in one.effect)
+    found = []
     for one in these:
-        text = to_json(one)
-        if text in left:
-            left.remove(text)
+        if kind not in one.effect:
+            continue
+        text = to_json(one.effect)
+        if left[text]:
+            left[text] -= 1
         else:
-            yield one
+            found.append(one.shown)
+    return tuple(found)

@@ -43,6 +43,8 @@ class Took(TypedDict):
     """The handler; or what became of it where no turn handled it."""
     asked: list[dict[str, Any]]
     """Effects, as JSON; commands and deadlines with their ids."""
+    shown: list[dict[str, Any]]
+    """The same with what is secret masked, and without ids."""
 
 
 class Played(TypedDict):
@@ -51,6 +53,8 @@ class Played(TypedDict):
     took: list[Took]
     outcome: str | None
     state: Any
+    hidden: dict[str, Any]
+    """What of the state is secret."""
     failure: str
 
 

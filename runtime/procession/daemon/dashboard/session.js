@@ -23,8 +23,7 @@ export function useSession() {
       const who = await ask("/v1/session");
       setFound({ state: "in", role: who.role, name: who.name, guarded: who.tokens_needed });
     } catch (error) {
-      if (error.status === 404) setFound({ state: "in", role: "admin", name: "", guarded: false });
-      else if (error.status === 401) setFound({ state: "out", role: "reader", name: "", guarded: true });
+      if (error.status === 401) setFound({ state: "out", role: "reader", name: "", guarded: true });
       else setFound({ state: "in", role: "reader", name: "", guarded: false });
     }
   };

@@ -66,6 +66,11 @@ ROUTES: tuple[Route, ...] = (
     *commands.ROUTES,
     *gateways.ROUTES,
     *projections.ROUTES,
+    *search.ROUTES,
+    *insight.ROUTES,
+    *diagrams.ROUTES,
+    *exporting.ROUTES,
+    *what_if.ROUTES,
     *overview.ROUTES,
     *laws.ROUTES,
     *tasks.ROUTES,
@@ -74,11 +79,6 @@ ROUTES: tuple[Route, ...] = (
     *processes.ROUTES,
     *archive.ROUTES,
     *document_routes(lambda: ROUTES),
-    *search.ROUTES,
-    *diagrams.ROUTES,
-    *insight.ROUTES,
-    *exporting.ROUTES,
-    *what_if.ROUTES,
 )
 """All that can be asked."""
 

@@ -9,7 +9,7 @@ import attrs
 
 from procession.daemon.durations import now_us
 from procession.daemon.flow_shown import ShownFlow, shown_flow
-from procession.daemon.http.bounds import Within
+from procession.daemon.http.bounds import AtPosition, Within
 from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Route
@@ -20,8 +20,6 @@ from procession.reading.search_parser import TEXT_CHARS_MAX, parse_search
 from procession.reading.search_query import Search
 from procession.search_errors import SearchRefused
 
-_ID_MAX = 2**63 - 1
-
 
 @attrs.frozen(kw_only=True)
 class SearchAsked:
@@ -31,7 +29,7 @@ class SearchAsked:
     """The search; empty finds every flow."""
     order: Literal["newest", "oldest"] = "newest"
     limit: Limit = LIMIT
-    cursor: Annotated[int, Within(0, _ID_MAX)] = 0
+    cursor: AtPosition = 0
     """`next` of the page before."""
 
 
