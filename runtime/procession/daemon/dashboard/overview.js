@@ -31,7 +31,8 @@ function Tiles({ now }) {
     <${Tile} says="commands out, a second" value=${rate(out)} about="Commands handed to a gateway" />
     <${Tile} says="failed, a second" value=${rate(failed)} tone=${failed > 0 ? "warn" : ""} about="Attempts and turns that failed" />
     <${Tile} says="commands wait or run" value=${waiting === undefined ? "–" : number(waiting)} href=${to("gateways")} />`}
-    ${now.measured?.waits && html`<${Tile} says="p99 of waits, last minute; p50 / p95 / p99:" value=${duration(now.measured.waits[2])} about=${`From accepted to the start of the turn: ${now.measured.waits.map((one) => duration(one)).join(" / ")}`} more=${now.measured.waits.map((one) => duration(one)).join(" / ")} />`}
+    ${now.measured?.waits && html`<${Tile} says="waited at most, 99 % of events, last minute" value=${duration(now.measured.waits[2])}
+      about="From accepted to the start of the turn" more=${`p50 ${duration(now.measured.waits[0])}, p95 ${duration(now.measured.waits[1])}`} />`}
     <${Tile} says="flows go on" value=${number(total(flows, "active"))} href=${to("flows", [], { q: "status:active" })} />
     <${Tile} says="in quarantine" value=${number(aside)} tone=${aside ? "bad" : "good"} href=${to("quarantine")} />
     <${Tile} says=${oldest ? `not moved for longest: ${oldest.process}/${oldest.oldest_key}` : "no flow waits"}

@@ -99,6 +99,6 @@ def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> fl
     wanted, below, low = share * sum(counts), 0, 0.0
     for bound, count in zip(bounds, counts, strict=False):
         if count and below + count >= wanted:
-            return low + (bound - low) * (wanted - below) / count
+            return round(low + (bound - low) * (wanted - below) / count, 6)
         below, low = below + count, bound
     return bounds[-1]
