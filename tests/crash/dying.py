@@ -31,9 +31,9 @@ from tests.crash.lab import Lab, Load, lab, sending, stop
 from tests.crash.served import FAULTS
 
 _WRITES = "pwrite64,fsync,fdatasync"
-_WRITES_MAX = 400
-_MOSTLY = 60
-_LIFE_S_MAX = 4.0
+_WRITES_MAX = 300
+_MOSTLY = 40
+_LIFE_S_MAX = 6.0
 """A life in which so many writes do not come is killed by the clock."""
 _AT_WORK_S_MAX = 0.4
 
@@ -100,7 +100,7 @@ def die_at_random(killed: Lab, chance: random.Random) -> bool:
 def die_at_write(killed: Lab, chance: random.Random) -> bool:
     """A life in which a thread's n-th write or sync does not come; whether it was that which ended it."""
     number = int(chance.triangular(1, _WRITES_MAX, _MOSTLY))
-    quiet = ("strace", "-D", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", f"trace={_WRITES}")
+    quiet = ("strace", "-D", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={_WRITES}")
     with killed.life(tracer=(*quiet, "-e", f"inject={_WRITES}:signal=KILL:when={number}")) as process:
         try:
             process.wait(_LIFE_S_MAX)

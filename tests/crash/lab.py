@@ -147,9 +147,9 @@ def lab(
 class Load:
     """How many clients there are, and the pause of each between two bursts."""
 
-    http: int = 6
+    http: int = 4
     socket: int = 2
-    pause_ms: float = 60
+    pause_ms: float = 100
     seed: int = 1
 
 
