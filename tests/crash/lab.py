@@ -155,7 +155,7 @@ class Load:
 
 @contextlib.contextmanager
 def sending(lab: Lab, load: Load) -> Iterator[Callable[[], dict[str, int]]]:
-    """Clients that publish through all lives; call what is given to have them send the rest: what they heard, how often.
+    """Clients that publish through all lives; call what is given to have them send the rest, and say what they heard.
 
     They are killed at the end where they still run.
     """

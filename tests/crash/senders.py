@@ -2,9 +2,9 @@
 
     python -m tests.crash.senders FOLDER PORT SEED HTTP SOCKET PAUSE_MS
 
-So many clients ask over HTTP and over the local socket, each with a pause between two bursts. A client that was cut off,
-or told to come later, sends the same again until it hears that it was accepted: whatever becomes of the daemon. At the
-end of standard input they send the rest of what they have begun, and a line says how it went.
+So many clients ask over HTTP and over the local socket, each with a pause between two bursts. A client that was cut
+off, or told to come later, sends the same again until it hears that it was accepted: whatever becomes of the daemon. At
+the end of standard input they send the rest of what they have begun, and a line says how it went.
 """
 
 # A script prints.

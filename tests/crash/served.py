@@ -33,6 +33,11 @@ COMMIT_MS = "LAB_COMMIT_MS"
 _DROPPED_OF = 50
 
 
+def _plant(on: type, name: str, by: object) -> None:
+    assert hasattr(on, name), f"{on.__name__} has no {name} any more: plant the fault where it is now"
+    setattr(on, name, by)
+
+
 def _told_early(early: Callable[[Released], bool]) -> None:
     when_durable = Ledger.when_durable
 
@@ -43,7 +48,7 @@ def _told_early(early: Callable[[Released], bool]) -> None:
         else:
             when_durable(ledger, waiter)
 
-    Ledger.when_durable = tell  # type: ignore[method-assign]
+    _plant(Ledger, "when_durable", tell)
 
 
 def answers_before_the_commit() -> None:
@@ -62,7 +67,7 @@ def ids_by_chance() -> None:
     def by_chance(ids: Ids, event_id: bytes, process: str, key: str, index: int) -> bytes:
         return ids.fresh()
 
-    Ids.command = by_chance  # type: ignore[method-assign]
+    _plant(Ids, "command", by_chance)
 
 
 def commits_whoever_owns() -> None:
@@ -81,12 +86,16 @@ def drops_what_it_accepted() -> None:
             return [Position(runtime.position + at, duplicate=False) for at, _ in enumerate(events, 1)]
         return await publish(runtime, events, wait=wait)
 
-    Runtime.publish = forgetful  # type: ignore[method-assign, assignment]
+    _plant(Runtime, "publish", forgetful)
 
 
 def takes_without_bound() -> None:
     """The intake is never full."""
-    Intake._is_full = lambda intake, size: False  # type: ignore[method-assign]
+
+    def never(_: Intake, __: int) -> bool:
+        return False
+
+    _plant(Intake, "_is_full", never)
 
 
 def sends_one_after_another() -> None:
@@ -101,7 +110,7 @@ def sends_one_after_another() -> None:
         async with line:
             await send_all(stream, data)
 
-    BoundedStream.send_all = in_line  # type: ignore[method-assign]
+    _plant(BoundedStream, "send_all", in_line)
 
 
 FAULTS: dict[str, Callable[[], None]] = {
@@ -126,7 +135,7 @@ def _slow_disk(pause_s: float) -> None:
             await trio.sleep(pause_s)
         await commit(journal, rows)
 
-    SqliteJournal.commit = slowly  # type: ignore[method-assign]
+    _plant(SqliteJournal, "commit", slowly)
 
 
 if __name__ == "__main__":
