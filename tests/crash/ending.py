@@ -2,8 +2,8 @@
 
     python -m tests.crash.ending --times 100 --seed 1
 
-Each life ends in order, quickly; what clients heard was accepted is there after the last start, and its whole history is
-judged.
+Each life ends in order, quickly; what clients heard was accepted is there after the last start, and the whole history
+is judged.
 """
 
 # A script prints.
@@ -25,7 +25,7 @@ from tests.crash.judging import acknowledgements, calls_under_way, come_to_rest,
 from tests.crash.lab import Load, lab, sending, stop
 from tests.crash.served import FAULTS
 
-_CLIENTS = Load(http=24, socket=8, pause_ms=0)
+_CLIENTS = Load(http=12, socket=4, pause_ms=0)
 _AT_WORK_S = (0.1, 0.5)
 TOOK_S_P99_MAX = 2.0
 _SETTINGS = "[gateways]\nconcurrency = 64\n"
