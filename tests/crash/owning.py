@@ -157,6 +157,7 @@ def fence(held: Lab, report: Report, *, busy: bool) -> None:
             old.send_signal(signal.SIGCONT)
             if published(held.port, f"{name}/fenced") == HTTPStatus.OK:
                 report.breaches.append("an owner that was overtaken accepted an event")
+                return
             code = old.wait(END_S_MAX)
             if code != ExitCode.OWNED or "was taken over by another owner" not in held.said:
                 report.breaches.append(f"an owner that was overtaken ended with {code}: {held.said}")
