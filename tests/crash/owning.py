@@ -24,10 +24,13 @@ from pathlib import Path
 import attrs
 import httpx
 
+from procession.daemon import verb_run
 from procession.daemon.cli import main as procession
 from procession.daemon.exit_codes import ExitCode
+from procession.daemon.http import app, server
 from procession.journal.ownership import holder_of
 from procession.primitives.outside import Outside
+from tests.crash import served_flows
 from tests.crash.judging import reading
 from tests.crash.lab import END_S_MAX, Lab, free_port, lab, stop, verified
 from tests.crash.senders import cloud_event
@@ -35,6 +38,8 @@ from tests.crash.served import FAULTS
 from tests.crash.story import SOURCE, OrderPlaced
 
 STARTERS = 8
+LOADED = (verb_run, app, server, served_flows)
+"""What a daemon would load at its start: forked ones have it."""
 _FRESH_EVERY = 5
 """So many races are for one journal; then for one that is not there yet."""
 
