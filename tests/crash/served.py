@@ -30,7 +30,7 @@ from procession.primitives.outside import Outside, Position
 
 COMMIT_MS = "LAB_COMMIT_MS"
 """In the environment: each commit takes so much longer, as on a slow disk."""
-_DROPPED_OF = 50
+_DROPPED_OF = 10
 
 
 def _plant(on: type, name: str, by: object) -> None:
