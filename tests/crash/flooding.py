@@ -87,8 +87,8 @@ class Report:
     def __str__(self) -> str:
         return (
             f"{self.waiting} flows waited, {self.waiting_mb:.0f} MB more for them; {self.offered} events sent by"
-            f" {SENDERS} senders, {len(self.accepted)} accepted (1 of {self.times:.0f}); answers {dict(self.told)}; memory"
-            f" {self.before_mb:.0f} MB, {self.grown_mb:.0f} MB more in the flood; {len(self.breaches)} breaches"
+            f" {SENDERS} senders, {len(self.accepted)} accepted (1 of {self.times:.0f}); answers {dict(self.told)};"
+            f" memory {self.before_mb:.0f} MB, {self.grown_mb:.0f} MB more in the flood; {len(self.breaches)} breaches"
         )
 
 
@@ -124,15 +124,13 @@ async def _flood(port: int, report: Report, sender: int) -> None:
 
 
 async def _loaded(loaded: Lab, pid: int, report: Report, seconds: float) -> None:
-    deaf = await connected(loaded.port, "?after=0")
     with trio.move_on_after(seconds):
-        async with trio.open_nursery() as nursery:
+        async with connected(loaded.port, "?after=0"), trio.open_nursery() as nursery:
             for sender in range(SENDERS):
                 nursery.start_soon(_flood, loaded.port, report, sender)
             while True:
                 report.rss_mb_max = max(report.rss_mb_max, rss_mb(pid))
                 await trio.sleep(_LOOK_S)
-    await deaf.stream.aclose()
 
 
 def run(folder: Path, *, seconds: float, waiting: int, fault: str = "-") -> Report:
