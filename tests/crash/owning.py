@@ -104,7 +104,8 @@ def _forked(held: Lab, waits: int, lets_go: int) -> int:
         try:
             os.close(lets_go)
             os.chdir(held.folder)
-            os.environ.update(held.environ)
+            # Each at a port of its own: else the address that all are to listen at would decide, not the journal.
+            os.environ.update(held.environ | {"PROCESSION_HTTP__BIND": "127.0.0.1:0"})
             said = os.open(f"said-{os.getpid()}", os.O_WRONLY | os.O_CREAT, 0o600)
             os.dup2(said, 2)
             os.read(waits, 1)
@@ -201,6 +202,9 @@ def run(folder: Path, *, seed: int, races: int, fences: int, fault: str = "-") -
         with lab(folder / f"races-{first}") as held:
             for _ in range(min(_FRESH_EVERY, races - first)):
                 race(held, chance, report)
+            with held.life() as last:  # whatever was killed while it made the journal, the next one opens it
+                assert held.wait_ready(last), held.said
+                assert stop(last)[0] == 0, held.said
             report.breaches += verified(held.journal)
     with lab(folder / "fences", fault=fault) as held:
         if races:
