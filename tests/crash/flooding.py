@@ -32,11 +32,11 @@ from tests.crash.streaming import connected, rss_mb
 
 SENDERS = 200
 _BATCH = 50
-_COMMIT_MS = 100
+_COMMIT_MS = 400
 OFFERED_TIMES_MIN = 10
 _LOOK_S = 0.1
 GROWN_MB_MAX = 64
-SETTINGS = "http.send_s = 600\nintake.events_max = 500\nhttp.requests_max = 1000\ncommit.rows_max = 500\n"
+SETTINGS = "http.send_s = 600\nintake.events_max = 200\nhttp.requests_max = 1000\ncommit.rows_max = 100\n"
 
 
 @attrs.define
