@@ -40,6 +40,7 @@ VERBS: dict[str, str] = {
     "projections": "procession.daemon.verb_projections",
     "tasks": "procession.daemon.verb_tasks",
     "salvage": "procession.daemon.verb_salvage",
+    "dashboard": "procession.daemon.verb_dashboard",
     "what-if": "procession.daemon.verb_what_if",
     "export": "procession.daemon.verb_export",
     "import": "procession.daemon.verb_export",
@@ -123,6 +124,7 @@ def _parser() -> Parser:
     _add_projections(verb)
     _add_tasks(verb)
     _add_salvage(verb)
+    _add_dashboard(verb)
     add_insight(verb, _count)
     add_token(verb, everywhere)
     return parser
@@ -358,6 +360,18 @@ def _add_salvage(verb: Callable[[str, str], Parser]) -> None:
     )
     salvage.add_argument("source", metavar="SOURCE", help="the damaged journal; no process may own it")
     salvage.add_argument("target", metavar="TARGET", help="a file that is not there yet")
+
+
+def _add_dashboard(verb: Callable[[str, str], Parser]) -> None:
+    dashboard = verb(
+        "dashboard",
+        "Serve the web dashboard over a journal's file, read-only, with no runtime; beside a running owner, too. A"
+        " running owner serves its own where http.bind is set.",
+    )
+    dashboard.add_argument("file", nargs="?", metavar="JOURNAL", help="default: as the configuration says")
+    dashboard.add_argument(
+        "--bind", default="127.0.0.1:0", metavar="ADDRESS", help="a loopback address and port; default: 127.0.0.1:0"
+    )
 
 
 def _since(verb: Parser) -> None:

@@ -81,6 +81,8 @@ class SqliteReader(SqliteSearch):
         self._lanes: list[Lane] = []
         self._asked: deque[_Asked[Any]] = deque()
         self._id = b""
+        self.immutable = False
+        """Its folder can't be written and nobody writes it: it is read as it stood when it was opened."""
         self.archives = ArchiveFolder(path)
         """The files of flows that were archived."""
 
@@ -379,4 +381,5 @@ async def _open_to_read(reader: SqliteReader, path: str) -> None:
             raise
         await reader._close_lanes()
         await reader._open_lane("mode=ro&immutable=1")
+        reader.immutable = True
     reader._id = await reader._lanes[0].run(sqlite_read.journal_id)

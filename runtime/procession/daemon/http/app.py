@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from procession.daemon.flow_shown import plain
 from procession.daemon.http import (
@@ -26,7 +25,9 @@ from procession.daemon.http import (
     gateways,
     health,
     insight,
+    laws,
     logins,
+    overview,
     positions,
     processes,
     projections,
@@ -42,12 +43,14 @@ from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.documents import document_routes
 from procession.daemon.http.frame import CALLER, Frame, hosts_of
+from procession.daemon.http.hardening import Hardened
+from procession.daemon.http.page import page_routes
 from procession.daemon.http.problems import HttpRefused, plain_problem, problem_of
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
 from procession.daemon.http.routes import Call, Route, Serving
+from procession.daemon.http.source import Source
 from procession.daemon.tokens import without_tokens
 from procession.errors import ProcessionError
-from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.primitives.codec import to_json
 
@@ -68,6 +71,8 @@ ROUTES: tuple[Route, ...] = (
     *diagrams.ROUTES,
     *exporting.ROUTES,
     *what_if.ROUTES,
+    *overview.ROUTES,
+    *laws.ROUTES,
     *tasks.ROUTES,
     *quarantine.ROUTES,
     *positions.ROUTES,
@@ -79,20 +84,20 @@ ROUTES: tuple[Route, ...] = (
 
 
 def http_app(
-    runtime: Runtime,
+    runtime: Source,
     settings: HttpSettings | None = None,
     *,
     hosts: Collection[str] | None = None,
     closing: Closing | None = None,
     access: Access | None = None,
-) -> ASGIApp:
+) -> Hardened:
     """A runtime as an ASGI application, for a server on trio that runs in the same loop.
 
     Where the settings name no file of tokens, whoever reaches it may do everything: serve it on loopback, or behind
     what keeps others out.
 
     Args:
-        runtime: an open one.
+        runtime: an open one, or another source: nothing but reading is answered then.
         settings: the bounds; default: those of the runtime.
         hosts: names by which it may be called, in lower case and without port; default: those of loopback and of
             `settings.hosts`.
@@ -107,8 +112,11 @@ def http_app(
     hosts = hosts_of(settings) if hosts is None else hosts
     found = Starlette(
         routes=[
-            starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
-            for path, at in _by_path(ROUTES).items()
+            *page_routes(),
+            *(
+                starlette.routing.Route(path, _dispatch(serving, at), methods=list(at))
+                for path, at in _by_path(ROUTES).items()
+            ),
         ],
         exception_handlers={
             HTTPException: _not_served_by(serving.access),
@@ -118,7 +126,7 @@ def http_app(
         },
     )
     found.router.redirect_slashes = False
-    return Frame(found, serving, hosts)
+    return Hardened(Frame(found, serving, hosts), serving)
 
 
 def _by_path(routes: Sequence[Route]) -> dict[str, dict[str, Route]]:

@@ -32,7 +32,7 @@ async def show_diagram(call: Call) -> ProcessDiagram | Response:
         NotFound: there is no such process.
     """
     name = call.parts["name"]
-    if name not in call.runtime.registry.processes:
+    if name not in call.source.registry.processes:
         raise NotFound("process", name)
     drawn = await _counted(call, name)
     if call.queried(DiagramAsked).format == "svg":
@@ -45,7 +45,7 @@ async def _counted(call: Call, name: str) -> ProcessDiagram:
     async with serving.counting:
         known = serving.diagrams.get(name)
         if known is None or trio.current_time() - known[0] > _FRESH_S:
-            drawn = await read_diagram(call.runtime.journal, call.runtime.registry, name)
+            drawn = await read_diagram(call.source.journal, call.source.registry, name)
             known = serving.diagrams[name] = (trio.current_time(), drawn)
         return known[1]
 

@@ -42,10 +42,10 @@ def document_routes(table: Callable[[], Sequence[Route]]) -> tuple[Route, ...]:
     openapi, asyncapi = _Derived(lambda registry: openapi_of(table(), registry)), _Derived(asyncapi_of)
 
     def described(call: Call) -> dict[str, Any]:
-        return openapi(call.runtime.registry)
+        return openapi(call.source.registry)
 
     def channels(call: Call) -> dict[str, Any]:
-        return {**asyncapi(call.runtime.registry), **servers_at(call.request.url.netloc)}
+        return {**asyncapi(call.source.registry), **servers_at(call.request.url.netloc)}
 
     return (
         Route("GET", "/openapi.json", "reader", "These routes, as OpenAPI 3.1.", Described, _writing(described)),

@@ -35,9 +35,9 @@ async def list_events(call: Call) -> EventPage:
     """Durable events after a position."""
     asked = call.queried(EventsAsked)
     limit = asked.limit
-    rows = await call.runtime.journal.events(asked.after, limit + 1, asked.type)
+    rows = await call.source.journal.events(asked.after, limit + 1, asked.type)
     more = len(rows) > limit
-    marks = Marks.of(await call.runtime.journal.types())
+    marks = Marks.of(await call.source.journal.types())
     shown = tuple(shown_event(marks.event(row)) for row in rows[:limit])
     return EventPage(shown, rows[limit - 1].position if more else None)
 

@@ -34,7 +34,7 @@ async def export(call: Call) -> Response:
         HttpRefused: it is longer than an answer may be.
     """
     flow, at = flow_of(call), call.queried(ExportAsked).at
-    journal = call.runtime.journal
+    journal = call.source.journal
     row = (await journal.load(flow.process, flow.key, 0)).row
     if row is None:
         raise NotFound("flow", flow.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import NamedTuple
 
 import attrs
 
@@ -12,8 +13,8 @@ from procession.daemon.http.bounds import AtPosition
 from procession.daemon.http.paging import LIMIT, Limit
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
+from procession.daemon.http.source import check_process, why_not_of, why_of
 from procession.errors import NotFound
-from procession.flow_handle import FlowHandle
 from procession.journal.rows import FlowQuery, FlowRow, FlowStatus
 from procession.reading.timeline import read_timeline
 from procession.reading.why import Why
@@ -58,12 +59,12 @@ async def list_flows(call: Call) -> FlowPage:
     limit = asked.limit
     query = FlowQuery(
         process=asked.process,
-        but_not=() if asked.process is not None else tuple(call.runtime.registry.aggregates),
+        but_not=() if asked.process is not None else tuple(call.source.registry.aggregates),
         status=() if asked.status is None else (asked.status,),
         outcome=asked.outcome,
         key_prefix=asked.key_prefix,
     )
-    rows = await call.runtime.journal.flows(query, asked.cursor, limit + 1)
+    rows = await call.source.journal.flows(query, asked.cursor, limit + 1)
     asked_us = now_us()
     more = len(rows) > limit
     return FlowPage(tuple(shown_flow(row, asked_us) for row in rows[:limit]), rows[limit - 1].id if more else None)
@@ -92,7 +93,7 @@ async def show_history(call: Call) -> ShownHistory:
             f"the history has {row.version} steps, at most {_HISTORY_STEPS_MAX} are shown over HTTP",
             f"run `procession show {row.process}/{row.key}` beside the journal",
         )
-    return shown_history(await read_timeline(call.runtime.journal, row.process, row.key), now_us())
+    return shown_history(await read_timeline(call.source.journal, row.process, row.key), now_us())
 
 
 async def show_why(call: Call) -> Why:
@@ -101,7 +102,7 @@ async def show_why(call: Call) -> Why:
     Raises:
         NotFound: nobody has heard of the flow, or it has no such command or event.
     """
-    return await flow_of(call).why(call.queried(WhyAsked).what)
+    return await why_of(call.source, call.parts["process"], call.parts["key"], call.queried(WhyAsked).what)
 
 
 async def show_why_not(call: Call) -> WhyNot:
@@ -110,24 +111,36 @@ async def show_why_not(call: Call) -> WhyNot:
     Raises:
         NotFound: nobody has heard of it.
     """
-    return await flow_of(call).why_not()
+    return await why_not_of(call.source, call.parts["process"], call.parts["key"])
 
 
-def flow_of(call: Call) -> FlowHandle:
+class FlowNamed(NamedTuple):
+    """A flow by name; nobody need have heard of it."""
+
+    process: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """How people call it: `order/421`."""
+        return f"{self.process}/{self.key}"
+
+
+def flow_of(call: Call) -> FlowNamed:
     """The flow that the address names.
 
     Raises:
         NotFound: there is no such process.
     """
-    return call.runtime.flow(call.parts["process"], call.parts["key"])
+    check_process(call.source, call.parts["process"])
+    return FlowNamed(call.parts["process"], call.parts["key"])
 
 
 async def _row_of(call: Call) -> FlowRow:
-    flow = flow_of(call)
-    found = await call.runtime.journal.look_up((), ((flow.process, flow.key),))
-    row = found.flows.get((flow.process, flow.key))
+    name = flow_of(call)
+    row = (await call.source.journal.look_up((), (name,))).flows.get(name)
     if row is None:
-        raise NotFound("flow", flow.name)
+        raise NotFound("flow", name.name)
     return row
 
 

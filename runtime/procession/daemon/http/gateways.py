@@ -40,7 +40,7 @@ class ProcessActed:
 
 async def list_gateways(call: Call) -> GatewayList:
     """Where each stands."""
-    return GatewayList(tuple(call.runtime.gateways()))
+    return GatewayList(tuple(call.source.gateways()))
 
 
 @attrs.frozen(kw_only=True)

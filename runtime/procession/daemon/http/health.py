@@ -32,9 +32,9 @@ async def readyz(call: Call) -> Health:
     Raises:
         HttpRefused: it is not; says why.
     """
-    if call.runtime.held:
+    if call.source.held:
         raise HttpRefused(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.runtime.held}", "it goes on by itself"
+            HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.source.held}", "it goes on by itself"
         )
     return Health("ready")
 

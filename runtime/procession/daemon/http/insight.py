@@ -49,7 +49,7 @@ async def show_state(call: Call) -> StateAt:
     """
     flow = flow_of(call)
     at = call.queried(StateAsked).at
-    return await read_state(call.runtime.journal, call.runtime.registry, flow.process, flow.key, at)
+    return await read_state(call.source.journal, call.source.registry, flow.process, flow.key, at)
 
 
 async def show_sequence(call: Call) -> Sequence | Response:
@@ -59,7 +59,7 @@ async def show_sequence(call: Call) -> Sequence | Response:
         NotFound: nobody has heard of it.
     """
     flow, asked = flow_of(call), call.queried(SequenceAsked)
-    drawn = await read_sequence(call.runtime.journal, flow.process, flow.key, asked.after, asked.limit)
+    drawn = await read_sequence(call.source.journal, flow.process, flow.key, asked.after, asked.limit)
     if asked.format == "svg":
         return Response(sequence_svg(drawn), media_type=SVG)
     if asked.format == "mermaid":

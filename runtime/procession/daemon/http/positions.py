@@ -43,10 +43,10 @@ class Positions:
 
 async def show_positions(call: Call) -> Positions:
     """How far everything is; from memory."""
-    last = call.runtime.position
+    last = call.source.position
     projections = tuple(
         ProjectionPosition(info.name, info.state, info.position, info.lag_positions)
-        for info in call.runtime.projections()
+        for info in call.source.projections()
     )
     streams = tuple(
         StreamPosition(follower.client, follower.position, max(0, last - follower.position), follower.types)

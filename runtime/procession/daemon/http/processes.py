@@ -81,14 +81,14 @@ async def list_processes(call: Call) -> ProcessList:
                 ),
                 _names(definition.concerned),
             )
-            for name, definition in sorted(call.runtime.registry.processes.items())
+            for name, definition in sorted(call.source.registry.processes.items())
         )
     )
 
 
 async def list_types(call: Call) -> TypeList:
     """Every event and command of the runtime."""
-    registry = call.runtime.registry
+    registry = call.source.registry
     events = [
         EventType(name, version, "failure" if issubclass(cls, FailureEvent) else "event", description_of(cls))
         for (name, version), cls in sorted(registry.events.items())

@@ -70,7 +70,7 @@ class RebuildBegun:
 
 async def list_projections(call: Call) -> ProjectionList:
     """Where each stands."""
-    return ProjectionList(tuple(call.runtime.projections()))
+    return ProjectionList(tuple(call.source.projections()))
 
 
 async def show_projection(call: Call) -> ProjectionShown:
@@ -131,7 +131,7 @@ def _info_of(call: Call) -> ProjectionInfo:
 
 
 def _projector_of(call: Call) -> type[Projector]:
-    return call.runtime.registry.projections[call.parts["name"]].cls
+    return call.source.registry.projections[call.parts["name"]].cls
 
 
 def _written(query: NamedQuery, answer: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 import attrs
@@ -12,7 +13,11 @@ from starlette.requests import Request
 from procession.daemon.http.access import Access
 from procession.daemon.http.callers import Caller
 from procession.daemon.http.closing import Closing
+from procession.daemon.http.law_book import LawBook
 from procession.daemon.http.policies import POLICIES, Policy
+from procession.daemon.http.problems import HttpRefused
+from procession.daemon.http.sampling import Sampler
+from procession.daemon.http.source import Source
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.reading.process_diagram import ProcessDiagram
@@ -36,7 +41,8 @@ class Follower:
 class Serving:
     """What is served, and how; one for all requests."""
 
-    runtime: Runtime
+    source: Source
+    """What is read: a runtime, or a file."""
     settings: HttpSettings
     closing: Closing
     access: Access
@@ -51,6 +57,27 @@ class Serving:
     """By process, when it was counted last, and what came of it."""
     what_ifs: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(_WHAT_IFS_MAX))
     """Each is a process for as long as it runs."""
+    sampler: Sampler = attrs.field(init=False)
+    law_book: LawBook = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.sampler = Sampler(self.source)
+        self.law_book = LawBook(self.source.registry)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime.
+
+        Raises:
+            HttpRefused: there is none, a file is looked at.
+        """
+        if not isinstance(self.source, Runtime):
+            raise HttpRefused(
+                HTTPStatus.CONFLICT,
+                "a journal's file is looked at, and no runtime has it",
+                "run `procession run`, and ask there",
+            )
+        return self.source
 
 
 @attrs.frozen
@@ -68,8 +95,13 @@ class Call:
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime that is asked."""
+        """The runtime that is asked, for what only one can do; raises where a file is looked at."""
         return self.serving.runtime
+
+    @property
+    def source(self) -> Source:
+        """What is read."""
+        return self.serving.source
 
     @property
     def settings(self) -> HttpSettings:

@@ -71,13 +71,13 @@ async def search(call: Call) -> FoundPage:
     asked = call.queried(SearchAsked)
     wanted, asked_us = _parsed(asked.q), now_us()
     page = await search_flows(
-        call.runtime.journal,
+        call.source.journal,
         wanted,
         asked_us,
         order=asked.order,
         after=asked.cursor,
         limit=asked.limit,
-        aggregates=tuple(call.runtime.registry.aggregates),
+        aggregates=tuple(call.source.registry.aggregates),
     )
     rows = tuple(shown_flow(row, asked_us) for row in page.rows)
     return FoundPage(rows, page.next, page.complete, str(wanted))
@@ -89,15 +89,15 @@ async def count(call: Call) -> SearchCount:
     Raises:
         HttpRefused: the search can't be read; says where.
     """
-    aggregates = tuple(call.runtime.registry.aggregates)
-    return await count_flows(call.runtime.journal, _parsed(call.queried(CountAsked).q), now_us(), aggregates=aggregates)
+    aggregates = tuple(call.source.registry.aggregates)
+    return await count_flows(call.source.journal, _parsed(call.queried(CountAsked).q), now_us(), aggregates=aggregates)
 
 
 async def complete(call: Call) -> Completions:
     """What may stand at the place of the cursor."""
     asked = call.queried(CompletionAsked)
     return await complete_search(
-        call.runtime.journal, vocabulary_of(call.runtime.registry), asked.q[:TEXT_CHARS_MAX], asked.at
+        call.source.journal, vocabulary_of(call.source.registry), asked.q[:TEXT_CHARS_MAX], asked.at
     )
 
 

@@ -17,9 +17,9 @@ from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
 from procession.daemon.http.frame import hosts_of
+from procession.daemon.http.source import Source
 from procession.daemon.http.tls import Tls, tls_of
 from procession.errors import SettingsError
-from procession.facade import Runtime
 from procession.http_settings import HttpSettings, bind_of
 
 logger = logging.getLogger("procession.http")
@@ -75,7 +75,7 @@ class Guard:
 
 
 @contextlib.asynccontextmanager
-async def http_served(runtime: Runtime, listening: socket.socket, guard: Guard | None = None) -> AsyncIterator[str]:
+async def http_served(runtime: Source, listening: socket.socket, guard: Guard | None = None) -> AsyncIterator[str]:
     """Serve for as long as the block; yields the address.
 
     At its end no connection is taken, and what was asked is answered within `shutdown.grace_s`.
@@ -102,6 +102,7 @@ async def http_served(runtime: Runtime, listening: socket.socket, guard: Guard |
         app, _configuration(runtime), settings.send_s, settings.connections_max, access.counters, tls
     )
     async with listener, trio.open_nursery() as serving:
+        serving.start_soon(app.serving.sampler.keep)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
@@ -119,7 +120,7 @@ async def http_served(runtime: Runtime, listening: socket.socket, guard: Guard |
             serving.cancel_scope.cancel()
 
 
-def _configuration(runtime: Runtime) -> Config:
+def _configuration(runtime: Source) -> Config:
     found = Config()
     found.h11_max_incomplete_size = runtime.settings.http.header_bytes_max + _HEADER_SPARE_BYTES
     found.include_server_header = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -53,6 +53,17 @@ async def stream(call: Call) -> Response:
     """
     asked = call.queried(StreamAsked)
     after = _after(call, asked)
+    client = call.request.client
+    follower = Follower("" if client is None else f"{client.host}:{client.port}", asked.type, after)
+    return streamed(call, lambda serving: _followed(serving, follower))
+
+
+def streamed(call: Call, texts: Callable[[Serving], AsyncGenerator[bytes, None]]) -> Response:
+    """Server-sent events, where there is room for one more stream.
+
+    Raises:
+        HttpRefused: too many are open.
+    """
     serving = call.serving
     if serving.streams >= serving.settings.streams_max:
         raise HttpRefused(
@@ -62,29 +73,25 @@ async def stream(call: Call) -> Response:
         )
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    client = call.request.client
-    follower = Follower("" if client is None else f"{client.host}:{client.port}", asked.type, after)
-    return _Stream(serving, follower, _texts(serving, follower))
+    return Streamed(serving, texts(serving))
 
 
-class _Stream(Response):
+class Streamed(Response):
     """Is counted from its beginning to its end.
 
     Starlette's own is cancelled by Hypercorn's word that the response has ended, in the middle of closing a connection,
     which stays open then: here nobody listens for that word any more when the end is sent.
     """
 
-    def __init__(self, serving: Serving, follower: Follower, texts: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, serving: Serving, texts: AsyncGenerator[bytes, None]) -> None:
         super().__init__(media_type=MEDIA, headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self._serving = serving
-        self._follower = follower
         self._texts = texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until somebody ends it."""
         self._serving.streams += 1
-        self._serving.followers.add(self._follower)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with contextlib.aclosing(self._texts) as texts, trio.open_nursery() as nursery:
@@ -95,7 +102,6 @@ class _Stream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._serving.streams -= 1
-            self._serving.followers.discard(self._follower)
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
@@ -104,13 +110,23 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
+async def _followed(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
+    serving.followers.add(follower)
+    try:
+        async with contextlib.aclosing(_texts(serving, follower)) as texts:
+            async for text in texts:
+                yield text
+    finally:
+        serving.followers.discard(follower)
+
+
 async def _texts(serving: Serving, follower: Follower) -> AsyncGenerator[bytes, None]:
     """The events and, where none comes for a while, a comment, by which either side sees that the other is there."""
     yield b": from here on\n\n"
-    marks = Marks.of(await serving.runtime.journal.types())  # written at the opening, and by nobody after it
+    marks = Marks.of(await serving.source.journal.types())  # written at the opening, and by nobody after it
     while not serving.closing.begun:
-        after, until = follower.position, serving.runtime.position
-        rows = await serving.runtime.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
+        after, until = follower.position, serving.source.position
+        rows = await serving.source.journal.events(after, _PAGE_ROWS, follower.types, until) if until > after else []
         for row in rows:
             yield _text(marks.event(row))
             follower.position = row.position
@@ -126,7 +142,7 @@ async def _news(serving: Serving, after: int) -> bool:
     with trio.move_on_after(_PING_S) as waiting:
         serving.closing.began_waiting(waiting)
         try:
-            await serving.runtime.wait_beyond(after)
+            await serving.source.wait_beyond(after)
         finally:
             serving.closing.ended_waiting(waiting)
     return serving.closing.begun or not waiting.cancelled_caught
@@ -144,7 +160,7 @@ def _after(call: Call, asked: StreamAsked) -> int:
             fault = FieldFault("Last-Event-ID", f"is {last!r:.40}")
             raise HttpRefused(HTTPStatus.BAD_REQUEST, "Last-Event-ID is no position", "send one of ours", (fault,))
         return int(last)
-    return call.runtime.position if asked.after is None else asked.after
+    return call.source.position if asked.after is None else asked.after
 
 
 ROUTES = (Route("GET", "/v1/events/stream", "reader", "Events as they come.", EventStream, stream, query=StreamAsked),)

@@ -99,7 +99,7 @@ async def list_tasks(call: Call) -> TaskList:
     """The tasks that match."""
     asked = call.queried(TasksAsked)
     found = await read_tasks(
-        call.runtime.journal,
+        call.source.journal,
         _names(call),
         assignee=asked.assignee,
         groups=asked.group,
@@ -116,7 +116,7 @@ async def show_task(call: Call) -> ShownTask:
         NotFound: no gateway asked anything under this id.
     """
     task = call.parts["task"]
-    found = await read_task(call.runtime.journal, _names(call), task)
+    found = await read_task(call.source.journal, _names(call), task)
     if found is None:
         raise NotFound("task", task, "GET /v1/tasks lists what there is")
     return _shown(found)
@@ -152,7 +152,7 @@ async def _act(call: Call, act: TaskAct) -> ShownTask:
 
 
 def _desks(call: Call) -> tuple[type[HumanTasks], ...]:
-    return desks_among(call.runtime.registry.gateways.values())
+    return desks_among(call.source.registry.gateways.values())
 
 
 def _names(call: Call) -> list[str]:

@@ -25,15 +25,15 @@ async def what_if(call: Call) -> WhatIf:
         WhatIfRefused, PublishRefused: an edit does not fit, or the code gave no answer in time.
     """
     flow, asked = flow_of(call), call.sent(WhatIfAsked)
-    runtime = call.runtime
+    source = call.source
     async with call.serving.what_ifs:
         return await read_what_if(
-            runtime.journal,
-            runtime.registry,
+            source.journal,
+            source.registry,
             flow.process,
             flow.key,
             asked.edits,
-            effects_max=runtime.settings.flows.effects_per_turn_max,
+            effects_max=source.settings.flows.effects_per_turn_max,
         )
 
 
