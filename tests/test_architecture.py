@@ -98,7 +98,16 @@ class Source:
     path: str
     module: str
     text: str
-    tree: ast.Module
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """Parsed where a check needs it: those of tests are not."""
+        return ast.parse(self.text)
+
+    @functools.cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of it, for the checks that look for something anywhere."""
+        return tuple(ast.walk(self.tree))
 
     @property
     def is_package(self) -> bool:
@@ -134,7 +143,7 @@ def read_tree(root: Path) -> tuple[Source, ...]:
         for file in sorted((root / top).rglob("*.py")):
             module = ".".join(file.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
             text = file.read_text("utf-8")
-            found.append(Source(file.relative_to(root).as_posix(), module, text, ast.parse(text)))
+            found.append(Source(file.relative_to(root).as_posix(), module, text))
     return tuple(found)
 
 
@@ -145,7 +154,7 @@ def shipped(sources: Sequence[Source]) -> Iterator[Source]:
 
 def imports_of(source: Source, modules: frozenset[str]) -> Iterator[Import]:
     """All imports of a file, those inside of functions too; `from a import b` reaches `a.b` where that is a module."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from (Import(node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -203,7 +212,7 @@ def no_hidden_imports(sources: Sequence[Source]) -> list[str]:
     return [
         f"{source.path}:{node.lineno} uses TYPE_CHECKING: import it plainly, two that need each other want a third"
         for source in shipped(sources)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if (isinstance(node, ast.Name) and node.id == "TYPE_CHECKING")
         or (isinstance(node, ast.Attribute) and node.attr == "TYPE_CHECKING")
     ]
@@ -224,7 +233,7 @@ def _holds_processes(source: Source) -> bool:
 
 
 def _impure(source: Source) -> Iterator[tuple[int, str]]:
-    nodes = list(ast.walk(source.tree))
+    nodes = list(source.nodes)
     free = _free_lines(nodes) if _holds_processes(source) else frozenset()
     values = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and node.attr == "UUID"}
     for node in nodes:
@@ -293,7 +302,7 @@ def sizes(sources: Sequence[Source]) -> list[str]:
             found.append(
                 f"{source.path} has {lines} lines, at most {FILE_LINES_MAX}: it holds a second noun, move it out"
             )
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:

@@ -19,6 +19,7 @@ from tests.bench import (
     exploring,
     floor,
     guard,
+    http,
     idle,
     in_flight,
     isolation,
@@ -365,6 +366,27 @@ def report_project(rounds: int, flows: int | None) -> Report:
             Row("columns only, events/s", found["columns_per_s"], found["raw_columns_per_s"], at_least(150_000)),
             Row("of the processor, share of raw", found["columns_cpu_ratio"]),
             Row("the loan pipeline, events/s", found["pipeline_per_s"]),
+        ],
+    )
+
+
+def report_http(rounds: int, flows: int | None) -> Report:
+    """Publishing over HTTP, beside a bare echo. Needs wrk."""
+    seconds = 1 if flows else 4
+    found = _rounds("http", rounds, lambda folder: http.measure(folder, seconds))
+    many, alone = (found["echo_per_s"], None, "each durable before its answer"), (found["alone_echo_per_s"], None)
+    return Report(
+        "http",
+        f"{seconds} s of wrk, {http.CONNECTIONS} connections, then one; medians of {rounds} rounds; floor: a bare"
+        " Starlette echo on the same Hypercorn",
+        [
+            Row("publishes/s", found["product_per_s"], *many, ratio=found["ratio"]),
+            Row("  p50, ms", found["product_ms_p50"], found["echo_ms_p50"]),
+            Row("  p99, ms", found["product_ms_p99"], found["echo_ms_p99"]),
+            Row("  processor time, us", found["product_cpu_us"], found["echo_cpu_us"], ratio=found["cpu_ratio"]),
+            Row("publishes/s of one client", found["alone_product_per_s"], *alone, ratio=found["alone_ratio"]),
+            Row("  p50, ms", found["alone_product_ms_p50"], found["alone_echo_ms_p50"]),
+            Row("  p99, ms", found["alone_product_ms_p99"], found["alone_echo_ms_p99"]),
         ],
     )
 

@@ -42,6 +42,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "scrape": reports.report_scrape,
     "portal": reports.report_portal,
     "project": reports.report_project,
+    "http": reports.report_http,
 }
 GROWTH, SEARCH = "growth", "search"
 _GROWN_TO = 1_000_000

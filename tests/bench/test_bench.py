@@ -29,7 +29,14 @@ def test_a_quick_measurement_prints_its_lines_and_its_table(name: str, capsys: p
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", [name for name in MEASUREMENTS if name not in QUICK])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.needs("wrk", "apt-get install wrk") if name == "http" else ())
+        for name in MEASUREMENTS
+        if name not in QUICK
+    ],
+)
 def test_a_measurement_prints_its_lines_and_its_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([name, *FEW])
     assert measured(name, capsys.readouterr().out)

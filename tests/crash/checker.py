@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import attrs
 
+from procession.engine.clock import SystemClock
+from procession.engine.ids import Ids
 from procession.journal.rows import (
     CommandRow,
     Contents,
@@ -85,8 +87,12 @@ def check_now(folder: Path) -> list[str]:
     attempts = tuple(Begun(id_, flow, what) for id_, effects in begun.items() for flow, what in effects)
     heard = tuple((SOURCE, id_, position) for id_, position in acknowledged(folder))
     with closing(_connect(folder)) as journal:
-        past = Past(contents_of(journal), heard, attempts)
+        past = Past(contents_of(journal), heard, attempts, _command_id(journal))
         return [breach for law in LAWS for breach in islice(law(past), _SHOWN_MAX)]
+
+
+def _command_id(journal: sqlite3.Connection) -> Callable[[bytes, str, str, int], bytes]:
+    return Ids(SystemClock(), journal.execute("select id from journal").fetchone()[0]).command
 
 
 def contents_of(journal: sqlite3.Connection) -> Contents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import socket
 import stat
@@ -221,3 +222,15 @@ def test_the_unit_file_is_good_and_hardened(tmp_path: Path) -> None:
         command = ["systemd-analyze", *arguments, str(tmp_path / "procession.service")]
         done = subprocess.run(command, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.needs("systemd-tmpfiles", "apt-get install systemd")
+def test_the_folders_file_makes_the_folders_for_their_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_text(f"procession:x:{os.getuid()}:{os.getgid()}::/:/bin/false\n")
+    (tmp_path / "etc" / "group").write_text(f"procession:x:{os.getgid()}:\n")
+    command = ["systemd-tmpfiles", "--create", f"--root={tmp_path}", str(ROOT / "config" / "procession.tmpfiles")]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = [tmp_path / "var" / "lib" / "procession", tmp_path / "run" / "procession"]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in made] == [0o700, 0o700]

@@ -92,6 +92,10 @@ class TestSqliteContract(JournalContract):
     async def open(self) -> SqliteJournal:
         return await opened(self.path)
 
+    async def take_over(self) -> SqliteJournal:
+        self.path.with_name("journal.db.lock").unlink()
+        return await opened(self.path)
+
 
 # What the file must be
 
@@ -301,6 +305,13 @@ async def test_a_closed_journal_leaves_no_lock_and_no_name(path: Path) -> None:
     await made(path)
     assert (path.parent / "journal.db.lock").read_bytes() == b""
     assert {found.name for found in path.parent.iterdir()} == {"journal.db", "journal.db.lock"}
+
+
+async def test_a_closed_journal_has_no_socket_to_name(path: Path) -> None:
+    journal = await opened(path)
+    await journal.close()
+    journal.announce("an address")
+    assert (path.parent / "journal.db.lock").read_bytes() == b""
 
 
 # Threads

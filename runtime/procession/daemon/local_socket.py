@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -9,6 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+import attrs
 import trio
 
 from procession.journal_errors import JournalUnwritable
@@ -39,7 +41,28 @@ def address_of(journal: str) -> str:
     return str(Path("/tmp") / _own_folder() / name)  # noqa: S108 - the folder is the user's own, mode 0700
 
 
-def listen(address: str) -> trio.SocketListener:
+@attrs.frozen
+class Listening:
+    """A socket that listens at an address."""
+
+    address: str
+    listener: trio.SocketListener
+    _file: tuple[int, int]
+    """Device and inode of what lies at the address."""
+
+    def leave(self) -> None:
+        """Take away what lies at the address, unless it is another owner's by now."""
+        with contextlib.suppress(FileNotFoundError):
+            if _file_at(self.address) == self._file:
+                os.unlink(self.address)  # noqa: PTH108 - does not wait
+
+
+def _file_at(address: str) -> tuple[int, int]:
+    found = os.lstat(address)
+    return found.st_dev, found.st_ino
+
+
+def listen(address: str) -> Listening:
     """Listen at an address, mode 0600; what a dead owner left there goes first. The caller owns the journal.
 
     Raises:
@@ -54,9 +77,10 @@ def listen(address: str) -> trio.SocketListener:
         finally:
             os.umask(mask)
         bound.listen(_BACKLOG)
+        file = _file_at(address)
     except OSError as error:
         raise JournalUnwritable(address, f"its owner can't listen there: {error.strerror}") from error
-    return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+    return Listening(address, trio.SocketListener(trio.socket.from_stdlib_socket(bound)), file)
 
 
 def _own_folder() -> str:

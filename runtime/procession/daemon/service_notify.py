@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -9,7 +10,10 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
+logger = logging.getLogger("procession.daemon")
 _STATUS_EVERY_S = 5.0
+_TAKEN_WITHIN_S = 1.0
+"""What a manager does not take in this time is left out: it holds nobody up."""
 _PINGS_PER_PERIOD = 3
 _US = 1_000_000
 
@@ -22,6 +26,8 @@ class ServiceManager:
     watchdog_s: float | None
     """Within this the manager wants to hear from the loop, else it starts the service again."""
     _socket: trio.socket.SocketType | None = None
+    _line: trio.Lock = attrs.field(factory=trio.Lock)
+    """Two tasks may tell at one time; only one may wait at a socket."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> ServiceManager:
@@ -32,18 +38,28 @@ class ServiceManager:
         return cls(address, int(period) / _US if address and ours and period.isdecimal() and int(period) else None)
 
     async def tell(self, **fields: str) -> None:
-        """Send fields, `READY="1"` for instance. A manager that does not listen is no reason to fail."""
+        """Send fields, `READY="1"` for instance. A manager that does not listen is no reason to fail or to wait."""
         if self.address is None:
             return
-        if self._socket is None:
-            self._socket = trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        lines = "\n".join(f"{name}={value}" for name, value in fields.items())
-        address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
-        try:
-            await self._socket.sendto(lines.encode(), address)
-        except OSError:
-            self._socket.close()
-            self._socket = None
+        with trio.move_on_after(_TAKEN_WITHIN_S) as waiting:
+            async with self._line:
+                await self._send(self.address, "\n".join(f"{name}={value}" for name, value in fields.items()))
+        if waiting.cancelled_caught:
+            logger.warning("the service manager did not take %s", ", ".join(fields))
+
+    async def _send(self, address: str, lines: str) -> None:
+        place = "\0" + address[1:] if address.startswith("@") else address
+        for _ in range(2):  # a manager that started anew listens at a socket of the same name
+            try:
+                if self._socket is None:
+                    self._socket = trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                    # Of a socket that is not connected the system says that it takes more, also where it does not.
+                    await self._socket.connect(place)
+                await self._socket.send(lines.encode())
+            except OSError:
+                self.close()
+            else:
+                return
 
     async def keep_told(self, status: Callable[[], str]) -> None:
         """Tell the status now and then, and the watchdog within each period that the loop turns. Runs for ever."""

@@ -88,20 +88,19 @@ class _Daemon:
     @contextlib.asynccontextmanager
     async def _listening(self, runtime: Runtime, operations: Operations) -> AsyncIterator[None]:
         """Serve the local socket, and name it in the lock file, for as long as the block."""
-        journal, address = runtime.journal, address_of(self.configuration.journal)
+        journal = runtime.journal
         assert isinstance(journal, SqliteJournal), "the settings name a file"
         server = LocalServer(operations, LINE_BYTES_MIN + 2 * (self.settings.intake.payload_bytes_max + _EXTRA_BYTES))
-        listener = listen(address)
+        listening = listen(address_of(self.configuration.journal))
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.serve, listener)
-                journal.announce(address)
+                nursery.start_soon(server.serve, listening.listener)
+                journal.announce(listening.address)
                 yield
                 nursery.cancel_scope.cancel()
         finally:
             journal.announce(None)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(address)  # noqa: PTH108 - does not wait
+            listening.leave()
 
     async def _ready(self, manager: ServiceManager, snapshots: Snapshots) -> None:
         await manager.tell(READY="1", MAINPID=str(os.getpid()), STATUS=snapshots.status())

@@ -50,9 +50,10 @@ class Lock:
         _held.add(self)
 
     def announce(self, address: str | None) -> None:
-        """Name the owner's local socket in the lock file."""
+        """Name the owner's local socket in the lock file; once it is released there is nobody to name."""
         self.holder = attrs.evolve(self.holder, address=address)
-        _describe(self._descriptor, self.holder)
+        if self._descriptor >= 0:
+            _describe(self._descriptor, self.holder)
 
     def owned(self) -> JournalOwned:
         """The error for whoever else wants this journal."""

@@ -17,7 +17,9 @@ from procession.errors import RuntimeClosed
 from procession.journal.journal import Journal
 from procession.journal.rows import (
     Commit,
+    FlowQuery,
 )
+from procession.journal_errors import Fenced
 from procession.testing.contract_aggregates import AggregatesContract
 from procession.testing.contract_reading import ReadingContract
 from procession.testing.contract_search import SearchContract
@@ -54,6 +56,21 @@ class JournalContract(AggregatesContract, WritingContract, ReadingContract, Sear
                 assert owner is not None
                 epochs.append(owner.epoch)
         assert epochs[0] < epochs[1]
+
+    async def test_an_owner_that_was_overtaken_writes_nothing_more(self) -> None:
+        old = await self.open()
+        await old.commit(started(1, 1))
+        new = await self.take_over()
+        for _ in range(2):
+            await _fenced(old.commit(started(2, 2)))
+        await new.commit(started(3, 2))
+        await _fenced(old.commit(started(4, 3)))
+        await _fenced(old.reopen())
+        await old.close()
+        await new.commit(started(5, 3))
+        assert [row.id for row in await new.flows(FlowQuery(), 0, 9)] == [1, 3, 5]
+        assert await new.verify() == []
+        await new.close()
 
     async def test_a_cancelled_commit_is_whole(self) -> None:
         async with self.opened() as journal:
@@ -117,3 +134,11 @@ async def _crashed(journal: Journal) -> None:
 
 async def _ended(journal: Journal) -> None:
     await journal.close_clean()
+
+
+async def _fenced(writing: Awaitable[None]) -> None:
+    try:
+        await writing
+    except Fenced:
+        return
+    raise AssertionError("an owner that was overtaken wrote to the journal")

@@ -125,6 +125,13 @@ class JournalCase:
         """Open the journal of this test: empty at first, later as the last owner left it."""
         raise NotImplementedError
 
+    async def take_over(self) -> Journal:
+        """Open it once more while its owner has it open: as where nothing but the epoch keeps that owner out.
+
+        Where a lock beside the journal would refuse this, take it away first, as an operator may.
+        """
+        return await self.open()
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Journal]:
         """A journal that is closed in the end, as a crash would leave it."""

@@ -55,12 +55,14 @@ class Events:
 
 
 @contextlib.asynccontextmanager
-async def connected(http: Served, query: str = "", last: str = "") -> AsyncIterator[trio.SocketStream]:
+async def connected(
+    http: Served, query: str = "", last: str = "", behind: str = ""
+) -> AsyncIterator[trio.SocketStream]:
     """A connection that has asked for the stream."""
     host, port = http.address.removeprefix("http://").rsplit(":", 1)
     stream = await trio.open_tcp_stream(host, int(port))
     async with stream:
-        await stream.send_all(f"GET {PATH}{query} HTTP/1.1\r\nHost: localhost\r\n{last}\r\n".encode())
+        await stream.send_all(f"GET {PATH}{query} HTTP/1.1\r\nHost: localhost\r\n{last}\r\n{behind}".encode())
         yield stream
 
 
@@ -126,6 +128,17 @@ async def test_more_streams_than_there_may_be_are_refused_and_take_no_requests()
 
 async def test_streams_end_cleanly_with_the_server() -> None:
     async with served(grace_s=5) as http, listening(http) as events:
+        with trio.fail_after(2):
+            http.closing.set()
+            assert [event async for event in events] == []
+            await http.closed.wait()
+
+
+async def test_a_request_that_came_behind_one_that_ends_with_the_server_does_not_hold_the_end_up() -> None:
+    behind = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with served(grace_s=5) as http, connected(http, behind=behind) as stream:
+        events = Events(stream)
+        await events.heading()
         with trio.fail_after(2):
             http.closing.set()
             assert [event async for event in events] == []

@@ -29,6 +29,8 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         self._inner = inner
         self._send_s = send_s
         self.socket = inner.socket
+        self.serving = trio.CancelScope()
+        """In it the connection is served."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send it.
@@ -55,8 +57,14 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         await self._inner.send_eof()
 
     async def aclose(self) -> None:
-        """As the connection does."""
-        await self._inner.aclose()
+        """As the connection does; and nobody serves it any more.
+
+        Hypercorn would wait for ever where it closes a connection on which the next request has come already.
+        """
+        try:
+            await self._inner.aclose()
+        finally:
+            self.serving.cancel()
 
 
 class _Server(TCPServer):
@@ -97,7 +105,8 @@ class Connections:
             if self.tls is not None:
                 connection = trio.SSLStream(bounded, self.tls.context, server_side=True, https_compatible=True)
             app = ASGIWrapper(self.app)
-            await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
+            with bounded.serving:
+                await _Server(app, self.configuration, self._context, ConnectionState({}), connection)
         except Exception as error:  # noqa: BLE001 - Hypercorn fails by many errors at what some clients send
             # One connection must end no other, nor the daemon: what it asked was answered by us, or not begun.
             leaf = _leaf_of(error)

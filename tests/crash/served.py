@@ -1,0 +1,147 @@
+"""The command `procession`, with a fault planted where one is named, or a slower disk.
+
+    python -m tests.crash.served FAULT run [--config …]
+
+FAULT is `-` for none. What is planted replaces a part of the product in this process alone; the harnesses prove by it
+that they would find such a fault in the product.
+"""
+
+# What is replaced is no name for users.
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import trio
+
+from procession.daemon.cli import main
+from procession.engine.ids import Ids
+from procession.engine.intake import Intake, Submission
+from procession.engine.ledger import Ledger, Released
+from procession.facade import Runtime
+from procession.journal import sqlite_write
+from procession.journal.rows import Commit
+from procession.journal.sqlite import SqliteJournal
+from procession.primitives.event import Event
+from procession.primitives.outside import Outside, Position
+
+COMMIT_MS = "LAB_COMMIT_MS"
+"""In the environment: each commit takes so much longer, as on a slow disk."""
+_DROPPED_OF = 10
+
+
+def _plant(on: type, name: str, by: object) -> None:
+    assert hasattr(on, name), f"{on.__name__} has no {name} any more: plant the fault where it is now"
+    setattr(on, name, by)
+
+
+def _told_early(early: Callable[[Released], bool]) -> None:
+    when_durable = Ledger.when_durable
+
+    def tell(ledger: Ledger, waiter: Released) -> None:
+        if early(waiter):
+            ledger.wake()
+            waiter.durable()
+        else:
+            when_durable(ledger, waiter)
+
+    _plant(Ledger, "when_durable", tell)
+
+
+def answers_before_the_commit() -> None:
+    """Senders hear that their events are durable when they are only about to be."""
+    _told_early(lambda waiter: isinstance(waiter, Submission))
+
+
+def sends_before_the_commit() -> None:
+    """Commands reach their gateway before the step that asked for them is durable."""
+    _told_early(lambda waiter: not isinstance(waiter, Submission))
+
+
+def ids_by_chance() -> None:
+    """The id of a command is another each time its turn runs."""
+
+    def by_chance(ids: Ids, event_id: bytes, process: str, key: str, index: int) -> bytes:
+        return ids.fresh()
+
+    _plant(Ids, "command", by_chance)
+
+
+def commits_whoever_owns() -> None:
+    """A commit does not look whether the journal is still this owner's."""
+    sqlite_write._RENEW = sqlite_write._RENEW.replace(" and epoch = ?", " and ? > 0")
+
+
+def drops_what_it_accepted() -> None:
+    """Under load, some senders hear that their events are durable, and nobody has them."""
+    publish = Runtime.publish
+    calls = iter(range(sys.maxsize))
+
+    async def forgetful(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        if next(calls) % _DROPPED_OF == _DROPPED_OF - 1:
+            await trio.lowlevel.checkpoint()
+            return [Position(runtime.position + at, duplicate=False) for at, _ in enumerate(events, 1)]
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", forgetful)
+
+
+def takes_without_bound() -> None:
+    """The intake is never full."""
+
+    def never(_: Intake, __: int) -> bool:
+        return False
+
+    _plant(Intake, "_is_full", never)
+
+
+def sends_one_after_another() -> None:
+    """What one connection does not take, all others wait for."""
+    # Only where HTTP is served is its part loaded.
+    from procession.daemon.http.connections import BoundedStream  # noqa: PLC0415
+
+    send_all = BoundedStream.send_all
+    line = trio.Lock()
+
+    async def in_line(stream: BoundedStream, data: bytes | bytearray | memoryview) -> None:
+        async with line:
+            await send_all(stream, data)
+
+    _plant(BoundedStream, "send_all", in_line)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    planted.__name__: planted
+    for planted in (
+        answers_before_the_commit,
+        sends_before_the_commit,
+        ids_by_chance,
+        commits_whoever_owns,
+        drops_what_it_accepted,
+        takes_without_bound,
+        sends_one_after_another,
+    )
+}
+
+
+def _slow_disk(pause_s: float) -> None:
+    commit = SqliteJournal.commit
+
+    async def slowly(journal: SqliteJournal, rows: Commit) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(pause_s)
+        await commit(journal, rows)
+
+    _plant(SqliteJournal, "commit", slowly)
+
+
+if __name__ == "__main__":
+    _fault = sys.argv.pop(1)
+    if _fault != "-":
+        FAULTS[_fault]()
+    if COMMIT_MS in os.environ:
+        _slow_disk(float(os.environ[COMMIT_MS]) / 1000)
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""A daemon that is killed under load, at random and at a write, keeps what it promised; and what it breaks is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.dying import run
+from tests.crash.lab import Load
+
+NEEDS = pytest.mark.needs("strace", "apt-get install strace")
+FEW = Load(http=3, socket=1, pause_ms=150)
+
+
+@NEEDS
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_what_clients_heard_was_accepted_outlives_any_kill_and_happens_once(tmp_path: Path) -> None:
+    report = run(tmp_path / "killed", seed=1, kills=3, writes=6)
+    assert report.breaches == [], report
+    assert report.at_write >= 4, report
+    assert report.at_work >= 7, report
+
+
+@NEEDS
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("answers_before_the_commit", "was acknowledged at position"),
+        ("sends_before_the_commit", "which the journal does not know"),
+        ("ids_by_chance", "which is not derived from event and index"),
+    ],
+)
+def test_a_planted_fault_is_found(tmp_path: Path, fault: str, found: str) -> None:
+    report = run(tmp_path / "killed", seed=1, kills=0, writes=4, fault=fault, load=FEW)
+    assert any(found in breach for breach in report.breaches), report
