@@ -126,5 +126,11 @@ def journal_and_process() -> Json:
                 "They were slow, and read on from the journal.",
                 (Query(more(every("watchers_overtaken")), "overtaken"),),
             ),
+            Panel(
+                "Refused at the door",
+                "Requests and connections over HTTP, before it was looked at what is asked.",
+                (Query(rate(every("http_refused"), "reason"), "{{reason}}"),),
+                "ops",
+            ),
         ],
     )
