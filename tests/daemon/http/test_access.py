@@ -134,6 +134,14 @@ async def test_a_token_counts_in_its_header_alone(tmp_path: Path) -> None:
             assert admin.encode() not in with_both.body
 
 
+async def test_the_document_says_that_a_token_is_needed_and_of_whom_none_is(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as http:
+        document = json.loads((await http.ask("GET", "/openapi.json", http.texts["reader"])).body)
+    assert document["security"] == [{"bearer": []}]
+    assert document["paths"]["/livez"]["get"]["security"] == []
+    assert "security" not in document["paths"]["/readyz"]["get"]
+
+
 async def test_a_revoked_token_is_refused_at_the_next_request(tmp_path: Path) -> None:
     async with guarded(tmp_path) as http:
         assert (await http.ask("GET", "/v1/flows", http.texts["reader"])).status == 200

@@ -10,7 +10,7 @@ import attrs
 from starlette.responses import Response
 
 from procession.daemon.http.asyncapi import asyncapi_of, servers_at
-from procession.daemon.http.openapi import openapi_of
+from procession.daemon.http.openapi import openapi_of, security_of
 from procession.daemon.http.reading import JSON
 from procession.daemon.http.routes import Call, Route
 from procession.primitives.codec import to_json
@@ -42,7 +42,8 @@ def document_routes(table: Callable[[], Sequence[Route]]) -> tuple[Route, ...]:
     openapi, asyncapi = _Derived(lambda registry: openapi_of(table(), registry)), _Derived(asyncapi_of)
 
     def described(call: Call) -> dict[str, Any]:
-        return openapi(call.source.registry)
+        security = security_of(tokens_needed=call.serving.access.needs_tokens)
+        return {**openapi(call.source.registry), "security": security}
 
     def channels(call: Call) -> dict[str, Any]:
         return {**asyncapi(call.source.registry), **servers_at(call.request.url.netloc)}

@@ -25,8 +25,7 @@ from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
 
 VERSION = "3.1.0"
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {}]
-"""A token; none where the service runs on loopback without tokens."""
+Security = list[dict[str, list[str]]]
 BEARER: Schema = {
     "type": "http",
     "scheme": "bearer",
@@ -57,13 +56,21 @@ def openapi_of(routes: Sequence[Route], registry: Registry) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "security": SECURITY,
+        "security": security_of(tokens_needed=None),
         "paths": paths,
         "components": {
             "schemas": dict(sorted(shapes.schemas.items())),
             "securitySchemes": {"bearer": BEARER},
         },
     }
+
+
+def security_of(*, tokens_needed: bool | None) -> Security:
+    """What a request comes with: a token; none where the service runs on loopback without. None: either may be so."""
+    token: Security = [{"bearer": []}]
+    if tokens_needed is None:
+        return [*token, {}]
+    return token if tokens_needed else []
 
 
 def our_version() -> str:
@@ -112,6 +119,8 @@ def _operation(route: Route, shapes: Shapes, registry: Registry) -> dict[str, An
         "parameters": [*_parts(route, registry), *_query(route, shapes), *_headers(route)],
         "responses": _responses(route, shapes),
     }
+    if route.policy == "anyone":
+        found["security"] = []
     if route.asks is not None:
         found["requestBody"] = {"required": True, "content": _bodies(route, shapes, registry)}
     return found
