@@ -68,9 +68,9 @@ class Watched:
         return url.startswith((f"{self.address}/", f"blob:{self.address}/"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of a process."""
+    """One for each test: what drives it keeps a loop running in this thread, in which other tests run, too."""
     path = shutil.which("chromium")
     assert path is not None, "the marker `needs` looks for it"
     with sync_playwright() as playwright:

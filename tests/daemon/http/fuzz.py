@@ -39,7 +39,6 @@ from tests.daemon.http.known_answers import Answers
 from tests.daemon.http.served import cloud_event, free_port
 from tests.daemon.http.traffic import sound_requests
 
-STREAM = "/v1/events/stream"
 RSS_GROWTH_MB_MAX = 128
 _ROUND_EXAMPLES = 10
 _DAMAGED_EACH = 12
@@ -298,7 +297,7 @@ def _some(
                 case.path_parameters[part] = chance.choice(names)  # else no flow and no task would ever be met
         found.requests += 1
         found.operations.add(operation.label)
-        if operation.path == STREAM:
+        if operation.path.endswith("/stream"):
             _follow(asked, case, found)
         else:
             _ask(asked, case, found)

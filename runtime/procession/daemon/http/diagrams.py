@@ -14,6 +14,7 @@ from procession.reading.diagram_svg import diagram_svg
 from procession.reading.process_diagram import ProcessDiagram
 from procession.reading.stages import read_diagram
 
+_SVG = "image/svg+xml"
 _FRESH_S = 1.0
 """A diagram is counted anew after so long: twenty pages that watch one process cost as much as one."""
 
@@ -36,7 +37,7 @@ async def show_diagram(call: Call) -> ProcessDiagram | Response:
         raise NotFound("process", name)
     drawn = await _counted(call, name)
     if call.queried(DiagramAsked).format == "svg":
-        return Response(diagram_svg(drawn), media_type="image/svg+xml")
+        return Response(diagram_svg(drawn), media_type=_SVG)
     return drawn
 
 
@@ -59,5 +60,6 @@ ROUTES = (
         ProcessDiagram,
         show_diagram,
         query=DiagramAsked,
+        also=(_SVG,),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import ClassVar
 
 import attrs
 from starlette.responses import Response
@@ -16,6 +17,13 @@ from procession.reading.flow_file import FlowFile, flow_lines
 
 MEDIA = "application/x-ndjson"
 _STEPS_MAX = 10_000
+
+
+@attrs.frozen
+class Exported:
+    """A flow, a row a line; docs/insight.md says what they hold."""
+
+    MEDIA: ClassVar[str] = MEDIA
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +64,7 @@ ROUTES = (
         "/v1/flows/{process}/{key}/export",
         "operator",
         "All rows of a flow as JSON lines, secrets too.",
-        str,
+        Exported,
         export,
         query=ExportAsked,
     ),

@@ -20,6 +20,7 @@ from procession.reading.sequence_svg import sequence_svg
 
 SVG = "image/svg+xml"
 _SEQUENCE_EVENTS = 200
+_MERMAID = "text/plain"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +64,7 @@ async def show_sequence(call: Call) -> Sequence | Response:
     if asked.format == "svg":
         return Response(sequence_svg(drawn), media_type=SVG)
     if asked.format == "mermaid":
-        return Response(sequence_mermaid(drawn), media_type="text/plain")
+        return Response(sequence_mermaid(drawn), media_type=_MERMAID)
     return drawn
 
 
@@ -78,5 +79,6 @@ ROUTES = (
         Sequence,
         show_sequence,
         query=SequenceAsked,
+        also=(SVG, _MERMAID),
     ),
 )

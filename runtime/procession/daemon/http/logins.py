@@ -11,7 +11,7 @@ from starlette.responses import Response
 from procession.daemon.http.access import cookie_name
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.reading import JSON
-from procession.daemon.http.routes import Call, Route
+from procession.daemon.http.routes import Call, Nothing, Route
 from procession.primitives.codec import to_json
 
 
@@ -73,5 +73,5 @@ _PATH = "/v1/session"
 ROUTES = (
     Route("GET", _PATH, "reader", "Who asks, and in which role.", KnownAs, show_session),
     Route("POST", _PATH, "reader", "Begin a session of a browser, with a token.", KnownAs, log_in),
-    Route("DELETE", _PATH, "reader", "End the session of a browser.", str, log_out),
+    Route("DELETE", _PATH, "reader", "End the session of a browser.", Nothing, log_out),
 )

@@ -14,7 +14,7 @@ from procession.daemon.http.problems import MEDIA as PROBLEM_MEDIA
 from procession.daemon.http.problems import Problem
 from procession.daemon.http.projections import QueryAsked
 from procession.daemon.http.reading import JSON
-from procession.daemon.http.routes import Route
+from procession.daemon.http.routes import Nothing, Route
 from procession.daemon.http.shapes import Schema, Shapes, reference
 from procession.daemon.http.statuses import about, statuses_of
 from procession.daemon.http.stream import EventStream
@@ -207,7 +207,9 @@ def _responses(route: Route, shapes: Shapes) -> dict[str, Any]:
         content = {"text/plain": {"schema": {"type": "string"}}}
     else:
         content = {JSON: {"schema": shapes.ref(route.answers)}}
-    found: dict[str, Any] = {"200": {"description": route.about, "content": content}}
+    content |= {other: {"schema": {"type": "string"}} for other in route.also}
+    done = {"description": route.about, "content": content}
+    found: dict[str, Any] = {"204": {"description": route.about}} if route.answers is Nothing else {"200": done}
     for status in statuses_of(route):
         problem = {"description": about(status), "content": {PROBLEM_MEDIA: {"schema": shapes.ref(Problem)}}}
         found[str(int(status))] = {**problem, "headers": _RETRY_AFTER} if status in _WAITING else problem

@@ -125,6 +125,11 @@ class NoQuery:
 
 
 @attrs.frozen
+class Nothing:
+    """The answer has no body: 204."""
+
+
+@attrs.frozen
 class Route:
     """One row of the table."""
 
@@ -135,7 +140,7 @@ class Route:
     about: str
     """What it does, in a sentence."""
     answers: type
-    """A class, written as JSON; `str` is text, of the media type that the response names."""
+    """A class, written as JSON, or text of its `MEDIA`; `str` is plain text; `Nothing` is no body."""
     does: Callable[[Call], Awaitable[Any]]
     """Returns an instance of `answers`, or a response that holds one."""
     asks: type | None = None
@@ -143,3 +148,5 @@ class Route:
     media: tuple[str, ...] = ()
     """Of the body where `asks` is `bytes`."""
     query: type = NoQuery
+    also: tuple[str, ...] = ()
+    """Other media types that the answer may have, as the query wants it."""
