@@ -35,5 +35,5 @@ def test_what_clients_heard_was_accepted_outlives_any_kill_and_happens_once(tmp_
     ],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, fault: str, found: str) -> None:
-    report = run(tmp_path / "killed", seed=1, kills=0, writes=4, fault=fault, load=FEW)
+    report = run(tmp_path / "killed", seed=1, kills=0, writes=9, fault=fault, load=FEW)
     assert any(found in breach for breach in report.breaches), report
