@@ -73,6 +73,10 @@ class HttpSettings:
         10_000, 100, 1_000_000, "Tokens and addresses whose rate is known; who is longest away is forgotten."
     )
 
+    log_records_max: int = int_knob(
+        1_000, 10, 100_000, "Newest records of the log that are kept to be shown; each of at most 10,000 characters."
+    )
+
     def __attrs_post_init__(self) -> None:
         """Refuse an address that others can reach, and nothing that keeps them out."""
         if (self.tls_certificate is None) != (self.tls_key is None):

@@ -37,13 +37,14 @@ def http_door(settings: Settings) -> Iterator[Door]:
     try:
         # Only where it is served.
         from procession.daemon.http.server import Guard, http_served, listening_at  # noqa: PLC0415
+        from procession.daemon.log_ring import LogRing  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         found = f"is {settings.http.bind!r}, which needs the extra `http`"
         raise SettingsError("http.bind", found, "pip install 'procession[http]'") from missing
-    guard = Guard.of(settings.http)
-    with contextlib.closing(listening_at(settings.http.bind)) as listening:
+    guard, logs = Guard.of(settings.http), LogRing(settings.http.log_records_max)
+    with contextlib.closing(listening_at(settings.http.bind)) as listening, logs.kept():
 
         def serve(runtime: Runtime) -> contextlib.AbstractAsyncContextManager[object]:
-            return http_served(runtime, listening, guard)
+            return http_served(runtime, listening, guard, logs)
 
         yield Door(serve, guard.reload, guard.access.reread if guard.access.needs_tokens else None)

@@ -13,10 +13,18 @@ from procession.telemetry.trace_context import log_fields
 _LOGGERS_OF_OTHERS_LEVEL = logging.WARNING
 
 
+def fields_of(record: logging.LogRecord) -> dict[str, str]:
+    """`flow`, `trace_id` and `span_id` of a record, as far as they are known; to be asked where it is logged."""
+    named = getattr(record, "flow", None)
+    found = {"flow": named} if isinstance(named, str) else {}
+    return {**found, **log_fields()}
+
+
 class JsonLines(logging.Formatter):
     """One record as a JSON object: `at level logger message`, and `error` with its traceback where there is one.
 
-    What is logged in a turn of a traced flow, or in a gateway's call for it, tells `flow`, `trace_id` and `span_id`.
+    What is logged of a flow tells `flow`; in a turn of a traced one, or in a gateway's call for it, also `trace_id` and
+    `span_id`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -26,7 +34,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": without_credentials(record.getMessage()),
-            **log_fields(),
+            **fields_of(record),
         }
         if record.exc_info:
             found["error"] = without_credentials(self.formatException(record.exc_info))

@@ -18,10 +18,10 @@ from procession.daemon.output import Output
 from procession.daemon.verb_show import flow_name
 from procession.errors import ProcessionError
 from procession.journal.rows import FlowRow
-from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
 from procession.reading.flow_contents import forked, read_contents
-from procession.reading.flow_file import FlowFile, flow_lines, import_flow, read_flow_file
+from procession.reading.flow_file import FlowFile, flow_lines, read_flow_file
+from procession.reading.flow_journal import write_flow_journal
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -67,13 +67,8 @@ async def _make(target: Path, file: FlowFile) -> None:
     """A new journal with that flow; none where it can't be written."""
     whole = False
     try:
-        journal = await open_sqlite(target, clock_us=now_us, new_id=file.journal_id)
-        try:
-            await import_flow(journal, file)
-            await journal.close_clean()
-            whole = True
-        finally:
-            await journal.close()
+        await write_flow_journal(target, file, now_us)
+        whole = True
     except ProcessionError as error:
         raise UsageRefused(f"the flow does not fit together: {error}", "export it again") from error
     finally:

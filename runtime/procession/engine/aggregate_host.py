@@ -243,7 +243,7 @@ class AggregateHost:
         stream.status, stream.reason = "quarantined", reason[:_REASON_CHARS_MAX]
         self._ledger.touch(stream)
         self._counters.aggregates_set_aside += 1
-        logger.warning("aggregate %s is set aside: %s", stream.name, reason)
+        logger.warning("aggregate %s is set aside: %s", stream.name, reason, extra={"flow": stream.name})
 
     def _actor(self, definition: AggregateDefinition, key: str) -> _Actor:
         name = (definition.name, key)

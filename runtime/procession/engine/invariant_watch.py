@@ -193,7 +193,8 @@ class InvariantWatch:
         try:
             past = await self._reader.read(*name, known.version)
         except (TooLarge, UnknownType, InvalidPayload, WiringError) as error:
-            logger.warning("the invariants of %s/%s are not watched any more: %s", *name, error)
+            said = "the invariants of %s/%s are not watched any more: %s"
+            logger.warning(said, *name, error, extra={"flow": f"{name[0]}/{name[1]}"})
             self._counters.histories_not_judged += 1
             known.lost, known.turns = True, ()
             return ()
@@ -267,7 +268,8 @@ class _Judge:
         known.alerted.add(rule.name)
         self.counters.invariants_broken += 1
         how = f"can't be judged: {error}" if error else "does not hold"
-        logger.error("invariant %s of %s/%s %s; step %d; it says: %s", rule.name, *name, how, turn.version, rule.says)
+        said, flow = "invariant %s of %s/%s %s; step %d; it says: %s", {"flow": f"{name[0]}/{name[1]}"}
+        logger.error(said, rule.name, *name, how, turn.version, rule.says, extra=flow)
 
     @contextlib.asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:

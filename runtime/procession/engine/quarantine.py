@@ -86,14 +86,14 @@ class Quarantine:
         row, delivery = self._router.note(event, payload, origin, flow)
         flow.version += 1
         self._ledger.step(StepRow(flow.id, flow.version, row.position, "act", "quarantined", None), flow, delivery)
-        logger.warning("flow %s is in quarantine: %s", flow.name, reason)
+        logger.warning("flow %s is in quarantine: %s", flow.name, reason, extra={"flow": flow.name})
         self._count(flow, handler)
 
     def set_aside_unread(self, flow: Flow, reason: str) -> None:
         """A flow that can't be folded is set aside at its version; its past can't be skipped."""
         self._mark(flow, reason[:_REASON_CHARS_MAX])
         self.keep_back(flow)
-        logger.warning("flow %s can't be loaded: %s", flow.name, reason)
+        logger.warning("flow %s can't be loaded: %s", flow.name, reason, extra={"flow": flow.name})
 
     def keep_back(self, flow: Flow) -> None:
         """The deliveries in the mailbox of a flow in quarantine wait in the journal, with its others."""

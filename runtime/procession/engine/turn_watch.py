@@ -179,6 +179,7 @@ class _Watch:
             " process%s",
             suspect,
             ": the next start sets that flow aside first" if suspect.position else "",
+            extra={"flow": f"{suspect.process}/{suspect.key}"},
         )
         if not suspect.position:
             return  # an aggregate has no quarantine: its command is decided again
@@ -190,7 +191,8 @@ class _Watch:
     def _returned(self) -> None:
         if self._named is None:
             return
-        logger.warning("%s/%s: that turn returned after all", *self._named.name)
+        flow = "{}/{}".format(*self._named.name)
+        logger.warning("%s: that turn returned after all", flow, extra={"flow": flow})
         self._named = None
         try:
             self._suspects.write(None)

@@ -7,6 +7,7 @@ import { GatewaysPage } from "./gateways.js";
 import { LawsPage } from "./laws.js";
 import { html, render, useEffect, useRef, useState } from "./lib.js";
 import { Live, useStream } from "./live.js";
+import { LogPage } from "./log.js";
 import { OverviewPage } from "./overview.js";
 import { Palette } from "./palette.js";
 import { Age, Badge } from "./parts.js";
@@ -29,6 +30,7 @@ export const PAGES = [
   ["projections", "Projections", ProjectionsPage],
   ["tree", "Supervision", TreePage],
   ["laws", "Laws", LawsPage],
+  ["log", "Log", LogPage],
 ];
 const OTHERS = { flow: ["Flow", FlowPage] };
 

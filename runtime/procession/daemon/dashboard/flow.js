@@ -5,6 +5,7 @@ import { Exporting } from "./exporting.js";
 import { plural } from "./format.js";
 import { html, useState } from "./lib.js";
 import { useLive } from "./live.js";
+import { LogView } from "./log.js";
 import { Age, Badge, Folded, Time, Trouble } from "./parts.js";
 import { flowAt, to } from "./route.js";
 import { SequenceView } from "./sequence.js";
@@ -19,6 +20,7 @@ const TABS = [
   ["states", "States"],
   ["whatif", "What if"],
   ["raw", "Raw"],
+  ["log", "Log"],
 ];
 const EVERY_MS = 3000;
 
@@ -93,5 +95,6 @@ export function FlowPage({ route }) {
     ${tab === "states" && html`<${StatesView} route=${route} flow=${flow} classes=${now?.about.no_classes || ""} />`}
     ${tab === "whatif" && html`<${WhatIfView} route=${route} history=${flow} classes=${now?.about.no_classes || ""} />`}
     ${tab === "raw" && html`<${Raw} history=${flow} />`}
+    ${tab === "log" && html`<${LogView} flow=${`${process}/${key}`} alone none="Nothing was logged of this flow, as far as the log in memory goes back. Lines within a turn or a call name their flow where it is traced." />`}
   </div>`;
 }

@@ -4,6 +4,7 @@ import { html } from "./lib.js";
 import { useLive } from "./live.js";
 import { Badge, Empty, Section } from "./parts.js";
 import { flowNamed, to } from "./route.js";
+import { Tasks } from "./running.js";
 
 function Node({ node, now, under, depth }) {
   const name = under === "gateways" ? html`<a class="mono" href=${to("gateways", [node.name])}>${node.name}</a>` : now.processes.some((process) => node.name.startsWith(`${process}/`)) ? html`<a class="mono" href=${flowNamed(node.name)}>${node.name}</a>` : html`<span class="mono">${node.name}</span>`;
@@ -15,7 +16,7 @@ function Node({ node, now, under, depth }) {
   </details></li>`;
 }
 
-export function TreePage() {
+export function TreePage({ route }) {
   const { now } = useLive();
   if (!now) return html`<p class="dim" role="status">The first figures are on their way.</p>`;
   if (now.about.kind === "file") return html`<${Empty} run="procession run">Nothing runs beside a file, so there is no tree. A runtime has one:<//>`;
@@ -23,5 +24,6 @@ export function TreePage() {
     <${Section} title="Supervision tree" aside=${html`<span class="dim">a flow is there while it has work</span>`}>
       <ul class="tree">${html`<${Node} node=${now.tree} now=${now} under="" depth=${0} />`}</ul>
     <//>
+    <${Tasks} route=${route} />
   </div>`;
 }

@@ -26,6 +26,7 @@ from procession.daemon.http import (
     health,
     insight,
     laws,
+    log_stream,
     logins,
     overview,
     positions,
@@ -33,8 +34,10 @@ from procession.daemon.http import (
     projections,
     publishing,
     quarantine,
+    sandboxes,
     search,
     stream,
+    task_tree,
     tasks,
     what_if,
 )
@@ -49,6 +52,7 @@ from procession.daemon.http.problems import HttpRefused, plain_problem, problem_
 from procession.daemon.http.reading import JSON, decoded_parts, filled_by_body, filled_by_query
 from procession.daemon.http.routes import Call, Route, Serving
 from procession.daemon.http.source import Source
+from procession.daemon.log_ring import LogRing
 from procession.daemon.tokens import without_tokens
 from procession.errors import ProcessionError
 from procession.http_settings import HttpSettings
@@ -70,9 +74,12 @@ ROUTES: tuple[Route, ...] = (
     *insight.ROUTES,
     *diagrams.ROUTES,
     *exporting.ROUTES,
+    *sandboxes.ROUTES,
     *what_if.ROUTES,
     *overview.ROUTES,
     *laws.ROUTES,
+    *log_stream.ROUTES,
+    *task_tree.ROUTES,
     *tasks.ROUTES,
     *quarantine.ROUTES,
     *positions.ROUTES,
@@ -90,6 +97,7 @@ def http_app(
     hosts: Collection[str] | None = None,
     closing: Closing | None = None,
     access: Access | None = None,
+    logs: LogRing | None = None,
 ) -> Hardened:
     """A runtime as an ASGI application, for a server on trio that runs in the same loop.
 
@@ -103,12 +111,14 @@ def http_app(
             `settings.hosts`.
         closing: close it before the server ends: streams of events end then.
         access: who may ask; default: as the settings say.
+        logs: the log to show; default: one that takes nothing until `app.serving.logs.kept()`.
 
     Raises:
         SettingsError: the file of the tokens can't be used.
     """
     settings = settings or runtime.settings.http
-    serving = Serving(runtime, settings, closing or Closing(), access or Access(settings))
+    logs = logs or LogRing(settings.log_records_max)
+    serving = Serving(runtime, settings, closing or Closing(), access or Access(settings), logs)
     hosts = hosts_of(settings) if hosts is None else hosts
     found = Starlette(
         routes=[

@@ -41,7 +41,19 @@ async def export(call: Call) -> Response:
         NotFound: nobody has heard of the flow, or it has no such step.
         HttpRefused: it is longer than an answer may be.
     """
-    flow, at = flow_of(call), call.queried(ExportAsked).at
+    file = await flow_file_of(call, call.queried(ExportAsked).at)
+    headers = {"Content-Disposition": 'attachment; filename="flow.jsonl"'}
+    return Response(b"".join(flow_lines(file)), media_type=MEDIA, headers=headers)
+
+
+async def flow_file_of(call: Call, at: int | None) -> FlowFile:
+    """A flow that the address names, whole or as a fork.
+
+    Raises:
+        NotFound: nobody has heard of the flow, or it has no such step.
+        HttpRefused: it is longer than an answer may be.
+    """
+    flow = flow_of(call)
     journal = call.source.journal
     row = (await journal.load(flow.process, flow.key, 0)).row
     if row is None:
@@ -53,9 +65,7 @@ async def export(call: Call) -> Response:
             f"run `procession export {flow.name} FILE` beside the journal",
         )
     contents = await read_contents(journal, flow.process, flow.key)
-    file = FlowFile(journal.id, contents if at is None else forked(contents, at))
-    headers = {"Content-Disposition": 'attachment; filename="flow.jsonl"'}
-    return Response(b"".join(flow_lines(file)), media_type=MEDIA, headers=headers)
+    return FlowFile(journal.id, contents if at is None else forked(contents, at))
 
 
 ROUTES = (

@@ -18,6 +18,7 @@ from procession.daemon.http.policies import POLICIES, Policy
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.sampling import Sampler
 from procession.daemon.http.source import Source
+from procession.daemon.log_ring import LogRing
 from procession.facade import Runtime
 from procession.http_settings import HttpSettings
 from procession.reading.process_diagram import ProcessDiagram
@@ -47,6 +48,8 @@ class Serving:
     closing: Closing
     access: Access
     """Who may ask."""
+    logs: LogRing
+    """What is logged; it takes nothing until somebody has it kept."""
     streams: int = 0
     """Streams of events that are open."""
     followers: set[Follower] = attrs.field(factory=set)

@@ -19,6 +19,7 @@ from procession.daemon.http.connections import Connections
 from procession.daemon.http.frame import hosts_of
 from procession.daemon.http.source import Source
 from procession.daemon.http.tls import Tls, tls_of
+from procession.daemon.log_ring import LogRing
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
 
@@ -75,7 +76,9 @@ class Guard:
 
 
 @contextlib.asynccontextmanager
-async def http_served(runtime: Source, listening: socket.socket, guard: Guard | None = None) -> AsyncIterator[str]:
+async def http_served(
+    runtime: Source, listening: socket.socket, guard: Guard | None = None, logs: LogRing | None = None
+) -> AsyncIterator[str]:
     """Serve for as long as the block; yields the address.
 
     At its end no connection is taken, and what was asked is answered within `shutdown.grace_s`.
@@ -84,6 +87,7 @@ async def http_served(runtime: Source, listening: socket.socket, guard: Guard | 
         runtime: an open one.
         listening: a socket that listens.
         guard: default: as the settings of the runtime say.
+        logs: the log to show, which is kept for as long as the block; default: a new one.
 
     Raises:
         SettingsError: others can reach the socket, and tokens or TLS are missing; or they can't be used.
@@ -97,7 +101,7 @@ async def http_served(runtime: Source, listening: socket.socket, guard: Guard | 
     hosts = hosts_of(settings) if bind_of(at).is_any else hosts_of(settings) | {host}
     address = f"{'https' if tls else 'http'}://{at}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-    app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access)
+    app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access, logs=logs)
     connections = Connections(
         app, _configuration(runtime), settings.send_s, settings.connections_max, access.counters, tls
     )
@@ -109,8 +113,9 @@ async def http_served(runtime: Source, listening: socket.socket, guard: Guard | 
                     functools.partial(trio.serve_listeners, connections.serve, [listener], handler_nursery=serving)
                 )
                 accepting.start_soon(access.keep_fresh)
-                logger.info("serving HTTP at %s", address)
-                yield address
+                with app.serving.logs.kept():
+                    logger.info("serving HTTP at %s", address)
+                    yield address
                 accepting.cancel_scope.cancel()
             closing.close()
             await listener.aclose()
