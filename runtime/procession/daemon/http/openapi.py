@@ -9,6 +9,7 @@ from typing import Any
 
 from procession.daemon.http.cloud_shapes import cloud_event
 from procession.daemon.http.commands import CommandSent
+from procession.daemon.http.log_stream import LogStream
 from procession.daemon.http.named_queries import NamedQuery, named_queries
 from procession.daemon.http.problems import MEDIA as PROBLEM_MEDIA
 from procession.daemon.http.problems import Problem
@@ -153,10 +154,17 @@ def _query(route: Route, shapes: Shapes) -> list[dict[str, Any]]:
     return found
 
 
+_RESUMED: Mapping[type, tuple[str, str]] = {
+    EventStream: ("The last position that came: the stream goes on behind it. Goes over `after`.", "[0-9]{1,18}"),
+    LogStream: ("Of the last record that came: the stream goes on behind it.", "[0-9a-f]{8}-[0-9]{1,18}"),
+}
+"""Streams that a client can go on with: what `Last-Event-ID` is there, and how it is written."""
+
+
 def _headers(route: Route) -> list[dict[str, Any]]:
-    if route.answers is EventStream:
-        about_it = "The last position that came: the stream goes on behind it. Goes over `after`."
-        schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+    if route.answers in _RESUMED:
+        about_it, pattern = _RESUMED[route.answers]
+        schema = {"type": "string", "pattern": f"^{pattern}$"}
         return [{"name": "Last-Event-ID", "in": "header", "required": False, "description": about_it, "schema": schema}]
     return []
 

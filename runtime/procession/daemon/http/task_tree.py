@@ -24,7 +24,8 @@ class TaskInfo:
     """Of the first task 0; of those that a task started one more. Each stands behind the one that started it."""
     name: str
     waits_at: tuple[str, ...]
-    """The innermost places in the code first, `module.function:line`; empty where it runs right now."""
+    """The innermost places in the code first, `module.function:line`; within trio only what was called of it. Empty
+    where it runs right now."""
     children: int
     """Tasks that it started and that have not ended."""
     children_left_out: int
@@ -64,8 +65,14 @@ def _places(task: trio.lowlevel.Task) -> tuple[str, ...]:
     if task is trio.lowlevel.current_task():
         return ()
     frames = [(frame.f_globals.get("__name__", "?"), frame.f_code, line) for frame, line in task.iter_await_frames()]
+    while len(frames) > 1 and _is_trios(frames[-1][0]) and _is_trios(frames[-2][0]):
+        frames.pop()  # what of trio was called says more than where within trio that waits
     named = [f"{module}.{code.co_qualname}:{line}"[-_CHARS_MAX:] for module, code, line in frames]
     return tuple(reversed(named))[:_FRAMES_MAX]
+
+
+def _is_trios(module: str) -> bool:
+    return module.partition(".")[0] == "trio"
 
 
 ROUTES = (Route("GET", "/v1/runtime/tasks", "reader", "The tasks, and where each waits.", TaskTree, show_tasks),)
