@@ -17,7 +17,7 @@ export function onUnknown(listener) {
   return () => heard.delete(listener);
 }
 
-export async function ask(path, { method = "GET", body, signal, token, text = false } = {}) {
+export async function ask(path, { method = "GET", body, signal, token, text = false, blob = false } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token !== undefined) headers.Authorization = `Bearer ${token}`;
@@ -41,6 +41,7 @@ export async function ask(path, { method = "GET", body, signal, token, text = fa
     throw new Refusal(response.status, found);
   }
   if (text) return response.text();
+  if (blob) return response.blob();
   return response.status === 204 ? null : response.json();
 }
 

@@ -3,7 +3,7 @@ import { path, useAnswer } from "./api.js";
 import { html } from "./lib.js";
 import { Badge, Empty, Folded, Section, Time, Trouble } from "./parts.js";
 import { flowAt, go } from "./route.js";
-import { Exporting } from "./exporting.js";
+import { Exporting, Sandbox } from "./exporting.js";
 
 export function Unavailable({ what, why }) {
   return html`<div class="unavailable" aria-disabled="true"><${Empty}>${what} can't be shown here: ${why}<//></div>`;
@@ -33,7 +33,8 @@ export function StatesView({ route, flow, classes }) {
   const state = found.data;
   const most = state ? state.last + (state.waiting ? 1 : 0) : flow.version;
   const move = (at) => go(flowAt(flow.process, flow.key, { tab: "states", at: Math.min(Math.max(1, at), most) }), { replace: true });
-  return html`<${Section} title=${`State at step ${asked} of ${most}`} aside=${html`<${Exporting} flow=${flow} at=${asked} says="Download the flow up to here" />`}>
+  return html`<${Section} title=${`State at step ${asked} of ${most}`} aside=${html`<${Exporting} flow=${flow} at=${asked} says="Download the flow up to here" />
+      ${asked <= flow.version && html`<${Sandbox} flow=${flow} at=${asked} />`}`}>
     <div class="slider">
       <button type="button" onClick=${() => move(asked - 1)} disabled=${asked <= 1} aria-label="Step before">‹</button>
       <input type="range" min="1" max=${most} value=${asked} aria-label="Step" aria-valuetext=${`step ${asked} of ${most}`} onInput=${(event) => move(Number(event.currentTarget.value))} />

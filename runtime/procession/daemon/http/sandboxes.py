@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
+import attrs
 import trio
 from starlette.responses import Response
 
@@ -14,6 +16,13 @@ from procession.daemon.http.routes import Call, Route
 from procession.reading.flow_journal import write_flow_journal
 
 MEDIA = "application/vnd.sqlite3"
+
+
+@attrs.frozen
+class SandboxFile:
+    """A journal's file."""
+
+    MEDIA: ClassVar[str] = MEDIA
 
 
 async def sandbox_file(call: Call) -> Response:
@@ -38,7 +47,7 @@ ROUTES = (
         "/v1/flows/{process}/{key}/sandbox",
         "operator",
         "A fork of a flow as a journal of its own, secrets too.",
-        str,
+        SandboxFile,
         sandbox_file,
         query=ExportAsked,
     ),
