@@ -190,6 +190,7 @@ FACTS = (
     "/v1/commands/{type}",
     "/v1/projections/{name}/queries/{query}",
     "/v1/flows/{process}/{key}/what-if",
+    "/v1/flows/{process}/{key}/sandbox",
     "/v1/session",
 )
 """Routes that bring facts in, which name a source of their own, that only ask, and the one that opens a session."""

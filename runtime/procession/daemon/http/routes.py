@@ -17,6 +17,7 @@ from procession.daemon.http.law_book import LawBook
 from procession.daemon.http.policies import POLICIES, Policy
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.sampling import Sampler
+from procession.daemon.http.sandbox_served import Sandboxes
 from procession.daemon.http.source import Source
 from procession.daemon.log_ring import LogRing
 from procession.facade import Runtime
@@ -50,6 +51,8 @@ class Serving:
     """Who may ask."""
     logs: LogRing
     """What is logged; it takes nothing until somebody has it kept."""
+    sandboxes: Sandboxes | None = None
+    """None: none is opened here."""
     streams: int = 0
     """Streams of events that are open."""
     followers: set[Follower] = attrs.field(factory=set)

@@ -17,6 +17,7 @@ from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
 from procession.daemon.http.frame import hosts_of
+from procession.daemon.http.sandbox_served import Sandbox, Sandboxes
 from procession.daemon.http.source import Source
 from procession.daemon.http.tls import Tls, tls_of
 from procession.daemon.log_ring import LogRing
@@ -107,6 +108,9 @@ async def http_served(
     )
     async with listener, trio.open_nursery() as serving:
         serving.start_soon(app.serving.sampler.keep)
+        if bind_of(at).is_loopback and tls is None and not isinstance(runtime, Sandbox):
+            served = functools.partial(_sandbox_served, host=at.rpartition(":")[0], guard=guard, logs=app.serving.logs)
+            app.serving.sandboxes = Sandboxes(serving, served)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(
@@ -123,6 +127,14 @@ async def http_served(
         finally:
             connections.cut()
             serving.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _sandbox_served(sandbox: Sandbox, host: str, guard: Guard, logs: LogRing) -> AsyncIterator[str]:
+    """Beside the server that it was forked from, for the same tokens and sessions."""
+    with contextlib.closing(listening_at(f"{host}:0")) as listening:
+        async with http_served(sandbox, listening, guard, logs) as address:
+            yield address
 
 
 def _configuration(runtime: Source) -> Config:
