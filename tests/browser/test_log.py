@@ -40,13 +40,28 @@ def test_tasks_are_folded_until_somebody_asks_where_each_waits(watched: Watched)
     watched.check()
 
 
-def test_a_flow_is_forked_into_a_sandbox_that_the_command_on_the_page_opens(
-    watched: Watched, shop: Shop, tmp_path: Path
-) -> None:
+def test_a_flow_is_forked_into_a_sandbox_at_an_address_of_its_own(watched: Watched, shop: Shop) -> None:
+    shop.poisoned("tried")
+    page = watched.open("flow/order/tried?tab=states&at=1")
+    page.get_by_role("button", name="Fork here into a sandbox").click()
+    with page.expect_popup() as waiting:
+        page.get_by_role("link", name="Open the sandbox").click()
+    sandbox = waiting.value
+    expect(sandbox.get_by_text("sandbox of order/tried, up to step 1").first).to_be_visible()
+    assert not sandbox.url.startswith(watched.address)
+    sandbox.get_by_role("link", name="What if").click()
+    sandbox.get_by_label("Data, as JSON").fill('{"order_id": "tried", "customer": "bob"}')
+    sandbox.get_by_role("button", name="Add this edit").click()
+    sandbox.get_by_role("button", name="See what would differ").click()
+    expect(sandbox.get_by_text("would be sent besides").first).to_be_visible()
+    assert shop.flow("tried")["status"] == "quarantined"
+
+
+def test_a_sandbox_is_saved_and_opened_by_the_command_on_the_page(watched: Watched, shop: Shop, tmp_path: Path) -> None:
     shop.poisoned("forked")
     page = watched.open("flow/order/forked?tab=states&at=1")
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Fork here into a sandbox").click()
+        page.get_by_role("button", name="Save the sandbox").click()
     name = waiting.value.suggested_filename
     expect(page.get_by_text(f"procession dashboard {name}")).to_be_visible()
     waiting.value.save_as(tmp_path / name)

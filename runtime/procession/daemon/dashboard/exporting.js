@@ -1,7 +1,8 @@
 // A flow as a file of JSON lines, whole or up to one of its steps.
-import { ask, path } from "./api.js";
+import { ask, path, post } from "./api.js";
 import { html, useState } from "./lib.js";
 import { download } from "./parts.js";
+import { flowAt } from "./route.js";
 import { useRank } from "./session.js";
 
 const named = (flow, at) => `${flow.process}-${flow.key}${at ? `-${at}` : ""}`.replace(/[^\w.-]+/g, "_");
@@ -10,8 +11,9 @@ const named = (flow, at) => `${flow.process}-${flow.key}${at ? `-${at}` : ""}`.r
 export function Sandbox({ flow, at }) {
   const [said, setSaid] = useState("");
   const [file, setFile] = useState("");
+  const [opened, setOpened] = useState("");
   const may = useRank("operator");
-  const fork = async () => {
+  const save = async () => {
     const name = `${named(flow, at)}.db`;
     try {
       download(name, await ask(path(["flows", flow.process, flow.key, "sandbox"], { at }), { blob: true }), "application/vnd.sqlite3");
@@ -22,8 +24,22 @@ export function Sandbox({ flow, at }) {
       setSaid(error.message);
     }
   };
-  return html`<button type="button" disabled=${!may} title=${may ? "A journal of its own, with what is secret" : "It holds what is secret: that needs the role operator"} onClick=${fork}>Fork here into a sandbox</button>
-    <span role="status">${file && html`Open it: <code>procession dashboard ${file}</code>`}</span><span class="said" role="alert">${said}</span>`;
+  // Where the server can't open one that this browser reaches, its file is saved.
+  const fork = async () => {
+    try {
+      const found = new URL((await post(path(["flows", flow.process, flow.key, "sandbox"]), { at })).address);
+      found.hostname = location.hostname; // by the name at which who looks is known
+      setOpened(`${found.origin}/${flowAt(flow.process, flow.key)}`);
+      setSaid("");
+    } catch (error) {
+      if (error.status === 409) await save();
+      else setSaid(error.message);
+    }
+  };
+  const why = may ? undefined : "It holds what is secret: that needs the role operator";
+  return html`<button type="button" disabled=${!may} title=${why || "A journal of its own, opened read-only at an address of its own"} onClick=${fork}>Fork here into a sandbox</button>
+    <button type="button" disabled=${!may} title=${why || "With what is secret"} onClick=${save}>Save the sandbox</button>
+    <span role="status">${opened && html`<a href=${opened} target="_blank" rel="noopener">Open the sandbox</a> `}${file && html`Open what was saved: <code>procession dashboard ${file}</code>`}</span><span class="said" role="alert">${said}</span>`;
 }
 
 export function Exporting({ flow, at, says = "Download as JSON lines" }) {
