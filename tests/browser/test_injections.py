@@ -73,6 +73,16 @@ def test_lists_show_texts_as_they_are(poisoned: Watched) -> None:
     check(poisoned)
 
 
+def test_the_log_shows_texts_as_they_are(poisoned: Watched) -> None:
+    page = poisoned.open("log?level=WARNING")
+    for index, text in enumerate(CORPUS):
+        line = page.locator("tr", has=page.get_by_role("link", name=f"order/{keyed(index)}", exact=True))
+        expect(line.first).to_contain_text(f"refused {text}".strip())
+    page.get_by_label("Words in it").fill(CORPUS[0])
+    page.get_by_label("Flow").fill(CORPUS[0])
+    check(poisoned)
+
+
 def test_a_search_for_a_text_shows_it_as_it_is(poisoned: Watched) -> None:
     page = poisoned.open("flows")
     box = page.get_by_role("combobox", name="Search flows")
