@@ -228,7 +228,8 @@ def open_shop(folder: Path, http: str = "", token: str = "", more_modules: Seque
     (folder / "customers.py").write_text(CUSTOMERS)
     port = free_port()
     configuration = (
-        f"modules = {json.dumps([*MODULES, *more_modules])}\nimport_paths = [{json.dumps(str(folder))}, {json.dumps(str(ROOT))}]\n"
+        f"modules = {json.dumps([*MODULES, *more_modules])}\n"
+        f"import_paths = [{json.dumps(str(folder))}, {json.dumps(str(ROOT))}]\n"
         f'[http]\nbind = "127.0.0.1:{port}"\n{http}\n'
     )
     (folder / "config" / "procession.toml").write_text(configuration)
