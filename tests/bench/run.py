@@ -1,9 +1,10 @@
 """The measurements: each in interleaved rounds, as JSON lines of every round and tables of medians; last, the goals.
 
-python -m tests.bench.run                      all but growth and search
+python -m tests.bench.run                      all but growth, search and dashboard
 python -m tests.bench.run saga --flows 2000    one of them, smaller
 python -m tests.bench.run growth               as the journal grows to a million flows: minutes, and 3 GB of disk
 python -m tests.bench.run search               in a journal of a million flows: minutes, and 2 GB of disk
+python -m tests.bench.run dashboard            the same journal in a cold Chromium, and what twenty dashboards cost
 
 Ends with 0 where every goal is met, with 1 where one is not. Goals are stated for the sizes that it takes by itself.
 """
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import growth, reports, searching
+from tests.bench import dashboard, growth, reports, searching
 from tests.bench.figures import Figures, Report, Row, goals, medians, ratio_at_most
 
 MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
@@ -44,7 +45,7 @@ MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "project": reports.report_project,
     "http": reports.report_http,
 }
-GROWTH, SEARCH = "growth", "search"
+GROWTH, SEARCH, DASHBOARD = "growth", "search", "dashboard"
 _GROWN_TO = 1_000_000
 _COSTS = (
     ("a flow", "wall_us_per_flow"),
@@ -102,8 +103,15 @@ def report_search(given: argparse.Namespace) -> Report:
     return found
 
 
+def report_dashboard(given: argparse.Namespace) -> Report:
+    """How soon a browser shows it over a large journal, and what those who look cost."""
+    found = dashboard.report_dashboard(given.rounds, given.flows or searching.FLOWS, given.flows, given.folder)
+    print(dashboard.line_of(found), flush=True)
+    return found
+
+
 def _measured(name: str, given: argparse.Namespace) -> Report:
-    alone = {GROWTH: report_growth, SEARCH: report_search}
+    alone = {GROWTH: report_growth, SEARCH: report_search, DASHBOARD: report_dashboard}
     return alone[name](given) if name in alone else MEASUREMENTS[name](given.rounds, given.flows)
 
 
@@ -111,12 +119,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure; 0 where every goal is met."""
     parser = argparse.ArgumentParser(description="Measure, and print JSON lines and tables.")
     parser.add_argument(
-        "names", nargs="*", choices=[*MEASUREMENTS, GROWTH, SEARCH, []], help="which; all but these two if none"
+        "names",
+        nargs="*",
+        choices=[*MEASUREMENTS, GROWTH, SEARCH, DASHBOARD, []],
+        help="which; all but these three if none",
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--flows", type=int, help="how many; as the goals are stated if left out")
     parser.add_argument(
-        "--folder", type=Path, help="growth, search: where their journals are, and stay; else they are made anew"
+        "--folder",
+        type=Path,
+        help="growth, search, dashboard: where their journals are, and stay; else they are made anew",
     )
     parser.add_argument("--lines", type=Path, help="growth: a file for its JSON lines")
     given = parser.parse_args(arguments)

@@ -71,10 +71,7 @@ def report_search(rounds: int, flows: int, folder: Path | None) -> Report:
     """Milliseconds at the client, by what was asked."""
     with ExitStack() as stack:
         there = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="procession-bench-")))
-        path = there / f"search_{flows}.db"
-        if not path.exists():
-            _make(path, flows)
-        found = trio.run(_measured, path, flows, rounds)
+        found = trio.run(_measured, journal_in(there, flows), flows, rounds)
     pages = [ms for name, all_ms in found.items() if name.startswith("page") for ms in all_ms]
     counts = [ms for name, all_ms in found.items() if name.startswith("count") for ms in all_ms]
     rows = [
@@ -130,8 +127,15 @@ async def _asked_ms(client: httpx.AsyncClient, path: str, query: Mapping[str, st
     return _Cost(1000 * (time.process_time() - worked), 1000 * (time.perf_counter() - began))
 
 
+def journal_in(folder: Path, flows: int) -> Path:
+    """The journal of so many flows in a folder, made where it is not there; of another name until it is whole."""
+    path = folder / f"search_{flows}.db"
+    if not path.exists():
+        _make(path, flows)
+    return path
+
+
 def _make(path: Path, flows: int) -> None:
-    """The journal; of another name until it is whole."""
     half = path.with_suffix(".half")
     half.unlink(missing_ok=True)
     trio.run(large.write, half, large.Large(flows, max(2, flows // _LIVE)))

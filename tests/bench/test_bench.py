@@ -57,6 +57,14 @@ def test_search_prints_its_line_and_its_table(tmp_path: Path, capsys: pytest.Cap
     assert measured("search", capsys.readouterr().out)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.needs("chromium", "apt-get install chromium")
+def test_the_dashboard_prints_its_line_and_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["dashboard", *FEW, "--folder", str(tmp_path)])
+    assert measured("dashboard", capsys.readouterr().out)
+
+
 def test_the_floor_tells_when_it_wrote_other_rows_than_the_product(tmp_path: Path) -> None:
     product, raw = tmp_path / "product.db", tmp_path / "raw.db"
     trio.run(saga.throughput, product, 50)

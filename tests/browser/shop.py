@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -136,6 +136,31 @@ def wire_production(settings: object) -> Wiring:
 
 wire_testing = wire_production
 '''
+CUSTOMERS = '''
+"""A projection of orders that takes its time, so that a rebuild can be watched."""
+
+from orders import OrderPlaced
+from procession import Projector, Store, Wiring, projects
+
+
+class Customers(Projector, name="customers", version=1):
+    tables = ("create table customers (order_id text primary key, customer text not null) strict",)
+
+    @projects
+    def placed(self, placed: OrderPlaced, store: Store) -> None:
+        store.execute(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 80000)"
+            " insert into customers select ?, ? from (select count(*) from n)",
+            (placed.order_id, placed.customer),
+        )
+
+
+def wire_production(settings: object) -> Wiring:
+    return Wiring((), (), projectors=(Customers,))
+
+
+wire_testing = wire_production
+'''
 MODULES = ["orders", "flows.user_provisioning", "flows.batch_settlement", "flows.expense_approval"]
 
 
@@ -151,6 +176,13 @@ class Shop:
         """One event; it is durable then."""
         media = {"Content-Type": "application/cloudevents+json"}
         answered = self.client.post("/v1/events", json=cloud_event(kind, id, data), headers=media)
+        assert answered.status_code == 200, answered.text
+
+    def place(self, keys: Iterable[str]) -> None:
+        """Orders, all in one request."""
+        events = [cloud_event("order.placed", f"{key}/placed", {"order_id": key, "customer": "ann"}) for key in keys]
+        media = {"Content-Type": "application/cloudevents-batch+json"}
+        answered = self.client.post("/v1/events", json=events, headers=media)
         assert answered.status_code == 200, answered.text
 
     def poisoned(self, key: str, note: str = "POISON", customer: str = "slow ann") -> str:
@@ -189,13 +221,15 @@ class Shop:
 
 
 @contextlib.contextmanager
-def open_shop(folder: Path, http: str = "", token: str = "") -> Iterator[Shop]:
-    """Run it in this folder, under load, for as long as the block."""
+def open_shop(folder: Path, http: str = "", token: str = "", more_modules: Sequence[str] = ()) -> Iterator[Shop]:
+    """Run it in this folder for as long as the block; `customers` is a module that can be added."""
     (folder / "config").mkdir()
     (folder / "orders.py").write_text(ORDERS)
+    (folder / "customers.py").write_text(CUSTOMERS)
     port = free_port()
     configuration = (
-        f"modules = {json.dumps(MODULES)}\nimport_paths = [{json.dumps(str(folder))}, {json.dumps(str(ROOT))}]\n"
+        f"modules = {json.dumps([*MODULES, *more_modules])}\n"
+        f"import_paths = [{json.dumps(str(folder))}, {json.dumps(str(ROOT))}]\n"
         f'[http]\nbind = "127.0.0.1:{port}"\n{http}\n'
     )
     (folder / "config" / "procession.toml").write_text(configuration)

@@ -166,6 +166,16 @@ async def test_many_flows_are_counted_first_and_then_skipped_each_by_an_act_of_i
         assert (await asked(http, "quarantine/skip", **wanted))["matched"] == 0
 
 
+async def test_a_list_and_an_act_find_a_text_of_the_reason_alike() -> None:
+    async with shop() as http:
+        await in_quarantine(http, "a1", "a2")
+        for text, keys in {"BROKEN": ["a1", "a2"], "mended": []}.items():
+            listed = (await got(http, f"flows?reason={text}"))["flows"]
+            counted = await asked(http, "quarantine/skip", **SAID, reason=text, dry_run=True)
+            assert [flow["key"] for flow in listed] == keys
+            assert counted["flows"] == [f"basket/{key}" for key in keys]
+
+
 async def test_of_many_flows_at_most_so_many_are_retried_and_released() -> None:
     async with shop() as http:
         await in_quarantine(http, "a1", "a2", "a3")

@@ -44,8 +44,22 @@ async def test_the_page_names_no_file_that_is_not_there() -> None:
 
 
 def test_every_module_that_a_file_imports_is_there() -> None:
-    imported = {name for asset in assets().values() for name in re.findall(rb'from\s*"\./([^"]+)"', asset.whole)}
+    imported = {
+        name for asset in assets().values() for name in re.findall(rb'(?:from|import)\s*\(?"\./([^"]+)"', asset.whole)
+    }
+    assert len(imported) > 30
     assert {name.decode() for name in imported} <= set(assets())
+
+
+def test_the_page_asks_at_once_for_all_modules_that_it_begins_with() -> None:
+    needed, left = set[str](), ["app.js"]
+    while left:
+        name = left.pop()
+        needed.add(name)
+        found = re.findall(rb'from\s*"\./([^"]+)"', assets()[name].whole)
+        left += [one.decode() for one in found if one.decode() not in needed]
+    asked = re.findall(rb'(?:modulepreload" href|src)="/dashboard/([^"]+\.js)"', assets()["index.html"].whole)
+    assert {name.decode() for name in asked} == needed
 
 
 @pytest.mark.parametrize("name", sorted(assets()))

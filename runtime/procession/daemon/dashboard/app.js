@@ -1,38 +1,53 @@
 // The frame of every page: where one can go, who looks, whether what is shown is live.
 import { onUnknown } from "./api.js";
-import { FlowPage } from "./flow.js";
 import { FlowsPage } from "./flows.js";
 import { exact } from "./format.js";
-import { GatewaysPage } from "./gateways.js";
-import { LawsPage } from "./laws.js";
 import { html, render, useEffect, useRef, useState } from "./lib.js";
 import { Live, useStream } from "./live.js";
-import { LogPage } from "./log.js";
-import { OverviewPage } from "./overview.js";
 import { Palette } from "./palette.js";
-import { Age, Badge } from "./parts.js";
-import { ProcessesPage } from "./processes.js";
-import { ProjectionsPage } from "./projections.js";
-import { QuarantinePage } from "./quarantine.js";
+import { Age, Badge, Trouble } from "./parts.js";
 import { recall, keep } from "./remember.js";
-import { to, useRoute } from "./route.js";
+import { readRoute, to, useRoute } from "./route.js";
 import { Login, Session, useSession } from "./session.js";
-import { TasksPage } from "./tasks.js";
-import { TreePage } from "./tree.js";
 
-export const PAGES = [
-  ["overview", "Overview", OverviewPage],
-  ["flows", "Flows", FlowsPage],
-  ["processes", "Processes", ProcessesPage],
-  ["gateways", "Gateways", GatewaysPage],
-  ["quarantine", "Quarantine", QuarantinePage],
-  ["tasks", "Human tasks", TasksPage],
-  ["projections", "Projections", ProjectionsPage],
-  ["tree", "Supervision", TreePage],
-  ["laws", "Laws", LawsPage],
-  ["log", "Log", LogPage],
+// What a page is made of is loaded when the page is opened first: most visits need two or three of them.
+const PAGES = [
+  ["overview", "Overview", () => import("./overview.js").then((found) => found.OverviewPage)],
+  ["flows", "Flows", async () => FlowsPage],
+  ["processes", "Processes", () => import("./processes.js").then((found) => found.ProcessesPage)],
+  ["gateways", "Gateways", () => import("./gateways.js").then((found) => found.GatewaysPage)],
+  ["quarantine", "Quarantine", () => import("./quarantine.js").then((found) => found.QuarantinePage)],
+  ["tasks", "Human tasks", () => import("./tasks.js").then((found) => found.TasksPage)],
+  ["projections", "Projections", () => import("./projections.js").then((found) => found.ProjectionsPage)],
+  ["tree", "Supervision", () => import("./tree.js").then((found) => found.TreePage)],
+  ["laws", "Laws", () => import("./laws.js").then((found) => found.LawsPage)],
+  ["log", "Log", () => import("./log.js").then((found) => found.LogPage)],
 ];
-const OTHERS = { flow: ["Flow", FlowPage] };
+const FLOW = ["flow", "Flow", () => import("./flow.js").then((found) => found.FlowPage)];
+const NONE = ["", "Not found", async () => NotFound];
+const placeOf = (name) => [...PAGES, FLOW].find(([known]) => known === name) || NONE;
+const loaded = new Map([["flows", FlowsPage]]);
+
+async function load(name) {
+  const [known, , from] = placeOf(name);
+  if (!loaded.has(known)) loaded.set(known, await from());
+}
+
+function Loaded({ name, route }) {
+  const [known] = placeOf(name);
+  const [error, setError] = useState(null);
+  const [, came] = useState(0);
+  const again = () => {
+    setError(null);
+    load(name).then(() => came((count) => count + 1), setError);
+  };
+  useEffect(() => {
+    if (!loaded.has(known)) again();
+  }, [known]);
+  const Page = loaded.get(known);
+  if (Page) return html`<${Page} route=${route} />`;
+  return error ? html`<${Trouble} error=${error} again=${again} />` : html`<p class="dim" role="status">Loading …</p>`;
+}
 
 function theme(next) {
   if (next) keep("theme", next);
@@ -91,8 +106,7 @@ function App() {
   const live = useStream(session.state === "in");
   const [palette, setPalette] = useState(false);
   const main = useRef(null);
-  const known = PAGES.find(([name]) => name === route.page);
-  const [says, Page] = OTHERS[route.page] || (known ? known.slice(1) : ["Not found", NotFound]);
+  const [, says] = placeOf(route.page);
 
   useEffect(() => onUnknown(session.unknown), []);
   useEffect(() => {
@@ -129,7 +143,7 @@ function App() {
       ${session.role === "reader" && html`<div class="notice" role="note">You may read. What changes something needs a token with the role operator.</div>`}
       ${live.now?.held && live.now.about.kind === "runtime" && html`<div class="trouble" role="alert">Nothing is accepted: ${live.now.held}</div>`}
       ${live.error && !live.now && html`<div class="trouble" role="alert">${live.error.message}</div>`}
-      <${Page} key=${where} route=${route} />
+      <${Loaded} key=${where} name=${route.page} route=${route} />
       <footer class="dim">${live.now && html`procession ${live.now.about.version}, ${live.now.about.journal || "journal in memory"}, position ${live.now.position}, <span title=${exact(live.now.at)}>server time ${live.now.at.slice(11, 19)}Z</span>`}</footer>
     </main>
     ${palette && html`<${Palette} pages=${PAGES} now=${live.now} close=${() => setPalette(false)} />`}
@@ -141,6 +155,7 @@ function NotFound({ route }) {
 }
 
 theme();
+load(readRoute().page).catch(() => {}); // at once, beside asking who looks; where it fails, the page tries again and tells
 const root = document.getElementById("app");
 root.textContent = "";
 render(html`<${App} />`, root);

@@ -4,6 +4,9 @@ import uPlot from "./uplot.js";
 
 const HEIGHT = 170;
 
+// Only pages with charts need it, so no other page waits for it.
+document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/dashboard/uplot.css" }));
+
 function colours() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();

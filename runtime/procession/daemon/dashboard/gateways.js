@@ -43,6 +43,7 @@ const LIMITS = [
 function LimitsDialog({ gateway, close, done }) {
   const [values, setValues] = useState({});
   const base = useId();
+  const now = useAnswer(path(["gateways", gateway.name, "limits"])).data?.limits;
   const limits = {};
   for (const [name, text] of Object.entries(values)) if (text.trim() !== "") limits[name] = Number(text);
   const act = {
@@ -51,7 +52,7 @@ function LimitsDialog({ gateway, close, done }) {
   };
   return html`<${ActDialog} act=${act} close=${close}>
     ${LIMITS.map(([name, says, step]) => html`<label for=${`${base}-${name}`}>${says}</label>
-      <input id=${`${base}-${name}`} type="number" min="0" step=${step} value=${values[name] ?? ""} onInput=${(event) => setValues({ ...values, [name]: event.currentTarget.value })} />`)}
+      <input id=${`${base}-${name}`} type="number" min="0" step=${step} placeholder=${now && `now ${now[name] ?? "none"}`} value=${values[name] ?? ""} onInput=${(event) => setValues({ ...values, [name]: event.currentTarget.value })} />`)}
   <//>`;
 }
 

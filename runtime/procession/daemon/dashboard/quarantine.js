@@ -97,7 +97,7 @@ export function QuarantinePage({ route }) {
   const reason = route.query.get("reason") || "";
   const cursor = route.query.get("cursor") || "";
   const { now, state } = useLive();
-  const found = useAnswer(path(["flows"], { status: "quarantined", process, key_prefix: prefix, limit: LIMIT, cursor }), { every: state === "paused" ? 0 : 3000 });
+  const found = useAnswer(path(["flows"], { status: "quarantined", process, key_prefix: prefix, reason, limit: LIMIT, cursor }), { every: state === "paused" ? 0 : 3000 });
   const ids = [useId(), useId(), useId()];
   const form = useRef(null);
   const submit = (event) => {
@@ -105,7 +105,7 @@ export function QuarantinePage({ route }) {
     const given = new FormData(form.current);
     go(to("quarantine", [], { process: given.get("process"), prefix: given.get("prefix"), reason: given.get("reason") }));
   };
-  const flows = (found.data?.flows || []).filter((flow) => !reason || (flow.reason || "").includes(reason));
+  const flows = found.data?.flows || [];
   const filter = { ...(process && { process }), ...(prefix && { key_prefix: prefix }), ...(reason && { reason }) };
   const tell = (done) => {
     setTold(typeof done === "string" ? done : `${plural(done.acted, "flow")} done${done.refused_in_all ? `, ${number(done.refused_in_all)} left as they are: ${done.refused.map((one) => one.found).slice(0, 3).join("; ")}` : ""}.`);

@@ -7,7 +7,7 @@ from typing import Any
 
 from procession.daemon.flow_shown import ShownEvent
 from procession.daemon.http.cloud_shapes import cloud_event
-from procession.daemon.http.openapi import BEARER, our_version, published
+from procession.daemon.http.openapi import BEARER, is_newest, our_version, published
 from procession.daemon.http.reading import JSON
 from procession.daemon.http.shapes import Schema, Shapes, reference
 from procession.daemon.http.stream import MEDIA as STREAM_MEDIA
@@ -31,7 +31,13 @@ def asyncapi_of(registry: Registry, host: str | None = None) -> dict[str, Any]:
     """
     shapes, messages = Shapes(), dict[str, Any]()
     deciders = sorted(registry.deciders, key=lambda cls: stored_of(cls).name)
-    inward = _messages(messages, "cloudevent", published(registry), STRUCTURED, lambda cls: cloud_event(shapes, cls))
+    inward = _messages(
+        messages,
+        "cloudevent",
+        published(registry),
+        STRUCTURED,
+        lambda cls: cloud_event(shapes, cls, newest=is_newest(cls, registry)),
+    )
     every = [cls for _, cls in sorted(registry.events.items())]
     outward = _messages(messages, "recorded", every, JSON, lambda cls: _recorded(shapes, cls))
     commands = _messages(messages, "command", deciders, JSON, lambda cls: _sent(shapes, cls))

@@ -11,8 +11,12 @@ _TEXT: Schema = {"type": "string", "minLength": 1}
 _SOURCE: Schema = {"type": "string", "format": "uri-reference", "pattern": "^[!-~]+$"}
 
 
-def cloud_event(shapes: Shapes, cls: type[Event]) -> Schema:
-    """A reference to the envelope of one type."""
+def cloud_event(shapes: Shapes, cls: type[Event], *, newest: bool) -> Schema:
+    """A reference to the envelope of one version of a type.
+
+    Args:
+        newest: an event that names no version that is known here is read as this one.
+    """
     entry = entry_of(cls)
     name = f"cloudevent.{entry.name}.{entry.version}"
     if name not in shapes.schemas:
@@ -25,7 +29,7 @@ def cloud_event(shapes: Shapes, cls: type[Event]) -> Schema:
                 "id": {**_TEXT, "description": "Unique within the source: sent again, it is the same event."},
                 "source": {**_SOURCE, "description": "Who sends it, as a URI reference."},
                 "type": {"type": "string", "const": entry.name},
-                "dataschema": {"type": "string", "const": urn_of(entry)},
+                "dataschema": _TEXT if newest else {"type": "string", "const": urn_of(entry)},
                 "datacontenttype": {"type": "string", "const": "application/json"},
                 "subject": _TEXT,
                 "traceparent": {"type": "string", "description": "W3C trace context."},

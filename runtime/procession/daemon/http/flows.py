@@ -15,6 +15,7 @@ from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
 from procession.daemon.http.source import check_process, why_not_of, why_of
 from procession.errors import NotFound
+from procession.journal.flow_match import Match
 from procession.journal.rows import FlowQuery, FlowRow, FlowStatus
 from procession.reading.timeline import read_timeline
 from procession.reading.why import Why
@@ -31,6 +32,8 @@ class FlowsAsked:
     status: FlowStatus | None = None
     outcome: str | None = None
     key_prefix: str | None = None
+    reason: str | None = None
+    """Those in quarantine for a reason that holds this text; letters of ASCII in either case."""
     limit: Limit = LIMIT
     cursor: AtPosition = 0
     """`next` of the page before."""
@@ -60,14 +63,22 @@ async def list_flows(call: Call) -> FlowPage:
     query = FlowQuery(
         process=asked.process,
         but_not=() if asked.process is not None else tuple(call.source.registry.aggregates),
-        status=() if asked.status is None else (asked.status,),
+        status=_status_of(asked),
         outcome=asked.outcome,
         key_prefix=asked.key_prefix,
+        matches=() if asked.reason is None else (Match("reason", parts=(asked.reason,)),),
     )
     rows = await call.source.journal.flows(query, asked.cursor, limit + 1)
     asked_us = now_us()
     more = len(rows) > limit
     return FlowPage(tuple(shown_flow(row, asked_us) for row in rows[:limit]), rows[limit - 1].id if more else None)
+
+
+def _status_of(asked: FlowsAsked) -> tuple[FlowStatus, ...]:
+    if asked.status is not None:
+        return (asked.status,)
+    # No other flow has a reason, and of a million these are found by an index.
+    return () if asked.reason is None else ("quarantined",)
 
 
 async def show_flow(call: Call) -> ShownFlow:

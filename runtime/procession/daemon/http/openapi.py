@@ -93,6 +93,12 @@ def published(registry: Registry) -> list[type[Event]]:
     return [cls for cls in messages_of(registry) if issubclass(cls, Event)]
 
 
+def is_newest(cls: type[Event], registry: Registry) -> bool:
+    """Whether no later version of this event is registered."""
+    stored = stored_of(cls)
+    return stored.version == max(version for name, version in registry.events if name == stored.name)
+
+
 def named(route: Route, part: str, registry: Registry) -> Sequence[str]:
     """The names that a part of an address may hold; empty where it may be any text."""
     folder = route.path.partition(f"/{{{part}}}")[0].rpartition("/")[2]
@@ -185,8 +191,8 @@ def _bodies(route: Route, shapes: Shapes, registry: Registry) -> dict[str, Any]:
             given = shapes.schemas["QueryAsked"]["properties"]
             given["parameters"] = {**given["parameters"], "anyOf": [_parameters(query, shapes) for query in queries]}
         return {JSON: {"schema": schema}}
-    events = [cloud_event(shapes, cls) for cls in published(registry)]
-    one: Schema = {"oneOf": events} if events else {"type": "object"}
+    events = [cloud_event(shapes, cls, newest=is_newest(cls, registry)) for cls in published(registry)]
+    one: Schema = {"anyOf": events} if events else {"type": "object"}
     shapes.schemas["CloudEvent"] = {"title": "CloudEvent", **one}
     schemas: dict[str, Schema] = {
         STRUCTURED: reference("CloudEvent"),

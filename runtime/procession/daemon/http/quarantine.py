@@ -11,6 +11,7 @@ import trio
 from procession.daemon.http.bounds import Said, Within
 from procession.daemon.http.routes import Call, Route
 from procession.errors import ActRefused, NotFound, ProcessionError
+from procession.journal.flow_match import Match
 from procession.journal.rows import FlowQuery, FlowRow
 
 RepairAct = Literal["retry", "skip", "release"]
@@ -29,7 +30,7 @@ class RepairAsked:
     process: str | None = None
     key_prefix: str | None = None
     reason: str | None = None
-    """Those set aside for a reason that holds this text."""
+    """Those set aside for a reason that holds this text; letters of ASCII in either case."""
     limit: Annotated[int, Within(1, _FLOWS_MAX)] = 1_000
     """At most so many, the oldest first."""
     dry_run: bool = False
@@ -85,12 +86,17 @@ def _repairing(act: RepairAct) -> Callable[[Call], Awaitable[Repaired]]:
 
 async def _matching(call: Call, asked: RepairAsked) -> list[FlowRow]:
     """One more than the limit, where there is one more."""
-    query = FlowQuery(process=asked.process, status=("quarantined",), key_prefix=asked.key_prefix)
+    query = FlowQuery(
+        process=asked.process,
+        status=("quarantined",),
+        key_prefix=asked.key_prefix,
+        matches=() if asked.reason is None else (Match("reason", parts=(asked.reason,)),),
+    )
     found: list[FlowRow] = []
     after = 0
     while len(found) <= asked.limit:
         page = await call.runtime.journal.flows(query, after, _PAGE)
-        found += [row for row in page if asked.reason is None or asked.reason in (row.reason or "")]
+        found += page
         if len(page) < _PAGE:
             break
         after = page[-1].id
