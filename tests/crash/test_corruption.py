@@ -12,7 +12,6 @@ from procession import open_runtime
 from procession.journal.salvage import salvage
 from procession.journal.sqlite_reader import read_sqlite
 from tests.crash.corrupting import (
-    PAGE_BYTES,
     UNPROVED,
     Case,
     layer_of,
@@ -21,9 +20,10 @@ from tests.crash.corrupting import (
     rows_of,
     run,
 )
+from tests.crash.damages import PAGE_BYTES
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
-SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation": 4}
+SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation at a page": 4, "truncation anywhere": 4}
 HIT = b'{"parcel":"shut-0","place":"van"}'
 FORGIVEN = {f"{table}.{column}" for table, columns in UNPROVED.items() for column in columns}
 

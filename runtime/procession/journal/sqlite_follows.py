@@ -176,13 +176,13 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         "delivery_row",
         _REBUILD,
         "select printf('the delivery of event %d to flow %d is %s, marked %d times, of timer %s: this can''t be',"
-        " position, flow, state, marked, coalesce(timer, '-')) from (select delivery.*, event.caused_by, (select json_extract("
-        "effect.value, '$.timer') from step cross join json_each(step.effects) as effect where step.flow = delivery.flow"
-        " and event.caused_by is not null"
+        " position, flow, state, marked, coalesce(timer, '-')) from (select delivery.*, event.caused_by, (select"
+        " json_extract(effect.value, '$.timer') from step cross join json_each(step.effects) as effect"
+        " where step.flow = delivery.flow and event.caused_by is not null"
         " and json_extract(effect.value, '$.timer') is not null"
         " and json_extract(effect.value, '$.id') = lower(hex(event.caused_by))) as fired"
         " from delivery join event using (position) where flow > :after and flow <= :until)"
-        f" where state not in ({_words(DeliveryState)}) or marked not between 0 and {_MARKS_MAX} "
+        f" where state not in ({_words(DeliveryState)}) or marked not between 0 and {_MARKS_MAX}"
         " or (timer is not fired and caused_by is not null)",
         "select max(flow) from delivery",
     ),
