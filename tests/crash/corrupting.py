@@ -13,6 +13,7 @@ Else every row must equal the original, or it is missed.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sqlite3
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import attrs
 import trio
@@ -218,14 +220,30 @@ async def breaches_of(path: Path, target: Path, case: Case) -> tuple[list[str], 
         folded = await _folded(target)
     except KeyError as error:
         return [*breaches, f"a flow of a process that never was: {error}"], 0.0
-    missing = case.folded.keys() - folded.keys()
+    missing = _told_of(case.folded.keys() - folded.keys(), case, found, rows)
     listed = {f"{flow.process}/{flow.key}" for flow in found.left_out}
     unnamed = sum(flow.process is None for flow in found.left_out)
     if len(missing - listed) > unnamed:
         breaches.append(f"not kept and not listed: {sorted(missing - listed)[:5]}")
     differing = [name for name in folded if _state(folded[name]) != _state(case.folded.get(name))]
-    breaches += [f"{name} folds to something else" for name in differing[:5]]
+    breaches += [
+        f"{name} folds to something else: {_state(folded[name])}, not {_state(case.folded.get(name))}"
+        for name in differing[:5]
+    ]
     return breaches, len(folded) / len(case.folded)
+
+
+def _told_of(flows: set[str], case: Case, found: Salvaged, rows: Tables) -> set[str]:
+    """Those of which some event was kept, so that something can tell of them."""
+    end = cast(int, rows["owner"][0]["position"])
+    return {
+        f"{process}/{key}"
+        for event in case.rows["event"]
+        if cast(int, event["position"]) <= end
+        and not any(first <= cast(int, event["position"]) <= last for first, last in found.events_lost)
+        for process, keys in json.loads(str(event["keys"])).items()
+        for key in keys
+    } & flows
 
 
 def _state(flow: object) -> object:
@@ -335,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("read as something else, and nobody noticed:", dict(columns.most_common()) or "nothing")
     harmful = [sorted(one.differing) for one in missed if not forgiven(one)]
     print("and is not harmless:", len(harmful), *harmful[:20], sep="\n  ")
-    breaches = [breach for one in everything for breach in one.breaches]
+    breaches = [f"{kind}: {breach}" for kind, of_kind in seen.items() for one in of_kind for breach in one.breaches]
     print("breaches of a salvage:", len(breaches), *breaches[:20], sep="\n  ")
     return 1 if breaches or harmful else 0
 

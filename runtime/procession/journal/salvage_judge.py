@@ -30,6 +30,7 @@ class LeftOut(NamedTuple):
     """A flow of which something is lost, so that all of it was left out."""
 
     flow: int
+    """0 where only events tell of it."""
     process: str | None
     """None where nothing tells any more."""
     key: str | None
@@ -59,6 +60,7 @@ def judge(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedF
     _mend_timers(new, carried, judged)
     _find_unaccounted(new, carried, judged)
     judged.left_out = _take_out(new, indexed)
+    judged.left_out += _never_seen(new, indexed, judged.left_out)
     judged.unaccounted = new.execute(
         "insert into unhandled select event.position, named.key, keyed.value, 'lost' from event"
         f" cross join json_each(event.keys) as named cross join json_each(named.value) as keyed where {_UNACCOUNTED}"
@@ -75,6 +77,27 @@ _UNACCOUNTED = (
     " or exists (select 1 from delivery where delivery.flow = flow.id and delivery.position = event.position)"
     " or exists (select 1 from archived_flow as gone where gone.flow = flow.id)))"
 )
+
+
+def _never_seen(new: sqlite3.Connection, indexed: dict[int, IndexedFlow], left_out: list[LeftOut]) -> list[LeftOut]:
+    """Flows of which no row is left: an index still has their name, or an event was routed to them."""
+    named = {(found.process, found.key) for found in left_out}
+    named.update(new.execute("select process, key from flow"))
+    found = [
+        LeftOut(flow, row.process, row.key, "its row and its steps can't be read")
+        for flow, row in indexed.items()
+        if (row.process, row.key) not in named
+    ]
+    named.update((row.process, row.key) for row in indexed.values())
+    routed = new.execute(
+        "select named.key, keyed.value, min(event.position) from event cross join json_each(event.keys) as named"
+        f" cross join json_each(named.value) as keyed where {_UNACCOUNTED} group by 1, 2 order by 3"
+    )
+    return found + [
+        LeftOut(0, process, key, f"event {position} is for it, and nothing else of it can be read")
+        for process, key, position in routed
+        if (process, key) not in named
+    ]
 
 
 def _drop_what_stands_alone(new: sqlite3.Connection, carried: Carried) -> None:
@@ -114,13 +137,15 @@ def _drop_what_stands_alone(new: sqlite3.Connection, carried: Carried) -> None:
         new,
         carried,
         "timer",
-        "not exists (select 1 from step cross join json_each(step.effects) as effect where step.flow = timer.flow"
+        "not exists (select 1 from step cross join json_each(step.effects) as effect"
+        " join event on event.position = step.position where step.flow = timer.flow"
         " and json_extract(effect.value, '$.timer') = timer.name"
         " and json_extract(effect.value, '$.id') = lower(hex(timer.id))"
         " and json_extract(effect.value, '$.due_us') = timer.due_us"
         " and json_extract(effect.value, '$.event') = timer.type"
         " and json_extract(effect.value, '$.version') = timer.version"
-        " and json_extract(effect.value, '$.data') = json(timer.payload))",
+        " and json_extract(effect.value, '$.data') = json(timer.payload)"
+        " and (timer.correlation is null or timer.correlation = coalesce(event.correlation, event.id)))",
     )
 
 

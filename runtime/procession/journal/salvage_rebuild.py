@@ -123,7 +123,11 @@ def rebuild_timers(new: sqlite3.Connection, *, events_lost: bool) -> tuple[int, 
                 armed[flow, effect["timer"]] = (effect, correlation)
             elif "cancel" in effect:
                 armed.pop((flow, effect["cancel"]), None)
-    there = set(new.execute("select flow, name from timer").fetchall())
+    stored = {(flow, name): id_ for flow, name, id_ in new.execute("select flow, name, id from timer")}
+    # A page that is older than the others has deadlines that were replaced, cancelled or fired since.
+    there = {name for name, id_ in stored.items() if name in armed and armed[name][0]["id"] == id_.hex()}
+    there = {name for name in there if stored[name].hex() not in fired}
+    new.executemany("delete from timer where flow = ? and name = ?", sorted(stored.keys() - there))
     made, hopeless = 0, []
     for (flow, name), (effect, correlation) in armed.items():
         if effect["id"] in fired or (flow, name) in there:

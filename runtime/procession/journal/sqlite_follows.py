@@ -88,18 +88,22 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
     (
         "timer_step",
         _REBUILD,
-        "select printf('timer %s of flow %d is not what a step of a running flow set', name, flow) from timer"
-        " where flow > :after and flow <= :until and not exists (select 1 from flow as whose"
-        " cross join step on step.flow = whose.id cross join json_each(step.effects) as effect"
+        # The last that its flow said of a deadline of this name; it may also have been to cancel it.
+        "select printf('timer %s of flow %d is not what a step of a running flow set', name, flow) from (select"
+        " timer.*, (select json_array(json(effect.value), lower(hex(coalesce(event.correlation, event.id))))"
+        " from flow as whose cross join step on step.flow = whose.id cross join json_each(step.effects) as effect"
         " join event on event.position = step.position"
         " where whose.id = timer.flow and whose.status not in ('ended', 'cancelled')"
-        " and json_extract(effect.value, '$.timer') = timer.name"
-        " and json_extract(effect.value, '$.id') = lower(hex(timer.id))"
-        " and json_extract(effect.value, '$.due_us') = timer.due_us"
-        " and json_extract(effect.value, '$.event') = timer.type"
-        " and json_extract(effect.value, '$.version') = timer.version"
-        " and json_extract(effect.value, '$.data') = json(timer.payload)"
-        " and (timer.correlation is null or timer.correlation = coalesce(event.correlation, event.id)))",
+        " and timer.name in (json_extract(effect.value, '$.timer'), json_extract(effect.value, '$.cancel'))"
+        " order by step.version desc, effect.key desc limit 1) as said"
+        " from timer where flow > :after and flow <= :until) where said is null"
+        " or json_extract(said, '$[0].timer') is not name"
+        " or json_extract(said, '$[0].id') is not lower(hex(id))"
+        " or json_extract(said, '$[0].due_us') is not due_us"
+        " or json_extract(said, '$[0].event') is not type"
+        " or json_extract(said, '$[0].version') is not version"
+        " or json_extract(said, '$[0].data') is not json(payload)"
+        " or (correlation is not null and json_extract(said, '$[1]') is not lower(hex(correlation)))",
         "select max(flow) from timer",
     ),
     (
