@@ -16,7 +16,7 @@ RESTORE = "restore a backup"
 _REBUILD = "stop the owner and restore a backup; the events and steps are whole, so nothing that happened is lost"
 _US_MAX = 253_402_300_799_999_999
 """The end of the year 9999."""
-_MARKS_MAX = 5
+MARKS_MAX = 5
 """How often a delivery may be marked before its flow is set aside."""
 
 
@@ -186,7 +186,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and json_extract(effect.value, '$.timer') is not null"
         " and json_extract(effect.value, '$.id') = lower(hex(event.caused_by))) as fired"
         " from delivery join event using (position) where flow > :after and flow <= :until)"
-        f" where state not in ({_words(DeliveryState)}) or marked not between 0 and {_MARKS_MAX}"
+        f" where state not in ({_words(DeliveryState)}) or marked not between 0 and {MARKS_MAX}"
         " or (timer is not fired and caused_by is not null)",
         "select max(flow) from delivery",
     ),

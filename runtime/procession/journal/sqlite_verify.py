@@ -193,5 +193,5 @@ class _Snapshots:
         return [
             Fault("snapshot", f"the snapshot of flow {flow} is not what was written", _MADE_ANEW)
             for flow, version, fingerprint, state in rows
-            if not is_sealed(fingerprint, flow, version, state)
+            if not isinstance(fingerprint, str) or not is_sealed(fingerprint, flow, version, state)
         ]
