@@ -65,6 +65,7 @@ _WORDS: dict[str, tuple[int, tuple[Any, ...]]] = {
     "command": (7, get_args(CommandState)),
     "delivery": (2, get_args(DeliveryState)),
     "unhandled": (3, get_args(UnhandledReason)),
+    "archived_count": (0, ("event", "command", "step")),
 }
 """By table, a column that holds one of a few words."""
 

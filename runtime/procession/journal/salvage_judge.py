@@ -13,7 +13,7 @@ from typing import NamedTuple
 import attrs
 
 from procession.journal.salvage_copy import LOST, Carried
-from procession.journal.salvage_rebuild import IndexedFlow, rebuild_commands, rebuild_flow, rebuild_timers
+from procession.journal.salvage_rebuild import IndexedFlow, mend_columns, rebuild_commands, rebuild_flow, rebuild_timers
 from procession.journal.sqlite_archive import bury
 
 _GONE = "(select coalesce(max(archived.version), 0) from archived_flow as archived where archived.flow = flow.id)"
@@ -59,6 +59,8 @@ def judge(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedF
     _mend_commands(new, carried, judged)
     _mend_timers(new, carried, judged)
     _find_unaccounted(new, carried, judged)
+    for table, rows in mend_columns(new).items():
+        judged.rebuilt[table] = judged.rebuilt.get(table, 0) + rows
     judged.left_out = _take_out(new, indexed)
     judged.left_out += _never_seen(new, indexed, judged.left_out)
     judged.unaccounted = new.execute(
@@ -184,7 +186,8 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
     )
     if whole:
         fixed = new.execute(f"select id, {_GONE} + coalesce(number, 0){versions}").fetchall()
-        new.executemany("update flow set version = ? where id = ?", [(version, flow) for flow, version in fixed])
+        for flow, version in fixed:
+            _make_current(new, flow, version, indexed)
         rebuilt += len(fixed)
     _leave(
         new,
@@ -192,6 +195,17 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
     )
     if rebuilt:
         judged.rebuilt["flow"] = rebuilt
+
+
+def _make_current(new: sqlite3.Connection, flow: int, version: int, indexed: dict[int, IndexedFlow]) -> None:
+    """A row with another version than its steps: hit, or as old as its page. Where indexes tell, it is made anew."""
+    row = new.execute("select * from flow where id = ?", (flow,)).fetchone()
+    if flow in indexed and row[1:3] == (indexed[flow].process, indexed[flow].key):
+        new.execute("delete from flow where id = ?", (flow,))
+        if rebuild_flow(new, flow, indexed[flow]):
+            return
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    new.execute("update flow set version = ? where id = ?", (version, flow))
 
 
 def _find_broken(new: sqlite3.Connection) -> None:

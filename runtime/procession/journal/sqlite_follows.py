@@ -14,7 +14,7 @@ from procession.journal.rows import CommandState, DeliveryState, FlowStatus, Unh
 
 RESTORE = "restore a backup"
 _REBUILD = "stop the owner and restore a backup; the events and steps are whole, so nothing that happened is lost"
-_US_MAX = 253_402_300_799_999_999
+US_MAX = 253_402_300_799_999_999
 """The end of the year 9999."""
 MARKS_MAX = 5
 """How often a delivery may be marked before its flow is set aside."""
@@ -148,7 +148,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " or (status = 'quarantined') <> (reason is not null)"
         " or (status in ('ended', 'cancelled') and outcome is null)"
         " or (status in ('active', 'unstarted') and outcome is not null)"
-        f" or updated_us not between 0 and {_US_MAX})",
+        f" or updated_us not between 0 and {US_MAX})",
         _LAST_FLOW,
     ),
     (
@@ -170,7 +170,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " when json_valid(log) then json_extract(log, '$[#-1].n') end, 0) as tried from command"
         " where seq > :after and seq <= :until)"
         f" where state not in ({_words(CommandState)})"
-        f" or due_us not between 0 and {_US_MAX} or (log is not null and not json_valid(log))"
+        f" or due_us not between 0 and {US_MAX} or (log is not null and not json_valid(log))"
         # A cancelled attempt is not counted, an answered one is not in the log, and one that is sent again begins anew.
         " or (attempts not between tried - 1 and tried + 1 and (attempts not in (0, 1)"
         " or coalesce(json_extract(log, '$[0].sent_again'), 0) = 0))",
