@@ -90,20 +90,16 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         _REBUILD,
         # The last that its flow said of a deadline of this name; it may also have been to cancel it.
         "select printf('timer %s of flow %d is not what a step of a running flow set', name, flow) from (select"
-        " timer.*, (select json_array(json(effect.value), lower(hex(coalesce(event.correlation, event.id))))"
+        " timer.*, (select json_extract(effect.value, '$.timer', '$.id', '$.due_us', '$.event', '$.version', '$.data')"
+        " || lower(hex(coalesce(event.correlation, event.id)))"
         " from flow as whose cross join step on step.flow = whose.id cross join json_each(step.effects) as effect"
         " join event on event.position = step.position"
         " where whose.id = timer.flow and whose.status not in ('ended', 'cancelled')"
         " and timer.name in (json_extract(effect.value, '$.timer'), json_extract(effect.value, '$.cancel'))"
         " order by step.version desc, effect.key desc limit 1) as said"
-        " from timer where flow > :after and flow <= :until) where said is null"
-        " or json_extract(said, '$[0].timer') is not name"
-        " or json_extract(said, '$[0].id') is not lower(hex(id))"
-        " or json_extract(said, '$[0].due_us') is not due_us"
-        " or json_extract(said, '$[0].event') is not type"
-        " or json_extract(said, '$[0].version') is not version"
-        " or json_extract(said, '$[0].data') is not json(payload)"
-        " or (correlation is not null and json_extract(said, '$[1]') is not lower(hex(correlation)))",
+        " from timer where flow > :after and flow <= :until)"
+        " where said is not json_array(name, lower(hex(id)), due_us, type, version, json(payload))"
+        " || coalesce(lower(hex(correlation)), substr(said, -32))",
         "select max(flow) from timer",
     ),
     (
