@@ -21,6 +21,8 @@ _SLICE_ROWS = 2000
 _BLIND_KEYS = 2_000
 """How far behind the last readable row others are looked for, where nothing tells how many there should be."""
 _KEY_MAX = (1 << 63) - 1
+_PAGE_BYTES = 4096
+_ROW_BYTES_MIN = 16
 _HEADER_BYTES = 100
 _PAGE_BYTES_MAX = 65_536
 _LENGTHENED_MAX = 1_000
@@ -103,7 +105,9 @@ class DamagedFile:
 
     def _around(self, source: Source, after: int, until: int) -> tuple[list[tuple[Any, ...]], int]:
         """What can be read between the last good row and the next readable place; and that place."""
-        step, end = 2, max(until, after + _BLIND_KEYS)
+        # What tells how far it goes may be hit itself: there are no more rows than fit into the file.
+        fitting = self.connection.execute("pragma page_count").fetchone()[0] * _PAGE_BYTES // _ROW_BYTES_MIN
+        step, end = 2, max(min(until, after + fitting), after + _BLIND_KEYS)
         while True:
             at = after + step
             if at > end:
