@@ -86,6 +86,7 @@ class _Chain:
         faults: list[Fault] = []
         if self._crc is None:
             self._crc = chain_start(journal_id(connection)).event_crc
+        before = self._after
         for place, last, stored, values in self._slice(connection):
             if place <= self._after:
                 found = f"{self.table} {place} stands where a tombstone says that there is none"
@@ -98,6 +99,8 @@ class _Chain:
                 faults.append(Fault(f"{self.table}_crc", found, RESTORE))
             # On with what is stored: one flipped bit is one fault, not one for each row after it.
             self._after, self._crc = max(self._after, last), stored
+        if not self._ended and self._after == before:
+            raise sqlite3.DatabaseError("rows stand where they do not belong")
         if self._ended:
             faults += self._check_end(connection)
         return faults
