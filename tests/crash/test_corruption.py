@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from procession import open_runtime
 from procession.journal.salvage import salvage
 from procession.journal.sqlite_reader import read_sqlite
 from tests.crash.corrupting import (
-    PAGE_BYTES,
     UNPROVED,
     Case,
     layer_of,
@@ -21,9 +22,10 @@ from tests.crash.corrupting import (
     rows_of,
     run,
 )
+from tests.crash.damages import PAGE_BYTES, Moment, lay
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
-SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation": 4}
+SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation at a page": 4, "truncation anywhere": 4}
 HIT = b'{"parcel":"shut-0","place":"van"}'
 FORGIVEN = {f"{table}.{column}" for table, columns in UNPROVED.items() for column in columns}
 
@@ -129,3 +131,30 @@ async def test_verify_names_the_range_and_the_flows(case: Case, work: Path) -> N
     assert fault.code == "event_range"
     assert "they concern parcel/shut-0" in fault.found
     assert "salvage" in fault.cure
+
+
+async def test_what_is_left_of_a_truncated_journal_is_salvaged(case: Case, work: Path) -> None:
+    cut = len(case.content) - 2 * PAGE_BYTES - 100
+    seen = await look(case, work, case.content[:cut])
+    assert seen.layer == "open"
+    assert seen.breaches == []
+    assert seen.kept is not None
+
+
+async def test_a_page_as_it_was_before_leaves_no_deadline_that_is_over(tmp_path: Path, work: Path) -> None:
+    moments: list[Moment] = []
+    await make(tmp_path / "a.db", 10, moments)
+    made = await Case.of(tmp_path / "a.db", moments)
+    seen = [one for of_kind in (await run(made, work, 1, {"lost write": 10})).values() for one in of_kind]
+    assert [one.breaches for one in seen if one.breaches] == []
+
+
+async def test_an_end_that_can_not_be_is_not_looked_for(case: Case, work: Path) -> None:
+    lay(work / "damaged.db", case.content, None)
+    with closing(sqlite3.connect(work / "damaged.db")) as connection, connection:
+        connection.execute("update owner set position = 1 << 60")
+        (root,) = connection.execute("select rootpage from sqlite_schema where name = 'event'").fetchone()
+    content = bytearray((work / "damaged.db").read_bytes())
+    content[PAGE_BYTES * (root - 1) : PAGE_BYTES * root] = bytes(PAGE_BYTES)
+    (work / "damaged.db").write_bytes(content)
+    assert salvage(str(work / "damaged.db"), str(work / "new.db")).events == 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from procession.journal.rows import Commit
+from procession.engine.solo import MARKS_MAX as SOLO_MARKS_MAX
+from procession.journal.rows import CommandState, Commit, DeliveryState, FlowStatus, UnhandledReason
 from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal.sqlite_follows import MARKS_MAX
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal_errors import JournalDamaged
 from procession.testing.journal_rows import (
@@ -112,6 +115,21 @@ async def test_a_lost_tail_is_found(path: Path, table: str) -> None:
         ("update timer set id = zeroblob(16) where flow = 1", "timer_step"),
         ("update flow set status = 'ended' where id = 1", "timer_step"),
         ("insert into delivery values (1, 2, 'pending', null, 0)", "delivery_alone"),
+        ("update timer set due_us = 8 where flow = 1", "timer_step"),
+        ("update timer set payload = '{\"a\":1}' where flow = 1", "timer_step"),
+        ("update timer set correlation = zeroblob(16) where flow = 1", "timer_step"),
+        ("update flow set started_us = started_us + 1 where id = 1", "flow_start"),
+        ("update flow set status = 'actiwe' where id = 1", "flow_row"),
+        ("update flow set reason = 'why' where id = 1", "flow_row"),
+        ("update flow set updated_us = -1 where id = 1", "flow_row"),
+        ("update command set state = 'opan' where seq = 1", "command_row"),
+        ("update command set attempts = 64 where seq = 1", "command_row"),
+        ("update command set log = '[' where seq = 1", "command_row"),
+        ("update delivery set state = 'panding' where flow = 1", "delivery_row"),
+        ("update delivery set marked = 16 where flow = 1", "delivery_row"),
+        ("insert into unhandled values (2, 'bill', 'k1', 'lbte')", "unhandled_row"),
+        ("insert into type values ('event', 'order.paie', 1, '{}')", "type_missing"),
+        ("insert into snapshot values (1, 1, 'abc.00000000', '{}')", "snapshot"),
     ],
 )
 async def test_what_can_be_rebuilt_is_compared(path: Path, damage: str, code: str) -> None:
@@ -142,3 +160,43 @@ async def test_verify_ends_where_a_whole_table_is_gone(path: Path) -> None:
     reader = await read_sqlite(path)
     assert "command_step" in {fault.code for fault in await reader.verify()}
     await reader.close()
+
+
+async def test_a_deadline_that_its_flow_has_cancelled_since_is_found(path: Path) -> None:
+    journal = await opened(path)
+    commit = started(1, 2, timer_effect(1, "overdue", 9), {"cancel": "overdue"})
+    await journal.commit(commit)
+    await journal.close_clean()
+    plainly(path, "insert into timer values (1, 'overdue', x'" + timer(1, "overdue", 9).id.hex() + "', 9,"
+            " 'order.overdue', 3, '{}', null)")  # fmt: skip
+    reader = await read_sqlite(path)
+    assert [fault.code for fault in await reader.verify()] == ["timer_step"]
+    await reader.close()
+
+
+async def test_a_fired_deadline_that_waits_keeps_the_name_of_its_timer(path: Path) -> None:
+    journal = await opened(path)
+    await journal.commit(started(1, 2, timer_effect(1, "overdue", 9)))
+    fired = event(3, "k1")._replace(caused_by=timer(1, "overdue", 9).id)
+    await journal.commit(Commit(events=[fired], deliveries={(1, 3): delivery(1, 3, timer="overdue")}))
+    assert await journal.verify() == []
+    await journal.close_clean()
+    plainly(path, "update delivery set timer = 'overdte'")
+    reader = await read_sqlite(path)
+    assert [fault.code for fault in await reader.verify()] == ["delivery_row"]
+    await reader.close()
+
+
+def test_no_bit_makes_one_word_of_another() -> None:
+    kinds = (FlowStatus, CommandState, DeliveryState, UnhandledReason)
+    pairs = [(one, other) for kind in kinds for one in get_args(kind) for other in get_args(kind) if one != other]
+    assert [pair for pair in pairs if _bits_between(*pair) < 2] == []
+
+
+def _bits_between(one: str, other: str) -> int:
+    differing = sum((a ^ b).bit_count() for a, b in zip(one.encode(), other.encode(), strict=False))
+    return differing + 8 * abs(len(one) - len(other))
+
+
+def test_a_delivery_may_be_marked_as_often_as_a_careful_start_marks_it() -> None:
+    assert MARKS_MAX == SOLO_MARKS_MAX

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -224,6 +225,10 @@ def _of_owner(journal: str, owner: OwnerInfo | None) -> Check:
         return Check("owner", "warn", found, "look into the log of the service for why it ends")
     if holder is not None:
         found = f"nobody now; process {holder.pid} on {holder.host} ended without closing it"
+        log = Path(f"{os.path.realpath(journal)}-wal")
+        if not log.exists() or not log.stat().st_size:
+            found += f", and {log} is missing or empty: what it committed last may have been in it"
+            return Check("owner", "warn", found, "put the log back if somebody took it away; else the end is as it is")
         return Check("owner", "warn", found, "nothing is lost: the next start takes it up")
     return Check("owner", "ok", "nobody: free to be opened")
 

@@ -16,7 +16,6 @@ from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
-from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
 from procession.engine.trace_notes import DecisionNote
 from procession.engine.tracing import Tracing
@@ -24,6 +23,7 @@ from procession.engine.turn import TurnFailed
 from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
 from procession.journal.rows import CommandChange, CommandRow, CommandState, SnapshotRow, StepRow
+from procession.journal.snapshot_seal import sealed
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.codec import from_json
 from procession.primitives.command import Command

@@ -86,7 +86,13 @@ def _new_types(registry: Registry, known: Iterable[TypeRow]) -> list[TypeRow]:
         if old is None:
             found.append(TypeRow(stored.name, stored.version, stored.kind, shape_of(cls)))
             continue
-        changes = _changes(old, cls)
+        try:
+            changes = _changes(old, cls)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise SchemaChanged(
+                f"what the journal has as the shape of {stored.name!r} version {stored.version} is none",
+                "ask `procession doctor` for damage, and restore a backup",
+            ) from error
         if changes:
             raise SchemaChanged(
                 f"{stored.site}: {cls.__name__} is stored as {stored.name!r} version {stored.version} with another"

@@ -8,12 +8,12 @@ import trio
 
 from procession.engine.flow import Flow
 from procession.engine.guard import Guard
-from procession.engine.snapshot_seal import sealed
 from procession.engine.stream import Stream
 from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import ShortFlow, SnapshotRow, StepOutcome
+from procession.journal.snapshot_seal import sealed
 from procession.primitives.definition import Reaction
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry

@@ -17,12 +17,12 @@ from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
-from procession.engine.snapshot_seal import sealed
 from procession.engine.tracing import Tracing, TurnSpan
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
 from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
+from procession.journal.snapshot_seal import sealed
 from procession.primitives.command import Command
 from procession.primitives.event import CommandRefused, Event
 from procession.primitives.history import Turned

@@ -21,6 +21,12 @@ _SLICE_ROWS = 2000
 _BLIND_KEYS = 2_000
 """How far behind the last readable row others are looked for, where nothing tells how many there should be."""
 _KEY_MAX = (1 << 63) - 1
+_PAGE_BYTES = 4096
+_ROW_BYTES_MIN = 16
+_HEADER_BYTES = 100
+_PAGE_BYTES_MAX = 65_536
+_LENGTHENED_MAX = 1_000
+"""How many times longer than it is a file is taken to have been."""
 _LOST_MAX = 10_000
 """Ranges of keys that are kept for one table."""
 
@@ -99,7 +105,9 @@ class DamagedFile:
 
     def _around(self, source: Source, after: int, until: int) -> tuple[list[tuple[Any, ...]], int]:
         """What can be read between the last good row and the next readable place; and that place."""
-        step, end = 2, max(until, after + _BLIND_KEYS)
+        # What tells how far it goes may be hit itself: there are no more rows than fit into the file.
+        fitting = self.connection.execute("pragma page_count").fetchone()[0] * _PAGE_BYTES // _ROW_BYTES_MIN
+        step, end = 2, max(min(until, after + fitting), after + _BLIND_KEYS)
         while True:
             at = after + step
             if at > end:
@@ -158,6 +166,9 @@ class DamagedFile:
 def copy_file(path: str, folder: str) -> str:
     """Copy a journal's file and its write-ahead log into a folder. Returns the copy's path.
 
+    What is missing at the end of the file is zeros in the copy: SQLite opens no file that is shorter than its header
+    says, and refuses a page of zeros where it meets one.
+
     Raises:
         JournalUnwritable: one of them can't be read, or there is no room for the copy.
     """
@@ -166,9 +177,24 @@ def copy_file(path: str, folder: str) -> str:
         shutil.copyfile(path, copy)
         if os.path.exists(f"{path}-wal"):
             shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+        _lengthen(copy)
     except OSError as error:
         raise JournalUnwritable(path, f"it can't be copied: {error.strerror}") from error
     return copy
+
+
+def _lengthen(copy: str) -> None:
+    """Make a file as long as its header says. Format: https://sqlite.org/fileformat.html, 1.3."""
+    with open(copy, "rb+") as file:
+        header = file.read(_HEADER_BYTES)
+        if len(header) < _HEADER_BYTES:
+            return
+        page_bytes = int.from_bytes(header[16:18], "big")
+        size_bytes = int.from_bytes(header[28:32], "big") * (_PAGE_BYTES_MAX if page_bytes == 1 else page_bytes)
+        # A header that was hit may name any size.
+        found_bytes = file.seek(0, os.SEEK_END)
+        if found_bytes < size_bytes <= found_bytes * _LENGTHENED_MAX:
+            file.truncate(size_bytes)
 
 
 def open_damaged(path: str, copy: str) -> DamagedFile:

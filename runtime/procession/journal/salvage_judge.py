@@ -13,7 +13,7 @@ from typing import NamedTuple
 import attrs
 
 from procession.journal.salvage_copy import LOST, Carried
-from procession.journal.salvage_rebuild import IndexedFlow, rebuild_commands, rebuild_flow, rebuild_timers
+from procession.journal.salvage_rebuild import IndexedFlow, mend_columns, rebuild_commands, rebuild_flow, rebuild_timers
 from procession.journal.sqlite_archive import bury
 
 _GONE = "(select coalesce(max(archived.version), 0) from archived_flow as archived where archived.flow = flow.id)"
@@ -30,6 +30,7 @@ class LeftOut(NamedTuple):
     """A flow of which something is lost, so that all of it was left out."""
 
     flow: int
+    """0 where only events tell of it."""
     process: str | None
     """None where nothing tells any more."""
     key: str | None
@@ -58,7 +59,10 @@ def judge(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedF
     _mend_commands(new, carried, judged)
     _mend_timers(new, carried, judged)
     _find_unaccounted(new, carried, judged)
+    for table, rows in mend_columns(new).items():
+        judged.rebuilt[table] = judged.rebuilt.get(table, 0) + rows
     judged.left_out = _take_out(new, indexed)
+    judged.left_out += _never_seen(new, indexed, judged.left_out)
     judged.unaccounted = new.execute(
         "insert into unhandled select event.position, named.key, keyed.value, 'lost' from event"
         f" cross join json_each(event.keys) as named cross join json_each(named.value) as keyed where {_UNACCOUNTED}"
@@ -75,6 +79,27 @@ _UNACCOUNTED = (
     " or exists (select 1 from delivery where delivery.flow = flow.id and delivery.position = event.position)"
     " or exists (select 1 from archived_flow as gone where gone.flow = flow.id)))"
 )
+
+
+def _never_seen(new: sqlite3.Connection, indexed: dict[int, IndexedFlow], left_out: list[LeftOut]) -> list[LeftOut]:
+    """Flows of which no row is left: an index still has their name, or an event was routed to them."""
+    named = {(found.process, found.key) for found in left_out}
+    named.update(new.execute("select process, key from flow"))
+    found = [
+        LeftOut(flow, row.process, row.key, "its row and its steps can't be read")
+        for flow, row in indexed.items()
+        if (row.process, row.key) not in named
+    ]
+    named.update((row.process, row.key) for row in indexed.values())
+    routed = new.execute(
+        "select named.key, keyed.value, min(event.position) from event cross join json_each(event.keys) as named"
+        f" cross join json_each(named.value) as keyed where {_UNACCOUNTED} group by 1, 2 order by 3"
+    )
+    return found + [
+        LeftOut(0, process, key, f"event {position} is for it, and nothing else of it can be read")
+        for process, key, position in routed
+        if (process, key) not in named
+    ]
 
 
 def _drop_what_stands_alone(new: sqlite3.Connection, carried: Carried) -> None:
@@ -114,13 +139,15 @@ def _drop_what_stands_alone(new: sqlite3.Connection, carried: Carried) -> None:
         new,
         carried,
         "timer",
-        "not exists (select 1 from step cross join json_each(step.effects) as effect where step.flow = timer.flow"
+        "not exists (select 1 from step cross join json_each(step.effects) as effect"
+        " join event on event.position = step.position where step.flow = timer.flow"
         " and json_extract(effect.value, '$.timer') = timer.name"
         " and json_extract(effect.value, '$.id') = lower(hex(timer.id))"
         " and json_extract(effect.value, '$.due_us') = timer.due_us"
         " and json_extract(effect.value, '$.event') = timer.type"
         " and json_extract(effect.value, '$.version') = timer.version"
-        " and json_extract(effect.value, '$.data') = json(timer.payload))",
+        " and json_extract(effect.value, '$.data') = json(timer.payload)"
+        " and (timer.correlation is null or timer.correlation = coalesce(event.correlation, event.id)))",
     )
 
 
@@ -159,7 +186,8 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
     )
     if whole:
         fixed = new.execute(f"select id, {_GONE} + coalesce(number, 0){versions}").fetchall()
-        new.executemany("update flow set version = ? where id = ?", [(version, flow) for flow, version in fixed])
+        for flow, version in fixed:
+            _make_current(new, flow, version, indexed)
         rebuilt += len(fixed)
     _leave(
         new,
@@ -167,6 +195,17 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
     )
     if rebuilt:
         judged.rebuilt["flow"] = rebuilt
+
+
+def _make_current(new: sqlite3.Connection, flow: int, version: int, indexed: dict[int, IndexedFlow]) -> None:
+    """A row with another version than its steps: hit, or as old as its page. Where indexes tell, it is made anew."""
+    row = new.execute("select * from flow where id = ?", (flow,)).fetchone()
+    if flow in indexed and row[1:3] == (indexed[flow].process, indexed[flow].key):
+        new.execute("delete from flow where id = ?", (flow,))
+        if rebuild_flow(new, flow, indexed[flow]):
+            return
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    new.execute("update flow set version = ? where id = ?", (version, flow))
 
 
 def _find_broken(new: sqlite3.Connection) -> None:

@@ -1,6 +1,7 @@
 """Making rows anew that follow from events and steps: rows of flows, the outbox, timers."""
 
 # SQL in several lines is one string.
+# ruff: noqa: ISC004
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from procession.journal.damaged_file import DamagedFile
+from procession.journal.sqlite_follows import MARKS_MAX, US_MAX
 
 _GIVEN_UP, _REFUSED = "procession.command_given_up", "procession.command_refused"
 _STATES = {_GIVEN_UP: "given_up", _REFUSED: "refused"}
@@ -45,17 +47,18 @@ def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow) -> bo
     if (indexed.status in ("ended", "cancelled")) != (indexed.outcome is not None):
         return False
     version, started_us, updated_us = new.execute(
-        "select coalesce(max(step.version), 0), min(event.recorded_us), max(event.recorded_us)"
-        " from step join event on event.position = step.position where step.flow = ?",
-        (flow,),
+        "select coalesce(max(step.version), 0), (select event.recorded_us from step join event using (position)"
+        " where step.flow = :flow and (step.outcome = 'handled' or (:status = 'cancelled' and step.name = 'cancel'))"
+        " order by step.version limit 1), max(event.recorded_us)"
+        " from step join event on event.position = step.position where step.flow = :flow",
+        {"flow": flow, "status": indexed.status},
     ).fetchone()
     if new.execute("select count(*) from step where flow = ?", (flow,)).fetchone()[0] != version:
         return False  # a part of it was archived, or an event of it is lost
     reason = "its row was made anew by a salvage" if indexed.status == "quarantined" else None
     row = (flow, indexed.process, indexed.key, version, indexed.status, indexed.outcome, reason)
-    started = 0 if indexed.status == "unstarted" else started_us or 0
     try:
-        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, started, updated_us or 0))
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, started_us or 0, updated_us or 0))
     except (sqlite3.IntegrityError, UnicodeEncodeError):
         return False
     return True
@@ -123,7 +126,11 @@ def rebuild_timers(new: sqlite3.Connection, *, events_lost: bool) -> tuple[int, 
                 armed[flow, effect["timer"]] = (effect, correlation)
             elif "cancel" in effect:
                 armed.pop((flow, effect["cancel"]), None)
-    there = set(new.execute("select flow, name from timer").fetchall())
+    stored = {(flow, name): id_ for flow, name, id_ in new.execute("select flow, name, id from timer")}
+    # A page that is older than the others has deadlines that were replaced, cancelled or fired since.
+    there = {name for name, id_ in stored.items() if name in armed and armed[name][0]["id"] == id_.hex()}
+    there = {name for name in there if stored[name].hex() not in fired}
+    new.executemany("delete from timer where flow = ? and name = ?", sorted(stored.keys() - there))
     made, hopeless = 0, []
     for (flow, name), (effect, correlation) in armed.items():
         if effect["id"] in fired or (flow, name) in there:
@@ -136,3 +143,66 @@ def rebuild_timers(new: sqlite3.Connection, *, events_lost: bool) -> tuple[int, 
         new.execute("insert into timer values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, correlation))
         made += 1
     return made, hopeless
+
+
+def mend_columns(new: sqlite3.Connection) -> dict[str, int]:
+    """Set what can't be as it was read, and decides nothing, to what follows from the rest. Returns rows by table."""
+    mended: dict[str, int] = {}
+    for table, change in _MENDED:
+        changed = new.execute(change).rowcount
+        if changed:
+            mended[table] = mended.get(table, 0) + changed
+    ended = _ended_since(new)
+    if ended:
+        new.executemany("update command set state = ? where seq = ?", ended)
+        mended["command"] = mended.get("command", 0) + len(ended)
+    return mended
+
+
+def _ended_since(new: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Commands that are open on a page older than their answers: the state that these left them in, and the seq."""
+    answers = _answers(new)
+    return [
+        (answers[id_.hex()], seq)
+        for seq, id_ in new.execute(
+            "select seq, id from command where state = 'open' and json_extract(log, '$[0].sent_again') is null"
+        )
+        if id_.hex() in answers
+    ]
+
+
+_BEGAN = (
+    "coalesce((select event.recorded_us from step join event using (position) where step.flow = flow.id"
+    " and (step.outcome = 'handled' or (flow.status = 'cancelled' and step.name = 'cancel'))"
+    " order by step.version limit 1), 0)"
+)
+_FIRED = (
+    "(select json_extract(effect.value, '$.timer') from step cross join json_each(step.effects) as effect"
+    " join event on event.position = delivery.position where step.flow = delivery.flow"
+    " and json_extract(effect.value, '$.timer') is not null"
+    " and json_extract(effect.value, '$.id') = lower(hex(event.caused_by)))"
+)
+_TRIED = "coalesce(json_extract(log, '$[#-1].n'), 0)"
+_MENDED = (
+    ("command", "update command set log = null where log is not null and not json_valid(log)"),
+    (
+        "command",
+        f"update command set attempts = {_TRIED} where attempts not between {_TRIED} - 1 and {_TRIED} + 1"
+        " and (attempts not in (0, 1) or json_extract(log, '$[0].sent_again') is null)",
+    ),
+    ("command", f"update command set due_us = 0 where due_us not between 0 and {US_MAX}"),
+    (
+        "flow",
+        f"update flow set started_us = {_BEGAN} where version > 0 and started_us <> {_BEGAN}"
+        " and id not in (select flow from archived_flow)",
+    ),
+    ("flow", f"update flow set updated_us = started_us where updated_us not between 0 and {US_MAX}"),
+    ("flow", "update flow set reason = null where status <> 'quarantined' and reason is not null"),
+    ("flow", "update flow set reason = 'why is lost' where status = 'quarantined' and reason is null"),
+    ("delivery", f"update delivery set marked = 0 where marked not between 0 and {MARKS_MAX}"),
+    (
+        "delivery",
+        f"update delivery set timer = {_FIRED} where timer is not {_FIRED}"
+        " and exists (select 1 from event where event.position = delivery.position and caused_by is not null)",
+    ),
+)

@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 
 from procession.engine.envelopes import message_of, time_of
-from procession.engine.snapshot_seal import sealed
 from procession.engine.turn import TurnFailed, fold
 from procession.errors import NotFound, ProcessionError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Delivered, EventRow, FlowRow, SnapshotRow, Stepped
+from procession.journal.snapshot_seal import sealed
 from procession.laws.secret_marks import Marks, missing_marks
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition

@@ -47,7 +47,7 @@ def event(position: int, key: str = "k1", *, type: str = "order.paid", source_id
         keys=json.dumps({PROCESS: [key]}),
         caused_by=None,
         correlation=None,
-        recorded_us=NOW_US + position,
+        recorded_us=NOW_US,
         trace=None,
     )
 

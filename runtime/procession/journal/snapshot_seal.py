@@ -8,3 +8,9 @@ from zlib import crc32
 def sealed(fingerprint: str, flow: int, version: int, state: str) -> str:
     """The fingerprint that a snapshot is stored under."""
     return f"{fingerprint}.{crc32(f'{flow} {version} {state}'.encode(errors='surrogatepass')):08x}"
+
+
+def is_sealed(fingerprint: str, flow: int, version: int, state: str) -> bool:
+    """Whether a snapshot is what was written, or of a time when fingerprints had no checksum."""
+    before, dot, _ = fingerprint.rpartition(".")
+    return not dot or fingerprint == sealed(before, flow, version, state)
