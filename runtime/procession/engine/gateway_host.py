@@ -178,8 +178,9 @@ class GatewayHost:
         return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
 
     def _waits_alone(self) -> bool:
-        """After the process died, commands run one at a time."""
-        return self._is_solo() and self.answers.desk is not None and self.answers.desk.solo.command is not None
+        """After the process died, commands run one at a time, and not beside a suspect."""
+        desk = self.answers.desk
+        return desk is not None and desk.solo.active and (desk.solo.command is not None or desk.solo.suspects > 0)
 
     def _is_solo(self) -> bool:
         return self.answers.desk is not None and self.answers.desk.solo.active
