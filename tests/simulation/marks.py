@@ -5,7 +5,6 @@ are seen by wrapping the function that is taken there.
 """
 
 # Rare ways are private.
-# ruff: noqa: SLF001
 
 from __future__ import annotations
 
@@ -87,7 +86,7 @@ ALL = frozenset(
         *(f"left {state}" for state in _STATES),
         "died at its start",
         "ended by a crash",
-        "was calm after ten lives",
+        "was calm after many lives",
         *(f"{cls.__name__}.{name.lstrip('_')}" for cls, name in WAYS),
         "careful start",
     }
@@ -148,6 +147,16 @@ def _of_run(run: Run) -> Iterator[str]:
     for fault in OF_GATEWAYS:
         if fault is not Fault.SLOW_GATEWAYS and any(line.startswith(f"trouble: {fault}") for line in told):
             yield f"fault {fault}"
+    yield from _of_plan(run)
+    if any(line.startswith("end: could not open") for line in told):
+        yield "died at its start"
+    for contents in (*run.left, run.past.contents):
+        yield from (f"unhandled {row.reason}" for row in contents.unhandled)
+        yield from (f"command {row.state}" for row in contents.commands)
+        yield from (f"left {row.state}" for row in contents.deliveries)
+
+
+def _of_plan(run: Run) -> Iterator[str]:
     plan = run.plan
     for fault in plan.constant & {Fault.SLOW_GATEWAYS, Fault.SLOW_JOURNAL, Fault.OTHER_CODE, Fault.SMALL_BOUNDS}:
         yield f"fault {fault}"
@@ -156,16 +165,10 @@ def _of_run(run: Run) -> Iterator[str]:
         yield f"fault {Fault.DUPLICATES}"
     if any(one.reopens_failing for one in plan.at_commits) and "commit" in {what for _, what, _ in run.trace.entries}:
         yield f"fault {Fault.REOPEN_FAILS}"
-    if any(line.startswith("end: could not open") for line in told):
-        yield "died at its start"
     if plan.ends_by_crash:
         yield "ended by a crash"
     if run.lives >= _MANY_LIVES and run.calm:
-        yield "was calm after ten lives"
-    for contents in (*run.left, run.past.contents):
-        yield from (f"unhandled {row.reason}" for row in contents.unhandled)
-        yield from (f"command {row.state}" for row in contents.commands)
-        yield from (f"left {row.state}" for row in contents.deliveries)
+        yield "was calm after many lives"
 
 
-_MANY_LIVES = 10
+_MANY_LIVES = 7

@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 
 from procession.actors.mailbox import Mailbox
-from procession.engine.answers import Answers
+from procession.engine import engine
+from procession.engine.answers import Answer, Answers
 from procession.engine.flow import Flow
+from procession.engine.flow_host import FlowHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.ledger import Batch, Ledger, Released
+from procession.engine.timers import Timers
 from procession.engine.turns import Turns
-from procession.journal.rows import ArmedTimer, Commit, Delivered, DeliveryState, OpenCommand
+from procession.journal.rows import ArmedTimer, Commit, OpenCommand
 from procession.journal_errors import CommitFailed
-from procession.testing.simulation.disk import DiskJournal, ReadError
+from procession.testing.simulation.disk import DiskJournal
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -79,14 +82,6 @@ def waiting_not_stored(patch: pytest.MonkeyPatch) -> None:
     _sealing(patch, drop)
 
 
-def cancelled_command_stays_open(patch: pytest.MonkeyPatch) -> None:
-    def drop(batch: Batch) -> None:
-        changes = batch.commit.command_changes
-        changes[:] = [change for change in changes if change.state != "cancelled"]
-
-    _sealing(patch, drop)
-
-
 def commands_lost_at_restart(patch: pytest.MonkeyPatch) -> None:
     """A start does not read which commands are open."""
 
@@ -105,30 +100,63 @@ def timers_lost_at_restart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DiskJournal, "timers", none)
 
 
-def unreadable_taken_for_empty(patch: pytest.MonkeyPatch) -> None:
-    whole = DiskJournal.deliveries
-
-    async def read(
-        self: DiskJournal, flow: int, after: int, limit: int, states: Sequence[DeliveryState]
-    ) -> list[Delivered]:
-        try:
-            return await whole(self, flow, after, limit, states)
-        except ReadError:
-            return []
-
-    patch.setattr(DiskJournal, "deliveries", read)
-
-
 def timers_outlive_their_flow(patch: pytest.MonkeyPatch) -> None:
-    def disarm_all(self: Turns, flow: Flow) -> None:
-        """They stay armed."""
+    whole = Timers.disarm
 
-    patch.setattr(Turns, "disarm_all", disarm_all)
+    def disarm(self: Timers, flow: Flow, name: str) -> None:
+        if name:
+            whole(self, flow, name)
+
+    patch.setattr(Timers, "disarm", disarm)
+
+
+def deadline_fires_although_it_was_cancelled(patch: pytest.MonkeyPatch) -> None:
+    """One that has fired and waits for its turn is not taken back."""
+
+    def withdraw(self: Turns, flow: Flow, name: str) -> None:
+        """It stays."""
+
+    patch.setattr(Turns, "_withdraw", withdraw)
+
+
+def waiting_comes_last(patch: pytest.MonkeyPatch) -> None:
+    """What waited for the start of a flow is handled after what came since."""
+    whole = Turns._take_waiting  # noqa: SLF001 - that is the fault
+
+    def take_waiting(self: Turns, flow: Flow) -> None:
+        newer = list(flow.mailbox)
+        flow.mailbox.refill((), more=flow.mailbox.more)
+        whole(self, flow)
+        flow.mailbox.put_first([*newer, *_emptied(flow.mailbox)])
+
+    patch.setattr(Turns, "_take_waiting", take_waiting)
+
+
+def full_mailbox_drops(patch: pytest.MonkeyPatch) -> None:
+    """What does not fit is not read from the journal later."""
+    whole = Mailbox.post
+
+    def post(self: Mailbox[Any], item: Any) -> bool:
+        fits = whole(self, item)
+        self.more = False
+        return fits
+
+    patch.setattr(Mailbox, "post", post)
+
+
+def nothing_taken_up_at_a_start(patch: pytest.MonkeyPatch) -> None:
+    """What the last process left unhandled waits for ever."""
+
+    async def none(_: Any, __: Any, ___: Any, host: FlowHost) -> None:
+        await trio.lowlevel.checkpoint()
+        host.recoveries -= 1
+
+    patch.setattr(engine, "take_up", none)
 
 
 def last_come_first_served(patch: pytest.MonkeyPatch) -> None:
     def take(self: Mailbox[Any]) -> Any:
-        return self._items.pop()  # noqa: SLF001 - that is the fault
+        return self._items.pop()
 
     patch.setattr(Mailbox, "take", take)
 
@@ -139,18 +167,28 @@ def given_up_without_a_word(patch: pytest.MonkeyPatch) -> None:
 
     def write(self: Answers, verdict: Any) -> None:
         if verdict.state == "given_up":
-            return
+            verdict.answer = Answer((), ())
         whole(self, verdict)
 
     patch.setattr(Answers, "write", write)
 
 
-def snapshot_of_another_version(patch: pytest.MonkeyPatch) -> None:
-    def shift(batch: Batch) -> None:
-        snapshots = batch.commit.snapshots
-        snapshots[:] = [row._replace(version=row.version + 1) for row in snapshots]
+def snapshot_one_version_ahead(patch: pytest.MonkeyPatch) -> None:
+    """It is sealed in order, and a turn is missing in it."""
+    whole = Turns._snapshot  # noqa: SLF001 - that is the fault
 
-    _sealing(patch, shift)
+    def snapshot(self: Turns, flow: Flow) -> None:
+        flow.version += 1
+        whole(self, flow)
+        flow.version -= 1
+
+    patch.setattr(Turns, "_snapshot", snapshot)
+
+
+def _emptied(mailbox: Mailbox[Any]) -> list[Any]:
+    found = list(mailbox)
+    mailbox.refill((), more=mailbox.more)
+    return found
 
 
 def _sealing(patch: pytest.MonkeyPatch, change: Callable[[Batch], None]) -> None:
@@ -170,12 +208,14 @@ PLANTS: tuple[Plant, ...] = (
     command_ids_by_chance,
     unhandled_not_recorded,
     waiting_not_stored,
-    cancelled_command_stays_open,
     commands_lost_at_restart,
     timers_lost_at_restart,
-    unreadable_taken_for_empty,
     timers_outlive_their_flow,
+    deadline_fires_although_it_was_cancelled,
+    waiting_comes_last,
+    full_mailbox_drops,
+    nothing_taken_up_at_a_start,
     last_come_first_served,
     given_up_without_a_word,
-    snapshot_of_another_version,
+    snapshot_one_version_ahead,
 )
