@@ -1,4 +1,4 @@
-"""Further faults: of what outlives a process, and of what is told, sent and ended."""
+"""Thirteen further faults: of what outlives a process, and of what is told, sent and ended."""
 
 # What is broken here is private, and has no types of its own.
 # ruff: noqa: ANN401
@@ -22,7 +22,7 @@ from procession.engine.intake import Submission
 from procession.engine.ledger import Batch, Ledger, Released
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
-from procession.journal.rows import ArmedTimer, Commit, OpenCommand
+from procession.journal.rows import Commit, OpenCommand
 from procession.journal_errors import CommitFailed
 from procession.testing.simulation.disk import DiskJournal
 
@@ -91,15 +91,6 @@ def commands_lost_at_restart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DiskJournal, "open_commands", none)
 
 
-def timers_lost_at_restart(patch: pytest.MonkeyPatch) -> None:
-    """A start does not read which timers are armed."""
-
-    async def none(self: DiskJournal, *_: Any) -> list[ArmedTimer]:
-        return []
-
-    patch.setattr(DiskJournal, "timers", none)
-
-
 def timers_outlive_their_flow(patch: pytest.MonkeyPatch) -> None:
     whole = Timers.disarm
 
@@ -108,15 +99,6 @@ def timers_outlive_their_flow(patch: pytest.MonkeyPatch) -> None:
             whole(self, flow, name)
 
     patch.setattr(Timers, "disarm", disarm)
-
-
-def deadline_fires_although_it_was_cancelled(patch: pytest.MonkeyPatch) -> None:
-    """One that has fired and waits for its turn is not taken back."""
-
-    def withdraw(self: Turns, flow: Flow, name: str) -> None:
-        """It stays."""
-
-    patch.setattr(Turns, "_withdraw", withdraw)
 
 
 def waiting_comes_last(patch: pytest.MonkeyPatch) -> None:
@@ -209,9 +191,7 @@ PLANTS: tuple[Plant, ...] = (
     unhandled_not_recorded,
     waiting_not_stored,
     commands_lost_at_restart,
-    timers_lost_at_restart,
     timers_outlive_their_flow,
-    deadline_fires_although_it_was_cancelled,
     waiting_comes_last,
     full_mailbox_drops,
     nothing_taken_up_at_a_start,

@@ -72,10 +72,11 @@ class Swarm:
 
     def __str__(self) -> str:
         kinds = f"{min(self.faults)} to {max(self.faults)}" if self.faults else "no"
+        rate = self.seeds / max(self.seconds, 1e-9)
         return (
-            f"{self.seeds} seeds, {self.seeds / max(self.seconds, 1e-9):.0f} a second of processor time; {self.marks.crashes} crashes in"
-            f" {self.lives} lives; {self.commits} commits; {kinds} kinds of faults a seed; {self.again} seeds run"
-            f" twice; {len(ALL) - len(self.marks.missed)} of {len(ALL)} marks hit; {len(self.breaches)} breaches"
+            f"{self.seeds} seeds, {rate:.0f} a second of processor time; {self.marks.crashes} crashes in {self.lives}"
+            f" lives; {self.commits} commits; {kinds} kinds of faults a seed; {self.again} seeds run twice;"
+            f" {len(ALL) - len(self.marks.missed)} of {len(ALL)} marks hit; {len(self.breaches)} breaches"
         )
 
 
