@@ -74,7 +74,7 @@ _STRUCK = {
     Fault.OPERATOR: "operator: ",
 }
 """By fault: how the trace tells of it."""
-_REASONS = ("after_end", "already_started", "late", "late_answer", "missing", "withdrawn", "skipped")
+_REASONS = ("after_end", "already_started", "late", "late_answer", "missing", "withdrawn")
 _COMMANDS = ("answered", "given_up", "cancelled")
 _STATES = ("pending", "waiting", "quarantined")
 
@@ -92,6 +92,9 @@ ALL = frozenset(
     }
 )
 """Every mark that some seed must hit."""
+
+RARE = frozenset({"Answers.too_late", "Operator.skip", "Verdict.withdraw", "unhandled late_answer"})
+"""Of these, marks that one seed in some hundreds hits: the long form must, the quick one need not."""
 
 
 class Marks:

@@ -63,7 +63,8 @@ class Swarm:
                 self.seeds += 1
                 self.lives += run.lives
                 self.commits += len(run.commits)
-                self.faults[len(plan.constant) + len({one.fault for one in (*plan.at_commits, *plan.at_times)})] += 1
+                struck = {one.fault for one in plan.at_commits} | {one.fault for one in plan.at_times}
+                self.faults[len(plan.constant | struck)] += 1
                 if self.seeds % again_every == 0:
                     self.again += 1
                     if simulation.run(plan).digest() != run.digest():

@@ -7,6 +7,7 @@ import pytest
 from procession.testing.simulation.fault import Fault
 from procession.testing.simulation.runs import Simulation
 from tests.engine.tally import Audit, Desk, Tally
+from tests.simulation.marks import RARE
 from tests.simulation.swarm import SYSTEMS, Swarm
 from tests.simulation.torture import torture
 
@@ -30,12 +31,12 @@ def test_a_swarm_in_which_little_goes_wrong_is_said_to_have_missed_the_rest() ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_swarm_has_hit_every_mark() -> None:
+def test_a_swarm_has_hit_every_mark_that_is_not_rare() -> None:
     swarm = Swarm()
     for name, system in SYSTEMS.items():
         swarm.run(system(), name, SEEDS[name], again_every=20)
     assert swarm.breaches == [], swarm
-    assert swarm.marks.missed == [], swarm
+    assert {*swarm.marks.missed} <= RARE, swarm
 
 
 SEEDS = {name: range(300 if name == "tortured" else 40) for name in SYSTEMS}

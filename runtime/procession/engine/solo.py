@@ -64,7 +64,7 @@ class Solo:
         self.suspects += 1
         try:
             with trio.move_on_after(_SUSPECT_WAITS_S_MAX):
-                while self.command is not None or self.kept:
+                while self.command is not None or self.kept:  # noqa: ASYNC110 - rare, and both end elsewhere
                     await trio.sleep(_LOOK_AGAIN_S)
             yield
         finally:
