@@ -21,6 +21,7 @@ Case = tuple[Plant, Callable[[], Simulation], str]
 SEEDS_MAX = 1000
 FAULTS_MIN = 20
 TAKE_LONG = (
+    planted.stale_snapshot_used,
     planted.order_lost_at_restart,
     planted.quarantine_drops_later_events,
     planted_in_lives.given_up_without_a_word,
