@@ -1,4 +1,4 @@
-"""Twelve ways in which such an engine is built wrong: each is planted, and found by what a run leaves behind.
+"""Ways in which such an engine is built wrong: each is planted, and found by what a run leaves behind.
 
 The laws over single commits would find most of them at once; here they are not asked. Found means: a crash, a retry or
 a restart made the fault do harm, and the rows or the outside show it.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from procession.testing.simulation.runs import Simulation
-from tests.simulation import planted
+from tests.simulation import planted, planted_in_lives
 from tests.simulation.planted import Plant
 from tests.simulation.systems import ordered
 from tests.simulation.torture import tortured
@@ -19,7 +19,14 @@ from tests.simulation.torture import tortured
 Case = tuple[Plant, Callable[[], Simulation], str]
 
 SEEDS_MAX = 1000
-TAKE_LONG = (planted.order_lost_at_restart, planted.quarantine_drops_later_events)
+FAULTS_MIN = 20
+TAKE_LONG = (
+    planted.stale_snapshot_used,
+    planted.order_lost_at_restart,
+    planted.quarantine_drops_later_events,
+    planted_in_lives.given_up_without_a_word,
+    planted_in_lives.waiting_comes_last,
+)
 FOUND: list[Case] = [
     (planted.outbox_in_a_second_commit, ordered, "commands_are_what_steps_asked_for"),
     (planted.command_before_its_commit, tortured, "attempts_follow_their_commit"),
@@ -33,6 +40,19 @@ FOUND: list[Case] = [
     (planted.quarantine_drops_later_events, tortured, "each_event_is_answered_once"),
     (planted.cancel_outside_the_commit, ordered, "timers_are_what_steps_left"),
     (planted.answer_without_completing_its_command, tortured, "each_command_ends_once"),
+    (planted_in_lives.acknowledged_before_its_commit, tortured, "nothing_accepted_is_lost"),
+    (planted_in_lives.failed_commit_taken_for_done, tortured, "nothing_accepted_is_lost"),
+    (planted_in_lives.command_ids_by_chance, ordered, "commands_are_what_steps_asked_for"),
+    (planted_in_lives.unhandled_not_recorded, tortured, "each_event_is_answered_once"),
+    (planted_in_lives.waiting_not_stored, tortured, "each_event_is_answered_once"),
+    (planted_in_lives.commands_lost_at_restart, ordered, "all_comes_to_rest"),
+    (planted_in_lives.timers_outlive_their_flow, tortured, "timers_are_what_steps_left"),
+    (planted_in_lives.waiting_comes_last, tortured, "each_flow_keeps_its_order"),
+    (planted_in_lives.full_mailbox_drops, tortured, "each_flow_keeps_its_order"),
+    (planted_in_lives.nothing_taken_up_at_a_start, tortured, "all_comes_to_rest"),
+    (planted_in_lives.last_come_first_served, tortured, "each_flow_keeps_its_order"),
+    (planted_in_lives.given_up_without_a_word, ordered, "each_command_ends_once"),
+    (planted_in_lives.snapshot_one_version_ahead, ordered, "the_engine_never_fails"),
 ]
 
 
@@ -80,6 +100,6 @@ def test_what_belongs_in_one_commit_is_seen_in_the_commits_too(
     assert first_found(system(), rule, commits=True) < SEEDS_MAX
 
 
-def test_all_twelve_are_planted() -> None:
-    assert {plant for plant, _, _ in FOUND} == set(planted.PLANTS)
-    assert len(planted.PLANTS) == 12
+def test_all_are_planted_and_enough() -> None:
+    assert {plant for plant, _, _ in FOUND} == {*planted.PLANTS, *planted_in_lives.PLANTS}
+    assert len(FOUND) >= FAULTS_MIN

@@ -62,6 +62,13 @@ class Result(NamedTuple, Generic[T]):
     error: Exception | None
 
 
+class CallResult(NamedTuple, Generic[T]):
+    """How a call ended that nothing may come out of: a value, or whatever it raised."""
+
+    value: T | None
+    error: BaseException | None
+
+
 async def supervise(
     actor: Supervised,
     start: Callable[[], Awaitable[None]],
@@ -131,3 +138,21 @@ async def contained(call: Callable[[], Awaitable[T]]) -> Result[T]:
         return Result(await call(), None)
     except Exception as error:  # noqa: BLE001 - foreign code: its supervisor decides what follows
         return Result(None, error)
+
+
+async def contained_call(call: Callable[[], Awaitable[T]]) -> CallResult[T]:
+    """As `contained`, for a call that nothing may come out of: `SystemExit` and its like come back as values too.
+
+    Cancellation and KeyboardInterrupt: pass through, without what was raised beside them.
+    """
+    try:
+        return CallResult(await call(), None)
+    except (trio.Cancelled, KeyboardInterrupt):
+        raise
+    except BaseExceptionGroup as group:
+        passing = group.subgroup((trio.Cancelled, KeyboardInterrupt))
+        if passing is not None:
+            raise passing from None
+        return CallResult(None, group)
+    except BaseException as error:  # noqa: BLE001 - as around a turn: what user code raises ends no runtime
+        return CallResult(None, error)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import attrs
 
-from procession.actors.supervisor import Result
+from procession.actors.supervisor import CallResult
 from procession.engine.command_window import Handle
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
@@ -186,7 +186,7 @@ class Answers:
             flow.id = flow.id or handle.flow
             desk.router.address(event, payload, origin, flow)
 
-    def note(self, handle: Handle, span: AttemptSpan, result: Result[object] | None) -> None:
+    def note(self, handle: Handle, span: AttemptSpan, result: CallResult[object] | None) -> None:
         """An attempt that is traced has ended, and what became of it is written or kept."""
         assert self.tracing is not None, "somebody began this span"
         error = "timeout" if handle.timed_out else "cancelled"

@@ -197,7 +197,8 @@ class FlowHost:
 
     async def _run_alone(self, flow: Flow) -> None:
         """Handle one delivery, with nothing else in its commit."""
-        async with self._solo.alone(flow):
+        marks = next(iter(flow.mailbox)).marks
+        async with self._solo.apart(marks), self._solo.alone(flow):
             if not flow.mailbox:
                 return
             delivery = flow.mailbox.take()

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from procession.actors.supervisor import Result, contained
+from procession.actors.supervisor import CallResult, contained_call
 from procession.engine.answers import Answer, Answers
 from procession.engine.breaker import Breaker, RateLimit, wait_s
 from procession.engine.clock import Clock
@@ -178,8 +178,9 @@ class GatewayHost:
         return f"held back by its breaker: {self.breaker.failures} failures in a row, the last {self.last_error!r}"
 
     def _waits_alone(self) -> bool:
-        """After the process died, commands run one at a time."""
-        return self._is_solo() and self.answers.desk is not None and self.answers.desk.solo.command is not None
+        """After the process died, commands run one at a time, and not beside a suspect."""
+        desk = self.answers.desk
+        return desk is not None and desk.solo.active and (desk.solo.command is not None or desk.solo.suspects > 0)
 
     def _is_solo(self) -> bool:
         return self.answers.desk is not None and self.answers.desk.solo.active
@@ -228,7 +229,7 @@ class GatewayHost:
         if handle.method.wants_attempt:
             known = (handle.row.id.hex(), handle.attempts, handle.process, handle.key)
             arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.context))
-        result: Result[object] | None = None
+        result: CallResult[object] | None = None
         doomed = False
         handle.scope = scope
         began = perf_counter()
@@ -261,12 +262,12 @@ class GatewayHost:
             if self.window.stirs or self.window.more:
                 self.wake.set()
 
-    def _call(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> Awaitable[Result[object]]:  # noqa: ANN401
+    def _call(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> Awaitable[CallResult[object]]:  # noqa: ANN401
         if not handle.method.is_async:
-            return contained(lambda: self._in_thread(handle, method, arguments))
+            return contained_call(lambda: self._in_thread(handle, method, arguments))
         if self.on_host:
-            return contained(lambda: self._on_host(handle, functools.partial(method, *arguments)))
-        return contained(lambda: method(*arguments))
+            return contained_call(lambda: self._on_host(handle, functools.partial(method, *arguments)))
+        return contained_call(lambda: method(*arguments))
 
     def _stands_aside(self, handle: Handle) -> None:
         desk = self.answers.desk
@@ -324,7 +325,7 @@ class GatewayHost:
             self.window.more = True  # it may have been opened again, and read while this thread still ran
         self.wake.set()
 
-    def _finished(self, handle: Handle, result: Result[object]) -> None:
+    def _finished(self, handle: Handle, result: CallResult[object]) -> None:
         if result.error is None:
             answer = self.answers.examined(handle, result.value)
             if isinstance(answer, Answer):

@@ -99,7 +99,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
     registry, journal, flows, known = lasting.registry, lasting.journal, settings.flows, lasting.fingerprints
     measures = lasting.measures
     ledger = Ledger(journal, heads, clock, counters, measures)
-    solo = Solo(ledger, lasting.guilty)
+    solo = Solo(ledger, lasting.guilty, lasting.answers.kept)
     table = FlowTable(counters, flows, lambda: ledger.durable_number)
     router = Router(registry, ledger, table, clock, counters, keys_per_event_max=settings.intake.keys_per_event_max)
     quarantine = Quarantine(ledger, router, ids, counters, measures, pause=table.paused.add, limits=settings.processes)

@@ -225,7 +225,9 @@ def shown(value: object, how: Callable[[object], str] = str, hands: tuple[object
     """
     try:
         text = " ".join(how(value).split())
-    except Exception as error:  # noqa: BLE001 - as above
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as above
         return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
     return told(text, *hands).encode("utf-8", "replace").decode()
 

@@ -1,0 +1,51 @@
+"""Bad flows and bad calls of every kind: each is set aside by name, those beside them end, and do not wait for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.isolating import Report, ended_by, under_load
+from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path) -> None:
+    report = Report()
+    under_load(tmp_path / "load", report, seed=1, seconds=4, fault="-")
+    assert report.breaches == [], report
+    assert set(report.bad) == {*IN_TURNS, *IN_GATEWAYS, *IN_THREADS}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", FATAL)
+def test_a_turn_that_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
+    report = Report()
+    ended_by(tmp_path / "fatal", report, kind, fault="-")
+    assert report.breaches == [], report
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("sets_nothing_aside", "(raises) is active, with the reason None"),
+        ("stalls_when_it_sets_aside", "the p99 of those that are well is"),
+    ],
+)
+def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: str) -> None:
+    report = Report()
+    under_load(tmp_path / "load", report, seed=1, seconds=3, fault=fault)
+    assert any(found in breach for breach in report.breaches), report
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path) -> None:
+    report = Report()
+    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="forgets_who_was_suspected")
+    assert any("neither ended nor was at rest" in breach for breach in report.breaches), report
