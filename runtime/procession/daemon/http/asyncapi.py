@@ -36,13 +36,7 @@ def asyncapi_of(registry: Registry, host: str | None = None) -> dict[str, Any]:
         "cloudevent",
         published(registry),
         STRUCTURED,
-        inward=_messages(
-            messages,
-            "cloudevent",
-            published(registry),
-            STRUCTURED,
-            lambda cls: cloud_event(shapes, cls, newest=is_newest(cls, registry)),
-        ),
+        lambda cls: cloud_event(shapes, cls, newest=is_newest(cls, registry)),
     )
     every = [cls for _, cls in sorted(registry.events.items())]
     outward = _messages(messages, "recorded", every, JSON, lambda cls: _recorded(shapes, cls))
