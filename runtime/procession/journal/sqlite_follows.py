@@ -99,7 +99,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " order by step.version desc, effect.key desc limit 1) as said"
         " from timer where flow > :after and flow <= :until)"
         " where said is not json_array(name, lower(hex(id)), due_us, type, version, json(payload))"
-        " || iif(correlation is null, substr(said, -32), lower(hex(correlation)))",
+        " || iif(correlation is null, coalesce(substr(said, -32), ''), lower(hex(correlation)))",
         "select max(flow) from timer",
     ),
     (
