@@ -68,9 +68,12 @@ class Watched:
         return url.startswith((f"{self.address}/", f"blob:{self.address}/"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for each test: what drives it keeps a loop running in this thread, in which other tests run, too."""
+    """One for the tests of a file: it takes seconds to start.
+
+    What drives it keeps a loop of asyncio running in this thread, so it ends before tests that run one of their own.
+    """
     path = shutil.which("chromium")
     assert path is not None, "the marker `needs` looks for it"
     with sync_playwright() as playwright:
