@@ -18,6 +18,14 @@ hypothesis.settings.register_profile("nightly", max_examples=5_000, deadline=Non
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
 
 _NEEDS = "needs"
+_SLOW_TIMEOUT_S = 90
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests run real processes, browsers and disks beside each other: they get longer, if they say nothing."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_TIMEOUT_S))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
