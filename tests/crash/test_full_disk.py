@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -15,6 +13,7 @@ import pytest
 from tests.daemon.http.served import free_port
 from tests.daemon.inside import json_inside
 from tests.daemon.serving import asked, project, serving
+from tests.small_disk import mounted
 
 _SIZE_BYTES = 6_000_000
 _BALLAST_BYTES = 2_500_000
@@ -30,16 +29,11 @@ pytestmark = [
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, most of which something else has taken."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk")
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE_BYTES}", "tmpfs", str(disk)], check=True)
-    try:
+    with mounted(disk, _SIZE_BYTES):
         (disk / "ballast").write_bytes(bytes(_BALLAST_BYTES))
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def publish(client: httpx.Client, number: int) -> int:
