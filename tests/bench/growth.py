@@ -60,7 +60,7 @@ def questions(flows: int) -> dict[str, Question]:
         "ls --key": listing(FlowQuery(key=middle)),
         "ls --process --key": listing(FlowQuery(process="order", key=middle)),
         "ls --prefix": listing(FlowQuery(key_prefix=middle[:-1])),
-        "ls --older-than": listing(FlowQuery(started_before_us=large.AT_US + 1)),
+        "ls --older-than": listing(FlowQuery(started_before_us=2 * large.AT_US)),
         "load": lambda journal: journal.load("order", middle, 100),
         "look_up": lambda journal: journal.look_up(
             [("shop", f"{middle}/placed"), ("shop", "new")], [("order", middle), ("order", "new")]

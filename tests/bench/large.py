@@ -88,11 +88,14 @@ class _Rows:
     codec: Codec = attrs.field(factory=lambda: build_registry([saga.Order], gateways()).codec)
     position: int = 0
     seq: int = 0
+    began_us: dict[int, int] = attrs.field(factory=dict)
+    """When the flows of these commits began."""
 
     def commits(self) -> Iterator[Commit]:
         """Four commits for each few hundred flows: all begin, all go on, all end."""
         for first in range(1, self.large.flows + 1, FLOWS_PER_COMMIT):
             numbers = range(first, min(first + FLOWS_PER_COMMIT, self.large.flows + 1))
+            self.began_us.clear()
             for version in range(1, 5):
                 commit = Commit()
                 for number in numbers:
@@ -104,6 +107,7 @@ class _Rows:
         """Put a flow's next event, and all that follows from it, into a commit."""
         self.position += 1
         at_us, key, ends = AT_US + self.position * _US_PER_EVENT, key_of(number), version == 4
+        began_us = self.began_us.setdefault(number, at_us)
         first = _id(number, 0, at_us)
         event = _event(number, version)
         payload = self.codec.encode(event)
@@ -136,7 +140,7 @@ class _Rows:
         stored = json.dumps(effects) if effects else None
         commit.steps.append(StepRow(number, version, self.position, "handled", _STEPS[version - 1], stored))
         status, outcome = ("ended", "shipped") if ends else ("active", None)
-        commit.flows[number] = FlowRow(number, "order", key, version, status, outcome, None, AT_US, at_us)  # type: ignore[arg-type]  # one of two
+        commit.flows[number] = FlowRow(number, "order", key, version, status, outcome, None, began_us, at_us)  # type: ignore[arg-type]  # one of two
 
     def _timer(self, commit: Commit, number: int, effects: list[dict[str, object]], at_us: int) -> None:
         name, due_us, timer_id = "payment.window_closed", 2 * AT_US, _id(number, 20, at_us)
