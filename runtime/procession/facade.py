@@ -27,7 +27,7 @@ from procession.operating import Operating
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.command import Command
 from procession.primitives.envelope import Recorded
-from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed, TokenAdded, TokenRevoked
+from procession.primitives.event import Event, GatewayPaused, GatewayResumed, ProcessResumed
 from procession.primitives.outside import Outside, Position
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
@@ -352,11 +352,6 @@ class Runtime(Operating):
             return await archive_beside(self._engine, self._log, older_than, name, limit, by=by, why=why)
         finally:
             self._archiving = False
-
-    async def record_token(self, act: TokenAdded | TokenRevoked) -> None:
-        """Record that someone added or revoked a token of the HTTP facade, which is done beside the runtime."""
-        refuse_in_turn("record_token")
-        await self._log(act)
 
 
 _LOOK_AGAIN_S = 0.05

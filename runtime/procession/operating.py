@@ -65,9 +65,13 @@ class Operating(Asking):
         await self._log(ProjectionRebuildRequested(name, by, why))
         self._projections.begin_rebuild(name)
 
-    async def record_token(self, act: TokenAdded | TokenRevoked) -> None:
-        """Record that someone added or revoked a token of the HTTP facade, which is done beside the runtime."""
-        refuse_in_turn("record_token")
+    async def record_act(self, act: TokenAdded | TokenRevoked | GatewayLimited) -> None:
+        """Record what was done beside the runtime: to the tokens of HTTP, or by loading the configuration again.
+
+        Raises:
+            NotAccepted: the journal is held; nothing was written.
+        """
+        refuse_in_turn("record_act")
         await self._log(act)
 
     async def _log(self, act: Event) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -176,6 +178,10 @@ def test_sighup_changes_what_can_be_changed_and_names_what_can_not(tmp_path: Pat
         daemon.listen("RELOADING")
         daemon.listen("READY")
         assert run_json("top", cwd=tmp_path)["gateways"][0]["concurrency"] == 3
+        with contextlib.closing(sqlite3.connect(f"file:{tmp_path / 'procession.db'}?mode=ro", uri=True)) as journal:
+            (act,) = journal.execute("select payload from event where type = 'procession.gateway_limited'").fetchall()
+        assert json.loads(act[0])["changed"] == ["concurrency=3"]
+        assert json.loads(act[0])["by"] == "configuration"
         configure(tmp_path, "[gateways.wings]\nconcurrency = 3\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.listen("RELOADING")

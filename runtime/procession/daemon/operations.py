@@ -141,7 +141,7 @@ class Operations:
         token, id, role, by = (str(asked[name]) for name in ("token", "id", "role", "by"))
         added = asked["act"] == "added"
         act = TokenAdded(token, id, role, str(asked["expires_at"]), by) if added else TokenRevoked(token, id, role, by)
-        await self._runtime.record_token(act)
+        await self._runtime.record_act(act)
         logger.info("the token of %s, %s, was %s by %s", token, role, "added" if added else "revoked", by)
         return {"in_force": in_force}
 

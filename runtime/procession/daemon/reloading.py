@@ -7,12 +7,16 @@ becomes of the settings; that they are other files needs a new start.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import attrs
 
 from procession.engine.gateway_host import RELOADED
 from procession.facade import Runtime
+from procession.primitives.event import GatewayLimited
 from procession.settings import GatewaySettings, Settings, knobs
+
+_BY, _WHY = "configuration", "it was loaded again"
 
 
 @attrs.frozen
@@ -48,6 +52,17 @@ def reload(runtime: Runtime, old: Settings, new: Settings) -> Reloaded:
         if values[knob] != old.gateways.by_name.get(name, {}).get(knob)
     ]
     return Reloaded(tuple(changed), tuple(waiting))
+
+
+def limits_of(runtime: Runtime, changed: Iterable[str]) -> list[GatewayLimited]:
+    """Which limits of gateways the configuration changed, as the acts that they are."""
+    found: dict[str, list[str]] = {}
+    for path in changed:
+        kind, _, rest = path.partition(".")
+        if kind == "gateways":
+            name, _, knob = rest.rpartition(".")
+            found.setdefault(name, []).append(f"{knob}={runtime.gateway_limits(name)[knob]}")
+    return [GatewayLimited(name, tuple(limits), _BY, _WHY) for name, limits in sorted(found.items())]
 
 
 def _is_live(path: tuple[str, ...]) -> bool:

@@ -20,7 +20,7 @@ from procession.daemon.local_socket import LINE_BYTES_MIN, address_of, listen
 from procession.daemon.log_lines import log_to
 from procession.daemon.operations import Operations
 from procession.daemon.output import Output
-from procession.daemon.reloading import reload
+from procession.daemon.reloading import Reloaded, limits_of, reload
 from procession.daemon.service_notify import ServiceManager
 from procession.daemon.snapshot import Snapshots
 from procession.daemon.stopping import Stop, run_stoppable
@@ -123,7 +123,16 @@ class _Daemon:
             else:
                 self.settings = settings
                 logger.info("reloaded; %s", found)
+                await self._record(runtime, found)
             await manager.tell(READY="1")
+
+    async def _record(self, runtime: Runtime, found: Reloaded) -> None:
+        """Limits that the configuration brought are acts, as those of an operator are."""
+        try:
+            for act in limits_of(runtime, found.changed):
+                await runtime.record_act(act)
+        except ProcessionError as error:
+            logger.error("what was reloaded is in force, and not in the journal: %s", error)  # noqa: TRY400 - as above
 
     def _read_again(self, http: Door) -> None:
         """Whatever becomes of the configuration: a fault in it keeps no revoked token in force."""

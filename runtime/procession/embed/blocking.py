@@ -307,7 +307,7 @@ class BlockingRuntime(Blocking[Runtime]):
     pause_gateway = blocking(Runtime.pause_gateway)
     resume_gateway = blocking(Runtime.resume_gateway)
     resume_process = blocking(Runtime.resume_process)
-    record_token = blocking(Runtime.record_token)
+    record_act = blocking(Runtime.record_act)
     archive = blocking(Runtime.archive)
     begin_rebuild = blocking(Runtime.begin_rebuild)
     limit_gateway = blocking(Runtime.limit_gateway)
