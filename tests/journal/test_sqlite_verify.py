@@ -115,6 +115,7 @@ async def test_a_lost_tail_is_found(path: Path, table: str) -> None:
         ("update timer set id = zeroblob(16) where flow = 1", "timer_step"),
         ("update flow set status = 'ended' where id = 1", "timer_step"),
         ("insert into delivery values (1, 2, 'pending', null, 0)", "delivery_alone"),
+        ("insert into delivery values (2111012845446182, 2, 'pending', null, 0)", "delivery_alone"),
         ("update timer set due_us = 8 where flow = 1", "timer_step"),
         ("update timer set payload = '{\"a\":1}' where flow = 1", "timer_step"),
         ("update timer set correlation = zeroblob(16) where flow = 1", "timer_step"),

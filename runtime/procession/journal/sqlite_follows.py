@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+import attrs
+
 from procession.journal.rows import CommandState, DeliveryState, FlowStatus, UnhandledReason
 
 RESTORE = "restore a backup"
@@ -24,12 +26,19 @@ def _words(kind: object) -> str:
     return ", ".join(f"'{word}'" for word in get_args(kind))
 
 
-_LAST_EVENT = "select max(position) from event"
-_LAST_STEP = "select max(seq) from step"
-_LAST_FLOW = "select max(id) from flow"
-_LAST_COMMAND = "select max(seq) from command"
+@attrs.frozen
+class Keys:
+    """The keys of a table, by which a question goes through it."""
 
-COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
+    table: str
+    column: str
+
+
+_EVENTS, _STEPS = Keys("event", "position"), Keys("step", "seq")
+_FLOWS, _COMMANDS = Keys("flow", "id"), Keys("command", "seq")
+_TIMERS, _DELIVERIES = Keys("timer", "flow"), Keys("delivery", "flow")
+
+COMPARISONS: tuple[tuple[str, str, str, Keys | None], ...] = (
     (
         "routing",
         _REBUILD,
@@ -45,7 +54,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " where event.position > :after and event.position <= :until) as routed where found <> 1"
         " and not (found = 0 and exists (select 1 from archived_flow as gone join flow on flow.id = gone.flow"
         " where flow.process = routed.process and flow.key = routed.key))",
-        _LAST_EVENT,
+        _EVENTS,
     ),
     (
         "flow_version",
@@ -56,7 +65,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " select id, version, (select coalesce(max(archived.version), 0) from archived_flow as archived"
         " where archived.flow = flow.id) as gone from flow where id > :after and id <= :until) as whose)"
         " where version <> last or version <> steps",
-        _LAST_FLOW,
+        _FLOWS,
     ),
     (
         "step_alone",
@@ -64,7 +73,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         "select printf('step %d has no flow or no event', seq) from step where seq > :after and seq <= :until"
         " and (not exists (select 1 from flow where flow.id = step.flow)"
         " or not exists (select 1 from event where event.position = step.position))",
-        _LAST_STEP,
+        _STEPS,
     ),
     (
         "command_step",
@@ -74,7 +83,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and not exists (select 1 from step where step.flow = command.flow and step.position = command.position"
         " and json_extract(step.effects, '$[' || command.idx || '].command') = command.type"
         " and json_extract(step.effects, '$[' || command.idx || '].id') = lower(hex(command.id)))",
-        _LAST_COMMAND,
+        _COMMANDS,
     ),
     (
         "command_missing",
@@ -83,7 +92,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " from step cross join json_each(step.effects) as effect where step.seq > :after and step.seq <= :until"
         " and json_extract(effect.value, '$.command') is not null and not exists (select 1 from command"
         " where command.flow = step.flow and command.position = step.position and command.idx = effect.key)",
-        _LAST_STEP,
+        _STEPS,
     ),
     (
         "timer_step",
@@ -100,7 +109,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " from timer where flow > :after and flow <= :until)"
         " where said is not json_array(name, lower(hex(id)), due_us, type, version, json(payload))"
         " || iif(correlation is null, coalesce(substr(said, -32), ''), lower(hex(correlation)))",
-        "select max(flow) from timer",
+        _TIMERS,
     ),
     (
         "archived_rest",
@@ -110,7 +119,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and (exists (select 1 from step where step.flow = gone.flow and step.version <= gone.version)"
         " or exists (select 1 from command where command.flow = gone.flow)"
         " or exists (select 1 from timer where timer.flow = gone.flow))",
-        "select max(flow) from archived_flow",
+        Keys("archived_flow", "flow"),
     ),
     (
         "archived_count",
@@ -122,7 +131,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " (select coalesce(sum(number), 0) from archived_count where kind = 'event') as ce,"
         " (select coalesce(sum(number), 0) from archived_count where kind = 'step') as cs"
         " where :after < :until) where e <> ce or s <> cs",
-        "select 1",
+        None,
     ),
     (
         "delivery_alone",
@@ -132,7 +141,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and (not exists (select 1 from flow as whose where whose.id = delivery.flow)"
         " or not exists (select 1 from event where event.position = delivery.position)"
         " or exists (select 1 from step where step.flow = delivery.flow and step.position = delivery.position))",
-        "select max(flow) from delivery",
+        _DELIVERIES,
     ),
     (
         "flow_row",
@@ -145,7 +154,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " or (status in ('ended', 'cancelled') and outcome is null)"
         " or (status in ('active', 'unstarted') and outcome is not null)"
         f" or updated_us not between 0 and {US_MAX})",
-        _LAST_FLOW,
+        _FLOWS,
     ),
     (
         "flow_start",
@@ -156,7 +165,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " and (step.outcome = 'handled' or (flow.status = 'cancelled' and step.name = 'cancel'))"
         " order by step.version limit 1), 0) as began from flow where id > :after and id <= :until and version > 0"
         " and not exists (select 1 from archived_flow as gone where gone.flow = flow.id)) where started_us <> began",
-        _LAST_FLOW,
+        _FLOWS,
     ),
     (
         "command_row",
@@ -170,7 +179,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         # A cancelled attempt is not counted, an answered one is not in the log, and one that is sent again begins anew.
         " or (attempts not between tried - 1 and tried + 1 and (attempts not in (0, 1)"
         " or coalesce(json_extract(log, '$[0].sent_again'), 0) = 0))",
-        _LAST_COMMAND,
+        _COMMANDS,
     ),
     (
         "delivery_row",
@@ -184,7 +193,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " from delivery join event using (position) where flow > :after and flow <= :until)"
         f" where state not in ({_words(DeliveryState)}) or marked not between 0 and {MARKS_MAX}"
         " or (timer is not fired and caused_by is not null)",
-        "select max(flow) from delivery",
+        _DELIVERIES,
     ),
     (
         "unhandled_row",
@@ -192,7 +201,7 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         "select printf('why event %d was not handled by %s/%s is given as %s, which is no reason', position, process,"
         " key, reason) from unhandled where position > :after and position <= :until"
         f" and reason not in ({_words(UnhandledReason)})",
-        "select max(position) from unhandled",
+        Keys("unhandled", "position"),
     ),
     (
         "type_missing",
@@ -202,6 +211,6 @@ COMPARISONS: tuple[tuple[str, str, str, str], ...] = (
         " where type not like 'procession.%' and exists (select 1 from type where kind = 'event')"
         " and not exists (select 1 from type where kind in ('event', 'failure') and type.name = used.type"
         " and type.version = used.version)",
-        _LAST_EVENT,
+        _EVENTS,
     ),
 )

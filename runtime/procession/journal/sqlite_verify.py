@@ -15,7 +15,7 @@ from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.archive_verify import FileChecks
 from procession.journal.rows import EventRow, Fault, StepRow
 from procession.journal.snapshot_seal import is_sealed
-from procession.journal.sqlite_follows import COMPARISONS, RESTORE
+from procession.journal.sqlite_follows import COMPARISONS, RESTORE, Keys
 from procession.journal.sqlite_read import journal_id
 from procession.journal.sqlite_write import chain_start, event_crc, read_tail, step_crc
 
@@ -34,8 +34,8 @@ def checks(folder: ArchiveFolder) -> Iterator[Slice]:
     yield _once(_check_pages)
     yield _Chain("event", "position", EventRow._fields, event_crc).check
     yield _Chain("step", "seq", StepRow._fields, step_crc).check
-    for code, cure, sql, last in COMPARISONS:
-        yield _Comparison(code, cure, sql, last).check
+    for code, cure, sql, keys in COMPARISONS:
+        yield _Comparison(code, cure, sql, keys).check
     yield _Snapshots().check
     yield FileChecks(folder).check
 
@@ -149,8 +149,8 @@ class _Comparison:
     cure: str
     sql: str
     """With `:after` and `:until`; its only column is the text of what was found."""
-    last: str
-    """The highest key, as a question."""
+    keys: Keys | None
+    """Whose keys it goes through; None: it is asked once."""
     _after: int = 0
     _ended: bool = False
 
@@ -158,16 +158,27 @@ class _Comparison:
         if self._ended:
             return None
         try:
-            last = connection.execute(self.last).fetchone()[0] or 0
-            if self._after >= last:
+            until = self._until(connection)
+            if until is None:
                 return None
-            span = {"after": self._after, "until": self._after + SLICE_ROWS}
-            self._after += SLICE_ROWS
+            span = {"after": self._after, "until": until}
+            self._after, self._ended = until, self.keys is None
             rows: Sequence[tuple[Any, ...]] = connection.execute(self.sql, span).fetchmany(_FAULTS_MAX)
         except sqlite3.DatabaseError as error:
             self._ended = True
             return [Fault(self.code, f"can't be compared: {error}", RESTORE)]
         return [Fault(self.code, row[0], self.cure) for row in rows]
+
+    def _until(self, connection: sqlite3.Connection) -> int | None:
+        """The last key of the next slice: by keys that are there, since a damaged one may be as high as numbers go."""
+        if self.keys is None:
+            return 1
+        table, column = self.keys.table, self.keys.column
+        sql = f"select {column} as k from {table} where {column} > ? order by {column} limit ?"
+        found = connection.execute(f"select max(k) from ({sql})", (self._after, SLICE_ROWS)).fetchone()[0]
+        if found is not None and (type(found) is not int or found <= self._after):
+            raise sqlite3.DatabaseError("rows stand where they do not belong")
+        return None if found is None else int(found)
 
 
 @attrs.define
