@@ -201,3 +201,10 @@ def _bits_between(one: str, other: str) -> int:
 
 def test_a_delivery_may_be_marked_as_often_as_a_careful_start_marks_it() -> None:
     assert MARKS_MAX == SOLO_MARKS_MAX
+
+
+async def test_a_journal_whose_id_can_not_be_read_is_damaged(path: Path) -> None:
+    await made(path)
+    plainly(path, "delete from journal")
+    with pytest.raises(JournalDamaged, match="id can't be read"):
+        await read_sqlite(path)

@@ -185,7 +185,9 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
         f" or version <> max({_GONE}, coalesce(last, 0))"
     )
     if whole:
-        fixed = new.execute(f"select id, {_GONE} + coalesce(number, 0){versions}").fetchall()
+        found = new.execute(f"select id, {_GONE} + coalesce(number, 0), status{versions}").fetchall()
+        # One that began and has no step left did not have its row hit: it is its steps that are lost.
+        fixed = [(flow, version) for flow, version, status in found if version or status == "unstarted"]
         for flow, version in fixed:
             _make_current(new, flow, version, indexed)
         rebuilt += len(fixed)

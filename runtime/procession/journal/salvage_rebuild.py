@@ -55,6 +55,8 @@ def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow) -> bo
     ).fetchone()
     if new.execute("select count(*) from step where flow = ?", (flow,)).fetchone()[0] != version:
         return False  # a part of it was archived, or an event of it is lost
+    if not version and indexed.status != "unstarted":
+        return False  # it began, and nothing of that is left
     reason = "its row was made anew by a salvage" if indexed.status == "quarantined" else None
     row = (flow, indexed.process, indexed.key, version, indexed.status, indexed.outcome, reason)
     try:

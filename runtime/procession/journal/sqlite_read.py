@@ -57,6 +57,7 @@ _TRACE = (
     " where began.seq = (select min(seq) from step where step.flow = flow.id))"
 )
 """Of the event that a flow handled first: the index of steps alone tells which that is."""
+_ID_BYTES = 16
 _COMMANDS = (
     f"select {_COMMAND}, flow.process, flow.key, step.effects, coalesce(event.correlation, event.id), {_TRACE}"
     " from command join flow on flow.id = command.flow"
@@ -69,9 +70,10 @@ _LIVE = "status <> 'ended' and flow.status in ('unstarted', 'active', 'quarantin
 
 def journal_id(connection: sqlite3.Connection) -> bytes:
     """The id that the journal was made with."""
-    found = connection.execute("select id from journal where one = 1").fetchone()[0]
-    assert isinstance(found, bytes)
-    return found
+    found = connection.execute("select id from journal where one = 1").fetchone()
+    if found is None or type(found[0]) is not bytes or len(found[0]) != _ID_BYTES:
+        raise sqlite3.DatabaseError("the row with the journal's id can't be read")
+    return bytes(found[0])
 
 
 def heads(connection: sqlite3.Connection) -> Heads:
