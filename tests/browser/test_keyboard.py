@@ -54,6 +54,7 @@ def test_an_order_is_found_and_repaired_without_a_mouse(watched: Watched, shop: 
     shop.poisoned("keys")
     page = watched.open("overview")
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Go to a page, process, gateway or flow")).to_be_focused()
     page.keyboard.type("order/keys")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="order/keys")).to_be_visible()

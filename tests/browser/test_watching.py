@@ -85,6 +85,7 @@ def test_the_palette_opens_what_is_typed(watched: Watched, shop: Shop, typed: st
     page = watched.open("overview")
     expect(page.get_by_text("Flows by process")).to_be_visible()
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Go to a page, process, gateway or flow")).to_be_focused()
     page.keyboard.type(typed)
     expect(page.get_by_role("option").first).to_be_visible()
     page.keyboard.press("Enter")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -486,3 +488,18 @@ async def test_doctor_learns_of_the_library_and_the_disk(tmp_path: Path) -> None
     assert facts.wal_reset_fault == (sqlite3.sqlite_version_info < (3, 51, 3))
     assert all(time_ms > 0 for time_ms in await fsync_times_ms(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_owner_that_has_not_named_itself_yet_is_heard_out(path: Path) -> None:
+    with Path(f"{path}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+        async def name_itself() -> None:
+            await trio.sleep(0.3)  # longer than a reader ever holds the lock
+            held.write(json.dumps({"pid": 4711, "host": "here", "started_us": 1, "address": None}))
+            held.flush()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(name_itself)
+            with pytest.raises(JournalOwned, match="process 4711 on here"):
+                await opened(path)

@@ -17,8 +17,10 @@ if sys.platform == "win32":  # pragma: no cover - refused in one place, so that 
     raise ImportError("procession runs on Linux and macOS: a journal is owned by an OS lock that this system lacks")
 
 import fcntl
+import itertools
 
 _TRIES_MAX = 5
+_NAMELESS_TRIES_MAX = 50
 _TRY_PAUSE_S = 0.02
 
 
@@ -108,12 +110,14 @@ async def acquire(path: str, started_us: int) -> Lock:
         raise JournalUnwritable(path, f"its lock file can't be made: {error.strerror}") from error
     lock: Lock | None = None
     try:
-        for attempt in range(_TRIES_MAX):
+        for attempt in itertools.count(1):
             if _try_lock(descriptor, fcntl.LOCK_EX):
                 break
-            # A reader that asks whether an owner runs holds the lock for a moment: look again before refusing.
-            if attempt + 1 == _TRIES_MAX:
-                raise _owned(path, _parse(_content(descriptor), running=True))
+            # A reader that asks whether an owner runs holds the lock for a moment, and an owner that has just taken it
+            # has not named itself yet: look again before refusing.
+            named = _content(descriptor)
+            if attempt >= (_TRIES_MAX if named else _NAMELESS_TRIES_MAX):
+                raise _owned(path, _parse(named, running=True))
             await trio.sleep(_TRY_PAUSE_S)
         holder = Holder(os.getpid(), os.uname().nodename, started_us, None, running=True)
         _describe(descriptor, holder)

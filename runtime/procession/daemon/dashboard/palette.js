@@ -34,9 +34,12 @@ export function Palette({ pages, now, close }) {
     if (step) {
       event.preventDefault();
       setAt((was) => (was + step + found.length) % Math.max(1, found.length));
-    } else if (event.key === "Enter" && found[at]) {
+    } else if (event.key === "Enter") {
+      // By what stands there now: who types quickly is ahead of what is drawn.
+      const ahead = places(pages, now, event.currentTarget.value);
+      const chosen = event.currentTarget.value === typed ? found[at] : ahead[0];
       event.preventDefault();
-      choose(found[at]);
+      if (chosen) choose(chosen);
     }
   };
   return html`<dialog class="palette" ref=${dialog} onClose=${close} aria-label="Go to">
