@@ -39,7 +39,7 @@ VIEWS = {
 
 def artefacts(tmp_path: Path) -> Path:
     """Where pictures go: they are kept where the variable names a folder."""
-    folder = Path(os.environ.get("PROCESSION_ARTEFACTS", tmp_path))
+    folder = Path(os.environ.get("ARTEFACTS_DIR", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
