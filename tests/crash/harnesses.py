@@ -38,7 +38,7 @@ class Harness:
     name: str
     promises: tuple[str, ...]
     share: float
-    """Of the whole: minutes, where it takes an hour."""
+    """About so many minutes of an hour."""
     module: str
     arguments: Arguments
     """By the minutes that it may take."""
@@ -64,6 +64,10 @@ def _tests(path: str, examples_per_minute: float = 0, examples_max: int = 5_000)
     return lambda minutes: [path, "--examples", scaled(50, examples_per_minute * minutes, examples_max)]
 
 
+def _recover(minutes: float) -> list[str]:
+    return ["recovery", "--flows", scaled(10_000, 70_000 * minutes, 100_000)]
+
+
 def _flood(minutes: float) -> list[str]:
     return ["--seconds", scaled(8, 20 * minutes, 60), "--waiting", scaled(1_000, 34_000 * minutes, 100_000)]
 
@@ -78,9 +82,9 @@ def _archive(minutes: float) -> list[str]:
 
 
 HARNESSES: tuple[Harness, ...] = (
-    Harness("recovery", ("R9",), 0.5, "tests.bench.run", lambda _: ["recovery"], seeded=_by_nothing),
-    Harness("flooding", ("R7",), 3, "tests.crash.flooding", _flood, seeded=_by_nothing),
-    Harness("streaming", ("R7",), 1, "tests.crash.streaming", _follow, seeded=_by_nothing),
+    Harness("recovery", ("R9",), 1.5, "tests.bench.run", _recover, _by_nothing),
+    Harness("flooding", ("R7",), 3, "tests.crash.flooding", _flood, _by_nothing),
+    Harness("streaming", ("R7",), 1, "tests.crash.streaming", _follow, _by_nothing),
     Harness(
         "isolating", ("R6",), 3, "tests.crash.isolating", lambda minutes: ["--seconds", scaled(6, 15 * minutes, 60)]
     ),
