@@ -113,6 +113,19 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
+def syncs_in_the_loop() -> None:
+    """Each commit is followed by a sync in the loop's own thread."""
+    commit = SqliteJournal.commit
+
+    async def commit_and_sync(journal: SqliteJournal, rows: Commit) -> None:
+        await commit(journal, rows)
+        folder = os.open(os.path.dirname(journal.path), os.O_RDONLY)  # noqa: PTH120 - in the loop, as is the fault
+        os.fsync(folder)  # not the file itself: to close it would let SQLite's locks go
+        os.close(folder)
+
+    _plant(SqliteJournal, "commit", commit_and_sync)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -123,6 +136,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        syncs_in_the_loop,
     )
 }
 
