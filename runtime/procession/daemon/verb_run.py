@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
+from procession.daemon.descriptors import make_room
 from procession.daemon.http_door import Door, http_door
 from procession.daemon.local_server import LocalServer
 from procession.daemon.local_socket import LINE_BYTES_MIN, address_of, listen
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until somebody wants it to stop; 0 where it ended in order."""
     configuration = configured(options)
     log_to(output.stderr, configuration.settings.log.level)
+    if configuration.settings.http.bind is not None:
+        make_room(configuration.settings.http.connections_max)
     return run_stoppable(_Daemon(options, configuration).run)
 
 
