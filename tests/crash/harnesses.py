@@ -88,6 +88,16 @@ HARNESSES: tuple[Harness, ...] = (
     Harness(
         "isolating", ("R6",), 3, "tests.crash.isolating", lambda minutes: ["--seconds", scaled(6, 15 * minutes, 60)]
     ),
+    Harness(
+        "slow disk", ("R15",), 2, "tests.crash.slow_disk", lambda minutes: ["--seconds", scaled(4, 8 * minutes, 20)]
+    ),
+    Harness(
+        "bad input",
+        ("R19",),
+        2,
+        "tests.crash.bad_input",
+        lambda minutes: ["--requests", scaled(500, 10_000 * minutes, 20_000)],
+    ),
     Harness("archiving", ("R1",), 2, "tests.crash.archiving", _archive),
     Harness("turn watch", ("R6",), 0.3, EXAMINING, _tests("tests/engine/test_turn_watch.py")),
     Harness("full disk", ("R13",), 0.3, EXAMINING, _tests("tests/crash/test_full_disk.py")),

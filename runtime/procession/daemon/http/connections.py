@@ -120,9 +120,7 @@ class Connections:
     def _turn_away(self) -> None:
         self.counters.connections += 1
         if not self._full:
-            logger.warning(
-                "%d connections are open, which is all (http.connections_max): more are closed", self.open_max
-            )
+            logger.warning("%d connections are open, which is all that may be: more are closed", self.open_max)
         self._full = True
 
     async def close(self, grace_s: float) -> None:
