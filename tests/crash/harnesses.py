@@ -114,7 +114,7 @@ HARNESSES: tuple[Harness, ...] = (
         ("R2",),
         8,
         "tests.crash.power_loss",
-        _until("--images", "1500", "--lives", "4", "--rounds", _MANY),
+        _until("--images", "500", "--lives", "2", "--rounds", _MANY),
     ),
     Harness(
         "corrupting", ("R11",), 5, "tests.crash.corrupting", _until("--flips", "20", "--others", "2", "--rounds", _MANY)

@@ -12,7 +12,7 @@ def table(report: Report) -> str:
     """What was run, and what was counted."""
     breaches = len(report.breaches)
     lines = [
-        f"{report.about}: {'no breach' if not breaches else f'{breaches} breaches'}.",
+        f"{report.about}{', broken off' if report.broken_off else ''}: {breaches or 'no'} breaches.",
         "",
         "| harness | promises | what was counted | s | command, after `python -m` |",
         "|---|---|---|---|---|",

@@ -1,7 +1,7 @@
 """Power loss: a real process is recorded, and the disk that it leaves at each operation is opened and judged.
 
     python -m tests.crash.power_loss [--seed 1] [--seconds 3] [--images 20000] [--lives 50] [--normal]
-    python -m tests.crash.power_loss --images 1500 --lives 4 --rounds 1000 --minutes 8
+    python -m tests.crash.power_loss --images 500 --lives 2 --rounds 1000 --minutes 8
 
 Of everything that was not synced at that moment, all is lost, all is kept, each write is torn at 512 bytes, or some
 writes are kept and earlier ones are not. Each image is opened as the next start does, every row is verified, and the

@@ -117,11 +117,11 @@ def test_a_fault_that_is_planted_makes_the_whole_fail_and_is_named(tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_command_runs_real_harnesses_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.crash.night", "--minutes", "0.4", "--only", "swarm", "corrupting"]
+    command = [sys.executable, "-m", "tests.crash.night", "--minutes", "0.2", "--only", "swarm", "following"]
     files = ["--folder", str(tmp_path), "--report", str(tmp_path / "kept.json")]
     done = subprocess.run([*command, *files], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     report = read_report(tmp_path / "kept.json")
-    assert [(one.name, one.breaches) for one in report.outcomes] == [("corrupting", []), ("swarm", [])]
+    assert [(one.name, one.breaches) for one in report.outcomes] == [("following", []), ("swarm", [])]
     assert all(one.figures for one in report.outcomes)
     assert "| swarm | R3, R4, R5, R18 | " in table(report)
