@@ -163,6 +163,13 @@ def bears_whoever_says_nothing() -> None:
     _plant(LocalServer, "_received", lambda _, lines: lines.receive())
 
 
+def logs_as_others_do() -> None:
+    """The log is written by whoever logs, who waits until it is taken."""
+    from procession.daemon import log_lines  # noqa: PLC0415 - as above
+
+    _plant(log_lines, "_descriptor_of", lambda _: None)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -177,6 +184,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         keeps_what_was_asked,
         reads_all_that_comes,
         bears_whoever_says_nothing,
+        logs_as_others_do,
     )
 }
 
