@@ -19,6 +19,7 @@ from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime
 from procession.hosting import open_runtime, takers_of
 from procession.journal.journal import Journal
+from procession.journal.ownership import HeldJournal
 from procession.primitives.registration import build_registry
 from procession.primitives.registry import Registry
 from procession.primitives.resources import combine_resources, plan_resources, resources_of
@@ -132,7 +133,7 @@ async def open_wired(
     wiring: Wiring,
     settings: Settings,
     *,
-    journal: str | Path | Journal | None = None,
+    journal: str | Path | HeldJournal | Journal | None = None,
     since: Mapping[str, Since] | None = None,
     injecting: bool = True,
 ) -> AsyncIterator[Runtime]:

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import trio
 
+from procession.daemon import verb_run
 from procession.daemon.cli import main
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
@@ -27,13 +30,18 @@ from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal
 from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
+from procession.primitives.wiring import Wiring
+from procession.settings import Settings
+from procession.wiring import Kind, load_wiring
 
 COMMIT_MS = "LAB_COMMIT_MS"
 """In the environment: each commit takes so much longer, as on a slow disk."""
 _DROPPED_OF = 10
+_EARLY_S = 0.3
+"""So long one who listens too early does not own the journal yet."""
 
 
-def _plant(on: type, name: str, by: object) -> None:
+def _plant(on: type | ModuleType, name: str, by: object) -> None:
     assert hasattr(on, name), f"{on.__name__} has no {name} any more: plant the fault where it is now"
     setattr(on, name, by)
 
@@ -113,6 +121,22 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
+def takes_the_address_first() -> None:
+    """A starter listens for HTTP before it owns the journal."""
+    from procession.daemon.http import server  # noqa: PLC0415 - as above
+
+    listening_at = server.listening_at
+
+    def listening(settings: Settings, kind: Kind = "production") -> Wiring:
+        assert settings.http.bind is not None
+        early = listening_at(settings.http.bind)
+        time.sleep(_EARLY_S)
+        _plant(server, "listening_at", lambda _: early)
+        return load_wiring(settings, kind)
+
+    _plant(verb_run, "load_wiring", listening)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -123,6 +147,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        takes_the_address_first,
     )
 }
 
