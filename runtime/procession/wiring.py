@@ -62,7 +62,10 @@ def wiring_of(module: ModuleType, settings: Settings, kind: Kind = "production")
     wire = getattr(module, name, None)
     if not callable(wire):
         raise WiringError(f"module {module.__name__} has no {name}", f"define {name}(settings) -> Wiring")
-    wiring = wire(settings)
+    try:
+        wiring = wire(settings)
+    except SystemExit as error:
+        raise WiringError(f"{module.__name__}.{name} raised {describe(error)}", "return a Wiring") from error
     if not isinstance(wiring, Wiring):
         raise WiringError(f"{module.__name__}.{name} returned {type(wiring).__name__}", "return a Wiring")
     return wiring
@@ -81,7 +84,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # annotations are resolved through it
     try:
         spec.loader.exec_module(module)
-    except (ImportError, OSError, SyntaxError) as error:
+    except (ImportError, OSError, SyntaxError, SystemExit) as error:
         del sys.modules[spec.name]
         raise WiringError(f"{path} can't be loaded: {error}", "mend the file") from error
     return module
@@ -183,5 +186,5 @@ def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
         ) from error
     except ProcessionError:
         raise
-    except Exception as error:  # the user's module: whatever it raises, it can't be used
+    except (Exception, SystemExit) as error:  # the user's module: whatever it raises, it can't be used
         raise WiringError(f"module {name!r} can't be imported ({describe(error)})", "mend the module") from error
