@@ -173,7 +173,7 @@ class GatewayLimited(Event, name="procession.gateway_limited"):
 
 
 class ProjectionRebuildRequested(Event, name="procession.projection_rebuild_requested"):
-    """Someone had a running owner make a projection anew."""
+    """Someone had a projection made anew."""
 
     projection: str
     by: str
