@@ -236,9 +236,19 @@ def main() -> int:
     parser.add_argument("--fences", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in all of them")
+    parser.add_argument(
+        "--losers-s-max", type=float, default=_LOSERS_S_MAX, help="more where the machine has other work; default: 1"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        report = run(Path(folder), seed=given.seed, races=given.races, fences=given.fences, fault=given.fault)
+        report = run(
+            Path(folder),
+            seed=given.seed,
+            races=given.races,
+            fences=given.fences,
+            fault=given.fault,
+            losers_s_max=given.losers_s_max,
+        )
     print(f"seed {given.seed}, fault {given.fault}: {report}")
     for breach in report.breaches:
         print(f"  {breach}")
