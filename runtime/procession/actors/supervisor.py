@@ -140,13 +140,13 @@ async def contained(call: Callable[[], Awaitable[T]]) -> Result[T]:
         return Result(None, error)
 
 
-async def contained_call(call: Callable[[], Awaitable[T]]) -> CallResult[T]:
+async def contained_call(call: Callable[..., Awaitable[T]], *arguments: object) -> CallResult[T]:
     """As `contained`, for a call that nothing may come out of: `SystemExit` and its like come back as values too.
 
     Cancellation and KeyboardInterrupt: pass through, without what was raised beside them.
     """
     try:
-        return CallResult(await call(), None)
+        return CallResult(await call(*arguments), None)
     except (trio.Cancelled, KeyboardInterrupt):
         raise
     except BaseExceptionGroup as group:

@@ -48,7 +48,8 @@ class FlowTable:
         name = (definition.name, key)
         flow = self._flows.get(name)
         if flow is None:
-            flow = self._flows[name] = Flow(definition=definition, key=key, mailbox=Mailbox(self._mailbox_max))
+            flow = Flow(definition=definition, key=key, mailbox=Mailbox(self._mailbox_max))
+            self._flows[flow.named] = flow
         else:
             self._resting.pop(name, None)
         return flow
@@ -88,7 +89,7 @@ class FlowTable:
 
     def rest(self, flow: Flow) -> None:
         """A flow without work stays in the cache; the one that rested longest leaves where there is no room."""
-        name = (flow.process, flow.key)
+        name = flow.named
         if flow.running or flow.queued or self._flows.get(name) is not flow:
             return
         self._resting[name] = flow
@@ -108,7 +109,7 @@ class FlowTable:
     def _begin(self, flow: Flow) -> None:
         flow.running = True
         self.awake += 1
-        self._resting.pop((flow.process, flow.key), None)
+        self._resting.pop(flow.named, None)
         self.start(flow)
 
     def _evict(self) -> None:

@@ -80,7 +80,7 @@ class Definition(Folding):
         spec = self._keys[type(event)]
         try:
             value = getattr(event, spec) if isinstance(spec, str) else spec(event)
-            if not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
+            if type(value) is not str and not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
                 return tuple(dict.fromkeys([self._checked(event, item) for item in value]))
         except InvalidKey:
             raise
