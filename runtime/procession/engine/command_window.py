@@ -38,6 +38,8 @@ class Handle:
     log: tuple[dict[str, object], ...] = ()
     """How its attempts failed."""
     scope: trio.CancelScope | None = None
+    broken_off: bool = False
+    """Its attempt was cancelled."""
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
     began: float = attrs.field(factory=perf_counter)

@@ -56,6 +56,8 @@ class Flow(Stream):
     state: ProcessManager | None = None
     running: bool = False
     """It is being drained, or will be in a moment."""
+    resting: bool = False
+    """It has no work, and may leave when the cache has no room."""
     queued: bool = False
     """It waits for a place among the awake."""
     waiting: Mapping[int, Delivery] = _NONE_WAIT

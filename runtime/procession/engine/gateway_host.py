@@ -17,6 +17,7 @@ from procession.engine.answers import Answers
 from procession.engine.breaker import Breaker, RateLimit, wait_s
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
+from procession.engine.gateway_state import GatewayState
 from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
@@ -39,25 +40,6 @@ _SLICE_S = 0.01
 
 RELOADED = frozenset(field.name for field in attrs.fields(GatewaySettings)) - {"commands_loaded_max", "paused"}
 """Settings of a gateway that may change while it runs. Pausing is an act, with a name and a reason."""
-
-
-@attrs.frozen
-class GatewayState:
-    """Where one gateway stands."""
-
-    name: str
-    paused: bool
-    held_back: str
-    """Why no attempt begins, in words; empty where nothing holds them back."""
-    running: int
-    """Attempts under way."""
-    waiting: int
-    """Commands in memory that wait for an attempt."""
-    more: bool
-    """There may be others in the journal."""
-    concurrency: int
-    breaker: str
-    last_error: str
 
 
 @attrs.define(eq=False)
@@ -202,6 +184,7 @@ class GatewayHost:
         """Stop an attempt at its next checkpoint; its outcome is not known."""
         if handle.scope is not None:
             handle.scope.cancel()
+            handle.broken_off = True
 
     async def _attempts(self, handle: Handle | None) -> None:
         """One attempt after another, as long as all goes well: a task for each would cost more than a quick answer.
@@ -212,9 +195,10 @@ class GatewayHost:
         with trio.CancelScope() as scope:
             while handle is not None:
                 await self._attempt(handle, scope, now)
-                if self.breaker.failures or scope.cancel_called or self._is_solo():
+                now = self._now()
+                if self.breaker.failures or handle.broken_off or now >= scope.deadline or self._is_solo():
                     return  # the gateway's loop decides what may begin next
-                if (now := self._now()) > until:
+                if now > until:
                     scope.deadline = _NEVER
                     await trio.lowlevel.checkpoint()
                     until = (now := self._now()) + _SLICE_S
@@ -231,7 +215,7 @@ class GatewayHost:
             arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.context))
         result: CallResult[object] | None = None
         doomed = False
-        handle.scope = scope
+        handle.scope, handle.broken_off = scope, False
         began = perf_counter()
         try:
             if self._is_solo():

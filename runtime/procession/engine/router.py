@@ -130,7 +130,8 @@ class Router:
     ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         found: list[Target] = []
         refused: list[str] = []
-        for definition in self._registry.concerned.get(self._registry.chains.newest(type(event)), ()):
+        newest = self._registry.chains.newest(type(event)) if seen is None else type(seen)
+        for definition in self._registry.concerned.get(newest, ()):
             if definition is asking:
                 continue
             if seen is None:
