@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 import attrs
 import trio
 
+from procession.daemon.collecting import collect_seldom
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
 from procession.daemon.http_door import Door, http_door
 from procession.daemon.local_server import LocalServer
@@ -76,6 +77,7 @@ class _Daemon:
                     ):
                         telling.start_soon(manager.keep_told, snapshots.status)
                         nursery.start_soon(self._reload_on, hangups, runtime, manager, http)
+                        collect_seldom()
                         await self._ready(manager, snapshots)
                         await stop.asked.wait()
                         await manager.tell(STOPPING="1", STATUS="closing")
