@@ -14,9 +14,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import attrs
 import trio
 
+from procession.actors.mailbox import Mailbox
 from procession.daemon.cli import main
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
@@ -113,6 +116,29 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
+def takes_last_first() -> None:
+    """What came to a flow last is handled first."""
+
+    def take(mailbox: Mailbox[Any]) -> object:
+        return mailbox._items.pop()
+
+    _plant(Mailbox, "take", take)
+
+
+def takes_again_what_it_has() -> None:
+    """Now and then an event under an id that is there already counts as new."""
+    publish = Runtime.publish
+    calls = iter(range(sys.maxsize))
+
+    async def forgetful(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        call = next(calls)
+        if call % _DROPPED_OF == 0:
+            events = [attrs.evolve(one, id=f"{one.id} {call}") if isinstance(one, Outside) else one for one in events]
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", forgetful)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -123,6 +149,8 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        takes_last_first,
+        takes_again_what_it_has,
     )
 }
 
