@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -139,6 +140,27 @@ def takes_again_what_it_has() -> None:
     _plant(Runtime, "publish", forgetful)
 
 
+def _at_each_publish(also: Callable[[], object]) -> None:
+    publish = Runtime.publish
+
+    async def with_more(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        also()
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", with_more)
+
+
+def keeps_what_it_is_sent() -> None:
+    """Each request leaves a megabyte behind, refused or not."""
+    kept: list[bytes] = []
+    _at_each_publish(lambda: kept.append(b"x" * 1_000_000))
+
+
+def takes_a_thread_for_each_request() -> None:
+    """Each request leaves a thread behind."""
+    _at_each_publish(lambda: threading.Thread(target=threading.Event().wait, daemon=True).start())
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -151,6 +173,8 @@ FAULTS: dict[str, Callable[[], None]] = {
         sends_one_after_another,
         takes_last_first,
         takes_again_what_it_has,
+        keeps_what_it_is_sent,
+        takes_a_thread_for_each_request,
     )
 }
 
