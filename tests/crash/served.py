@@ -22,6 +22,7 @@ import trio
 
 from procession.actors.mailbox import Mailbox
 from procession.daemon.cli import main
+from procession.engine.gateway_host import GatewayHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
 from procession.engine.ledger import Ledger, Released
@@ -72,6 +73,17 @@ def ids_by_chance() -> None:
         return ids.fresh()
 
     _plant(Ids, "command", by_chance)
+
+
+def calls_twice() -> None:
+    """Each command is done, and done again, before its flow hears of it."""
+    call = GatewayHost._call
+
+    async def twice(host: GatewayHost, *given: Any) -> object:  # noqa: ANN401 - whatever a call takes
+        await call(host, *given)
+        return await call(host, *given)
+
+    _plant(GatewayHost, "_call", twice)
 
 
 def commits_whoever_owns() -> None:
@@ -167,6 +179,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         answers_before_the_commit,
         sends_before_the_commit,
         ids_by_chance,
+        calls_twice,
         commits_whoever_owns,
         drops_what_it_accepted,
         takes_without_bound,
