@@ -152,6 +152,11 @@ def takes_again_what_it_has() -> None:
     _plant(Runtime, "publish", forgetful)
 
 
+def ends_without_closing() -> None:
+    """The last process to have the journal does not say that it closed it in order."""
+    _plant(SqliteJournal, "close_clean", SqliteJournal.close)
+
+
 def _at_each_publish(also: Callable[[], object]) -> None:
     publish = Runtime.publish
 
@@ -186,6 +191,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         sends_one_after_another,
         takes_last_first,
         takes_again_what_it_has,
+        ends_without_closing,
         keeps_what_it_is_sent,
         takes_a_thread_for_each_request,
     )
