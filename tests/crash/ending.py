@@ -97,7 +97,7 @@ def run(folder: Path, *, seed: int, times: int, fault: str = "-") -> Report:
             codes.append(code)
             took_s.append(seconds)
             breaches += left_open(loaded.journal)
-            if number % _OTHER_EVERY == 0:
+            if number % _OTHER_EVERY == _OTHER_EVERY // 2:
                 _kill(loaded)
                 starting.append(_end_at_start(loaded, chance))
                 breaches += left_open(loaded.journal)
