@@ -34,6 +34,7 @@ import trio
 from procession import Event
 from procession.primitives.outside import Outside
 from tests.crash.checker import check_now
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.crowded_flows import Gathered, Hushed, Said, chained
 from tests.crash.judging import come_to_rest, reading
 from tests.crash.lab import Lab, lab, stop, verified
@@ -91,6 +92,18 @@ class Report:
             self.breaches.append(f"{id_} was accepted at {place.position}, and then at {position}")
         if known and not duplicate:
             self.breaches.append(f"{id_} was accepted before, and is said to be new")
+
+    @property
+    def counts(self) -> Counts:
+        """As figures; where nothing was said again, nothing was tried."""
+        figures = {
+            "events accepted": len(self.places),
+            "senders for each flow": self.senders,
+            "answers to what had been accepted": self.resent,
+            "kills": self.kills,
+        }
+        missed = [] if self.resent else ["nothing was said again after it was accepted"]
+        return Counts(figures, [*self.breaches, *missed])
 
     def __str__(self) -> str:
         twice = sum(number for way, number in self.ways.items() if way != "alone")
@@ -260,16 +273,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20, help="in the last life, which is not killed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
-    given = vars(parser.parse_args())
+    add_arguments(parser, minutes=False)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        report = run(Path(folder) / "crowded", **given)
-    print(f"seed {given['seed']}, fault {given['fault']}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach[:_LINE]}")
-    return 1 if report.breaches else 0
+        report = run(
+            Path(folder) / "crowded",
+            flows=given.flows,
+            senders=given.senders,
+            kills=given.kills,
+            seconds=given.seconds,
+            seed=given.seed,
+            fault=given.fault,
+        )
+    print(f"seed {given.seed}, fault {given.fault}: {report}")
+    return hand_out(given, report.counts)
 
-
-_LINE = 300
 
 if __name__ == "__main__":
     sys.exit(main())

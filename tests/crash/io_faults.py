@@ -27,6 +27,7 @@ from pathlib import Path
 import attrs
 
 from tests.crash.checker import check, outcomes
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.driver import ROOT, differences, live_to_the_end
 from tests.crash.power_loss import LOGS
 
@@ -37,7 +38,6 @@ _LASTING_S = 4
 _PASSING_S_MAX = 60
 _NUMBER_MAX = 400
 _LIMIT_BYTES = (150_000, 1_500_000)
-_SHOWN_MAX = 20
 _LAST_LINES = 3
 
 
@@ -87,6 +87,16 @@ class Report:
     met: bool = False
     """Whether the last run met its fault."""
     breaches: list[str] = attrs.field(factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "runs": self.runs,
+            "of them met the fault": self.struck,
+            "of these survived it without a restart": self.survived,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         return (
@@ -179,12 +189,15 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
             preexec_fn=limit,  # noqa: PLW1509 - this program has one thread
         ) as running,
     ):
-        ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
-        if ended is None and isinstance(fault, Limit) and not fault.lasting:
-            resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            ended = _waited(running, _PASSING_S_MAX)
-        if ended is None:
-            os.killpg(running.pid, 9)
+        ended = None
+        try:
+            ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
+            if ended is None and isinstance(fault, Limit) and not fault.lasting:
+                resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                ended = _waited(running, _PASSING_S_MAX)
+        finally:
+            if ended is None:
+                os.killpg(running.pid, 9)
     said = (folder / "errors.log").read_text()
     met = "(INJECTED)" in calls.read_text() if isinstance(fault, Refusal) else "the journal is held" in said
     return met, ended
@@ -204,16 +217,17 @@ def main() -> int:
     parser.add_argument(
         "--every", type=int, default=0, help="no chance: each call, or each so many, until none is left"
     )
+    add_arguments(parser)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="io-faults-"))
     report = Report()
     faults = every(options.every, report) if options.every else drawn(random.Random(options.seed), options.runs)
     try:
-        run(work, faults, options.seed, report=report)
+        run(work, within(options.minutes, faults), options.seed, report=report)
     finally:
         shutil.rmtree(work)
-    sys.stdout.write("\n".join([f"seed {options.seed}: {report}", *report.breaches[:_SHOWN_MAX], ""]))
-    return int(bool(report.breaches))
+    sys.stdout.write(f"seed {options.seed}: {report}\n")
+    return hand_out(options, report.counts)
 
 
 if __name__ == "__main__":
