@@ -54,8 +54,9 @@ class JournalUnwritable(JournalError):
 
     path: str
     found: str
+    cure: str = "give write access to the file and its folder"
 
-    _says = "{0.path} can't be used as a journal: {0.found}; give write access to the file and its folder"
+    _says = "{0.path} can't be used as a journal: {0.found}; {0.cure}"
 
 
 @attrs.define

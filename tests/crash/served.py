@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
+import attrs
 import trio
 from starlette.requests import Request
 from starlette.types import Scope
 
+from procession.actors.mailbox import Mailbox
 from procession.daemon import verb_run
 from procession.daemon.cli import main
 from procession.daemon.local_server import LocalServer
+from procession.engine.gateway_host import GatewayHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
 from procession.engine.ledger import Ledger, Released
@@ -82,6 +87,17 @@ def ids_by_chance() -> None:
     _plant(Ids, "command", by_chance)
 
 
+def calls_twice() -> None:
+    """Each command is done, and done again, before its flow hears of it."""
+    call = GatewayHost._call
+
+    async def twice(host: GatewayHost, *given: Any) -> object:  # noqa: ANN401 - whatever a call takes
+        await call(host, *given)
+        return await call(host, *given)
+
+    _plant(GatewayHost, "_call", twice)
+
+
 def commits_whoever_owns() -> None:
     """A commit does not look whether the journal is still this owner's."""
     sqlite_write._RENEW = sqlite_write._RENEW.replace(" and epoch = ?", " and ? > 0")
@@ -123,6 +139,57 @@ def sends_one_after_another() -> None:
             await send_all(stream, data)
 
     _plant(BoundedStream, "send_all", in_line)
+
+
+def takes_last_first() -> None:
+    """What came to a flow last is handled first."""
+
+    def take(mailbox: Mailbox[Any]) -> object:
+        last = [*mailbox][-1]
+        mailbox.remove(last)
+        return last
+
+    _plant(Mailbox, "take", take)
+
+
+def takes_again_what_it_has() -> None:
+    """Now and then an event under an id that is there already counts as new."""
+    publish = Runtime.publish
+    calls = iter(range(sys.maxsize))
+
+    async def forgetful(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        call = next(calls)
+        if call % _DROPPED_OF == 0:
+            events = [attrs.evolve(one, id=f"{one.id} {call}") if isinstance(one, Outside) else one for one in events]
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", forgetful)
+
+
+def ends_without_closing() -> None:
+    """The last process to have the journal does not say that it closed it in order."""
+    _plant(SqliteJournal, "close_clean", SqliteJournal.close)
+
+
+def _at_each_publish(also: Callable[[], object]) -> None:
+    publish = Runtime.publish
+
+    async def with_more(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        also()
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", with_more)
+
+
+def keeps_what_it_is_sent() -> None:
+    """Each request leaves a megabyte behind, refused or not."""
+    kept: list[bytes] = []
+    _at_each_publish(lambda: kept.append(b"x" * 1_000_000))
+
+
+def takes_a_thread_for_each_request() -> None:
+    """Each request leaves a thread behind."""
+    _at_each_publish(lambda: threading.Thread(target=threading.Event().wait, daemon=True).start())
 
 
 def syncs_in_the_loop() -> None:
@@ -199,10 +266,16 @@ FAULTS: dict[str, Callable[[], None]] = {
         answers_before_the_commit,
         sends_before_the_commit,
         ids_by_chance,
+        calls_twice,
         commits_whoever_owns,
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        takes_last_first,
+        takes_again_what_it_has,
+        ends_without_closing,
+        keeps_what_it_is_sent,
+        takes_a_thread_for_each_request,
         syncs_in_the_loop,
         keeps_what_was_asked,
         reads_all_that_comes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 import trio
 
 from procession.journal import sqlite_schema
+from procession.journal.ownership import holder_of
 from procession.journal.rows import Commit, TypeRow
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
@@ -304,6 +306,20 @@ async def test_an_owner_that_was_overtaken_writes_nothing_more(path: Path) -> No
     reader = await read_sqlite(path)
     assert (await reader.heads()).position == 1
     await reader.close()
+
+
+async def test_a_journal_on_a_disk_without_locks_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await (await opened(path)).close_clean()
+    path.with_name(f"{path.name}.lock").touch()
+
+    def flock(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(JournalUnwritable, match=r"gives no lock on .*; keep it on a local disk"):
+        await opened(path)
+    with pytest.raises(JournalUnwritable, match=r"gives no lock on .*; keep it on a local disk"):
+        holder_of(str(path))
 
 
 async def test_a_closed_journal_leaves_no_lock_and_no_name(path: Path) -> None:

@@ -133,7 +133,7 @@ async def acquire(path: str, started_us: int) -> Lock:
     lock: Lock | None = None
     try:
         for attempt in itertools.count(1):
-            if _try_lock(descriptor, fcntl.LOCK_EX):
+            if _try_lock(path, descriptor, fcntl.LOCK_EX):
                 break
             # A reader that asks whether an owner runs holds the lock for a moment, and an owner that has just taken it
             # has not named itself yet: look again before refusing.
@@ -153,13 +153,17 @@ async def acquire(path: str, started_us: int) -> Lock:
 
 
 def holder_of(path: str) -> Holder | None:
-    """Who holds the lock of a journal, or died holding it; None where nobody does. Writes nothing."""
+    """Who holds the lock of a journal, or died holding it; None where nobody does. Writes nothing.
+
+    Raises:
+        JournalUnwritable: its file system gives no locks.
+    """
     try:
         descriptor = os.open(lock_path(path), os.O_RDONLY)
     except OSError:
         return None
     try:
-        running = not _try_lock(descriptor, fcntl.LOCK_SH)
+        running = not _try_lock(path, descriptor, fcntl.LOCK_SH)
         content = _content(descriptor)
     finally:
         os.close(descriptor)
@@ -168,11 +172,19 @@ def holder_of(path: str) -> Holder | None:
     return _parse(content, running=running)
 
 
-def _try_lock(descriptor: int, kind: int) -> bool:
+def _try_lock(path: str, descriptor: int, kind: int) -> bool:
+    """Whether it was taken.
+
+    Raises:
+        JournalUnwritable: nobody can tell who owns it, so nobody may.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        found = f"its file system gives no lock on {lock_path(path)}: {error.strerror}"
+        raise JournalUnwritable(path, found, "keep it on a local disk") from error
     return True
 
 
