@@ -31,6 +31,7 @@ from procession.daemon.http import app, server
 from procession.journal.ownership import holder_of
 from procession.primitives.outside import Outside
 from tests.crash import served_flows
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import reading
 from tests.crash.lab import END_S_MAX, Lab, free_port, lab, stop, verified
 from tests.crash.senders import cloud_event
@@ -44,6 +45,8 @@ _FRESH_EVERY = 5
 """So many races are for one journal; then for one that is not there yet."""
 _LOSERS_S_MAX = 1.0
 """In which all losers of a race have said who the owner is."""
+_FENCES_SHARE = 0.25
+"""Of the time, where it is bounded: what fences may take."""
 
 
 @attrs.define
@@ -56,6 +59,17 @@ class Report:
     fences: int = 0
     breaches: list[str] = attrs.field(factory=list)
     loser_s_max: float = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            f"races of {STARTERS}": self.races,
+            "starters refused by name": self.refused,
+            "s until the slowest of them ended": self.loser_s_max,
+            "owners fenced": self.fences,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         return (
@@ -209,12 +223,19 @@ def run(
     seed: int,
     races: int,
     fences: int,
+    minutes: float | None = None,
     fault: str = "-",
     losers_s_max: float = _LOSERS_S_MAX,
 ) -> Report:
-    """Race so often, and fence so many owners."""
-    chance, report = random.Random(seed), Report()
-    for first in range(0, races, _FRESH_EVERY):
+    """Fence so many owners, and race so often."""
+    chance, report, began = random.Random(seed), Report(), time.monotonic()
+    with lab(folder / "fences", fault=fault) as held:
+        if races and fences:
+            stopped_owner(held, report)
+        for number in within(minutes and minutes * _FENCES_SHARE, range(fences)):
+            fence(held, report, busy=number % 2 == 1)
+    left = minutes and minutes - (time.monotonic() - began) / 60
+    for first in within(left, range(0, races, _FRESH_EVERY)):
         with lab(folder / f"races-{first}", fault=fault) as held:
             for _ in range(min(_FRESH_EVERY, races - first)):
                 race(held, chance, report, losers_s_max)
@@ -222,11 +243,6 @@ def run(
                 assert held.wait_ready(last), held.said
                 assert stop(last)[0] == 0, held.said
             report.breaches += verified(held.journal)
-    with lab(folder / "fences", fault=fault) as held:
-        if races and fences:
-            stopped_owner(held, report)
-        for number in range(fences):
-            fence(held, report, busy=number % 2 == 1)
     return report
 
 
@@ -239,6 +255,7 @@ def main() -> int:
     parser.add_argument(
         "--losers-s-max", type=float, default=_LOSERS_S_MAX, help="more where the machine has other work; default: 1"
     )
+    add_arguments(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(
@@ -246,13 +263,12 @@ def main() -> int:
             seed=given.seed,
             races=given.races,
             fences=given.fences,
+            minutes=given.minutes,
             fault=given.fault,
             losers_s_max=given.losers_s_max,
         )
     print(f"seed {given.seed}, fault {given.fault}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":
