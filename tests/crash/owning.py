@@ -43,10 +43,10 @@ LOADED = (verb_run, app, server, served_flows)
 """What a daemon would load at its start: forked ones have it."""
 _FRESH_EVERY = 5
 """So many races are for one journal; then for one that is not there yet."""
-_LOSERS_S_MAX = 1.0
-"""In which all losers of a race have said who the owner is."""
 _FENCES_SHARE = 0.25
 """Of the time, where it is bounded: what fences may take."""
+_LOSERS_S_MAX = 1.0
+"""In which all losers of a race have said who the owner is."""
 
 
 @attrs.define

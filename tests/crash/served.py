@@ -125,22 +125,6 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
-def takes_the_address_first() -> None:
-    """A starter listens for HTTP before it owns the journal."""
-    from procession.daemon.http import server  # noqa: PLC0415 - as above
-
-    listening_at = server.listening_at
-
-    def listening(settings: Settings, kind: Kind = "production") -> Wiring:
-        assert settings.http.bind is not None
-        early = listening_at(settings.http.bind)
-        time.sleep(_EARLY_S)
-        _plant(server, "listening_at", lambda _: early)
-        return load_wiring(settings, kind)
-
-    _plant(verb_run, "load_wiring", listening)
-
-
 def syncs_in_the_loop() -> None:
     """Each commit is followed by a sync in the loop's own thread."""
     commit = SqliteJournal.commit
@@ -193,6 +177,22 @@ def logs_as_others_do() -> None:
     _plant(log_lines, "_descriptor_of", lambda _: None)
 
 
+def takes_the_address_first() -> None:
+    """A starter listens for HTTP before it owns the journal."""
+    from procession.daemon.http import server  # noqa: PLC0415 - as above
+
+    listening_at = server.listening_at
+
+    def listening(settings: Settings, kind: Kind = "production") -> Wiring:
+        assert settings.http.bind is not None
+        early = listening_at(settings.http.bind)
+        time.sleep(_EARLY_S)
+        _plant(server, "listening_at", lambda _: early)
+        return load_wiring(settings, kind)
+
+    _plant(verb_run, "load_wiring", listening)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -203,12 +203,12 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
-        takes_the_address_first,
         syncs_in_the_loop,
         keeps_what_was_asked,
         reads_all_that_comes,
         bears_whoever_says_nothing,
         logs_as_others_do,
+        takes_the_address_first,
     )
 }
 

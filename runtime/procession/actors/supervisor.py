@@ -163,13 +163,13 @@ async def foreign(call: Callable[[], Awaitable[T]]) -> T:
     raise BrokeOut(f"it raised {type(found).__name__}: {found}") from result.error
 
 
-async def contained_call(call: Callable[[], Awaitable[T]]) -> CallResult[T]:
+async def contained_call(call: Callable[..., Awaitable[T]], *arguments: object) -> CallResult[T]:
     """As `contained`, for a call that nothing may come out of: `SystemExit` and its like come back as values too.
 
     Cancellation and KeyboardInterrupt: pass through, without what was raised beside them.
     """
     try:
-        return CallResult(await call(), None)
+        return CallResult(await call(*arguments), None)
     except (trio.Cancelled, KeyboardInterrupt):
         raise
     except BaseExceptionGroup as group:

@@ -357,8 +357,7 @@ async def open_sqlite(
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
         check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
             journal, whose file and write-ahead log stay as they are.
-        new_id: of 16 bytes, for a journal that is made; default: a random one. Ids of commands derive from it, so the
-            copy of a flow has that of where it came from.
+        new_id: 16 bytes for a journal that is made, else random; ids of commands derive from it, so a copy keeps it.
         lock: the lock of this file, where the caller holds it already, and lets it go after the journal is closed.
 
     Raises:
