@@ -30,6 +30,7 @@ import trio
 from procession.daemon.local_server import CONNECTIONS_MAX
 from procession.primitives.outside import Outside
 from tests.crash.bad_bytes import AT_FIELD, frames, lines
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.lab import Lab, lab
 from tests.crash.senders import Wire, cloud_event, post
 from tests.crash.served import FAULTS
@@ -82,6 +83,20 @@ class Report:
         """Note one of a kind."""
         if said not in self.breaches:
             self.breaches.append(said)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "bad requests": self.requests,
+            "refusals at the local socket": self.refusals,
+            "MB more memory": self.grown_mb,
+            f"MB at most under bodies of {BODY_BYTES // 1_000_000} MB": self.body_grown_mb,
+            "slow clients": self.slow,
+            "s at most until a sound one was answered": self.latency_s_max,
+            "s to the end beside slow ones": self.ended_s,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         answers = ", ".join(f"{status or 'closed'}: {number:,}" for status, number in sorted(self.statuses.items()))
@@ -321,14 +336,13 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(Path(folder) / "x", requests=given.requests, seed=given.seed, fault=given.fault)
     print(f"fault {given.fault}: {report} ({time.monotonic() - began:.0f} s)")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,19 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
+def syncs_in_the_loop() -> None:
+    """Each commit is followed by a sync in the loop's own thread."""
+    commit = SqliteJournal.commit
+
+    async def commit_and_sync(journal: SqliteJournal, rows: Commit) -> None:
+        await commit(journal, rows)
+        folder = os.open(os.path.dirname(journal.path), os.O_RDONLY)  # noqa: PTH120 - in the loop, as is the fault
+        os.fsync(folder)  # not the file itself: to close it would let SQLite's locks go
+        os.close(folder)
+
+    _plant(SqliteJournal, "commit", commit_and_sync)
+
+
 def keeps_what_was_asked() -> None:
     """Each request leaves something behind in memory."""
     from procession.daemon.http.frame import Frame  # noqa: PLC0415 - as above
@@ -167,6 +180,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        syncs_in_the_loop,
         keeps_what_was_asked,
         reads_all_that_comes,
         bears_whoever_says_nothing,

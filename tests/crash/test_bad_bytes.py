@@ -23,7 +23,7 @@ from tests.daemon.inside import run_inside
 from tests.daemon.serving import project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-MANY = hypothesis.settings(max_examples=400)
+MANY = hypothesis.settings(max_examples=max(400, hypothesis.settings().max_examples))
 GOOD = json.dumps(
     {
         "specversion": "1.0",
@@ -109,7 +109,7 @@ def test_a_payload_is_its_event_or_names_the_field(payload: bytes) -> None:
     assert isinstance(found, Placed) or "fuzz.placed" in found
 
 
-@hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(MANY, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(damaged(CONFIG.read_bytes()))
 def test_a_configuration_is_settings_or_says_what_is_wrong(tmp_path: Path, text: bytes) -> None:
     file = tmp_path / "procession.toml"
