@@ -103,6 +103,17 @@ class Life:
         )
 
 
+def figures_of(lives: list[Life]) -> dict[str, float]:
+    """As counts."""
+    return {
+        "lives of a daemon": len(lives),
+        "flows that ended": sum(life.flows for life in lives),
+        "ms until the slowest answer": round(1000 * max(life.latency_s_max for life in lives)),
+        "spans, metrics and lines dropped": round(sum(sum(life.dropped.values()) for life in lives)),
+        "s to the slowest end": max(life.end_s for life in lives),
+    }
+
+
 def breaches(lives: list[Life], flows: int) -> list[str]:
     """What must not be, each life beside that in which all was well."""
     well = lives[0]
@@ -286,20 +297,9 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         lives = run(Path(folder), KINDS[1:], given.flows, given.fault)
-    print("\n".join(map(str, lives)))
-    return hand_out(given, _counts(lives, given.flows))
-
-
-def _counts(lives: list[Life], flows: int) -> Counts:
-    figures: dict[str, float] = {
-        "lives": len(lives),
-        "flows": sum(life.flows for life in lives),
-        "s at most until an answer came": max(life.latency_s_max for life in lives),
-        "spans, metrics and lines dropped": sum(sum(life.dropped.values()) for life in lives),
-        "s to the end where all is well": lives[0].end_s,
-        "s to the end at most": max(life.end_s for life in lives),
-    }
-    return Counts(figures, breaches(lives, flows))
+    found = breaches(lives, given.flows)
+    print("\n".join([*map(str, lives), f"{len(found)} breaches"]))
+    return hand_out(given, Counts(figures_of(lives), found))
 
 
 if __name__ == "__main__":

@@ -101,9 +101,9 @@ HARNESSES: tuple[Harness, ...] = (
     Harness(
         "deaf",
         ("R24",),
-        2,
+        1.5,
         "tests.crash.deaf",
-        lambda minutes: ["--flows", scaled(60, 200 * minutes, 400)],
+        lambda minutes: ["--flows", scaled(100, 200 * minutes, 300)],
         _by_nothing,
     ),
     Harness("limits", ("R22",), 0.3, EXAMINING, _tests("tests/test_limits.py")),

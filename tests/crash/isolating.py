@@ -28,7 +28,7 @@ from procession.journal.rows import FlowQuery
 from procession.journal.sqlite_reader import read_sqlite
 from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.isolating_child import FAULTS, WELL_BEFORE
-from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS, TIME_IS_UP
+from tests.crash.isolating_flows import FATAL, FATAL_DECISIONS, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS, TIME_IS_UP
 from tests.crash.lab import verified
 from tests.daemon.command import ROOT, environment
 
@@ -192,7 +192,7 @@ def main() -> int:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         under_load(Path(folder) / "load", report, seed=given.seed, seconds=given.seconds, fault=given.fault)
-        for number, kind in enumerate(FATAL):
+        for number, kind in enumerate((*FATAL, *FATAL_DECISIONS)):
             ended_by(Path(folder) / f"fatal-{number}", report, kind, fault=given.fault)
     print(f"fault {given.fault}, seed {given.seed}: {report}")
     return hand_out(given, report.counts)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
@@ -20,6 +21,7 @@ import trio
 from starlette.requests import Request
 from starlette.types import Scope
 
+from procession.daemon import verb_run
 from procession.daemon.cli import main
 from procession.daemon.local_server import LocalServer
 from procession.engine.ids import Ids
@@ -32,10 +34,15 @@ from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal
 from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
+from procession.primitives.wiring import Wiring
+from procession.settings import Settings
+from procession.wiring import Kind, load_wiring
 
 COMMIT_MS = "LAB_COMMIT_MS"
 """In the environment: each commit takes so much longer, as on a slow disk."""
 _DROPPED_OF = 10
+_EARLY_S = 0.3
+"""So long one who listens too early does not own the journal yet."""
 
 
 def _plant(on: type | ModuleType, name: str, by: object) -> None:
@@ -170,6 +177,22 @@ def logs_as_others_do() -> None:
     _plant(log_lines, "_descriptor_of", lambda _: None)
 
 
+def takes_the_address_first() -> None:
+    """A starter listens for HTTP before it owns the journal."""
+    from procession.daemon.http import server  # noqa: PLC0415 - as above
+
+    listening_at = server.listening_at
+
+    def listening(settings: Settings, kind: Kind = "production") -> Wiring:
+        assert settings.http.bind is not None
+        early = listening_at(settings.http.bind)
+        time.sleep(_EARLY_S)
+        _plant(server, "listening_at", lambda _: early)
+        return load_wiring(settings, kind)
+
+    _plant(verb_run, "load_wiring", listening)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -185,6 +208,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         reads_all_that_comes,
         bears_whoever_says_nothing,
         logs_as_others_do,
+        takes_the_address_first,
     )
 }
 
