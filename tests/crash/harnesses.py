@@ -119,6 +119,7 @@ HARNESSES: tuple[Harness, ...] = (
         _by_nothing,
     ),
     Harness("limits", ("R22",), 0.3, EXAMINING, _tests("tests/test_limits.py")),
+    Harness("secrets", ("R23",), 0.7, EXAMINING, _tests("tests/secrecy/test_sweep.py")),
     Harness("archiving", ("R1",), 2, "tests.crash.archiving", _archive),
     Harness("turn watch", ("R6",), 0.3, EXAMINING, _tests("tests/engine/test_turn_watch.py")),
     Harness("full disk", ("R13",), 0.3, EXAMINING, _tests("tests/crash/test_full_disk.py")),
