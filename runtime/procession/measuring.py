@@ -95,6 +95,10 @@ class Measuring:
         """Metrics were not delivered; called in the thread that sends them, and in no other."""
         self._engine.counters.metrics_dropped += 1
 
+    def count_log_dropped(self, lines: int) -> None:
+        """So many lines of the log were not written, in all; may be called in any thread."""
+        self._engine.counters.log_dropped = lines
+
     def counted(self) -> Iterator[Family]:
         """Counters and histograms."""
         return counted(self._engine.counters, self._engine.measures)

@@ -27,6 +27,7 @@ import trio
 from procession.daemon.http.timings import quantile
 from procession.telemetry.names import COMMIT, LOOP_LAG
 from tests.bench.figures import percentiles
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.judging import acknowledgements, come_to_rest, judged, reading
 from tests.crash.lab import Lab, Load, lab, sending, stop
 from tests.crash.senders import Wire, get
@@ -130,6 +131,20 @@ class Report:
     def judge(self, life: Life, calm: Life) -> None:
         """Compare with a life on a quick disk."""
         self.breaches += [f"with {life.delay_ms:g} ms, {breach}" for breach in _breaches(life, calm)]
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        slowest = max((life.p99_ms(path) for life in self.lives for path in life.took_ms), default=0.0)
+        figures = {
+            "daemons": len(self.lives),
+            "ms more for each sync at most": max((life.delay_ms for life in self.lives), default=0.0),
+            "answers meanwhile": sum(sum(life.statuses.values()) for life in self.lives),
+            "ms at most the p99 of a kind of them": slowest,
+            "s at most to the end": max((life.ended_s for life in self.lives), default=0.0),
+            "acknowledged events": self.acknowledgements,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         lives = "".join(f"\n  {life}" for life in self.lives)
@@ -275,6 +290,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(
@@ -285,9 +301,7 @@ def main() -> int:
             fault=given.fault,
         )
     print(f"seed {given.seed}, fault {given.fault}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ class FlowHost:
         return not flow.mailbox or flow.state is None or bool(flow.acts) or aside or self._solo.active
 
     def _is_suspect(self, flow: Flow) -> bool:
-        return bool(self._suspects.found) and (flow.process, flow.key) in self._suspects.found
+        return self._suspects.of(flow.process, flow.key) is not None
 
     async def _run(self, flow: Flow) -> None:
         """Handle what is there until nothing is; never between two checkpoints more than a slice of time."""
@@ -216,11 +216,12 @@ class FlowHost:
 
     async def _set_aside_suspect(self, flow: Flow) -> None:
         """The process was ended while a turn of this flow did not return: it is not run again unasked."""
-        suspect = self._suspects.found[flow.process, flow.key]
+        suspect = self._suspects.of(flow.process, flow.key)
+        assert suspect is not None, "it was asked before, and nobody else settles it"
         async with self._solo.alone(flow):
             found = f"a turn of it did not return and the process ended: {suspect.place}"
             self._quarantine.set_aside(flow, flow.mailbox.take(), "crash", found)
-        self._suspects.settle(suspect.name)
+        self._suspects.settle(suspect)
 
     async def _load(self, flow: Flow) -> None:
         """Fold the flow from its steps; what a crash left undone of it stands before what is new."""

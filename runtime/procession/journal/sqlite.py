@@ -70,10 +70,13 @@ class _Settings:
 class SqliteJournal(SqliteReader):
     """A journal file that this process owns. Made by `open_sqlite`; used within one trio run."""
 
-    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse) -> None:
+    def __init__(
+        self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse, *, release: bool
+    ) -> None:
         super().__init__(path, thread, use)
         self._settings = settings
         self._lock = lock
+        self._releases = release
         self._pid = os.getpid()
         self._writer = Lane()
         self._epoch = 0
@@ -222,7 +225,8 @@ class SqliteJournal(SqliteReader):
         # The lock goes last: while a connection is open, nobody else may own the file.
         await self._thread.close()
         self._use.release()
-        self._lock.release()
+        if self._releases:
+            self._lock.release()
 
     def _check_process(self) -> None:
         # A forked child shares descriptors with the owner, but none of its threads and none of its POSIX locks.
@@ -340,6 +344,7 @@ async def open_sqlite(
     wal_pages_max: int = 8192,
     check: Callable[[JournalReader], Awaitable[object]] | None = None,
     new_id: bytes | None = None,
+    lock: Lock | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
@@ -352,8 +357,8 @@ async def open_sqlite(
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
         check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
             journal, whose file and write-ahead log stay as they are.
-        new_id: of 16 bytes, for a journal that is made; default: a random one. Ids of commands derive from it, so the
-            copy of a flow has that of where it came from.
+        new_id: 16 bytes for a journal that is made, else random; ids of commands derive from it, so a copy keeps it.
+        lock: the lock of this file, where the caller holds it already, and lets it go after the journal is closed.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
@@ -368,17 +373,18 @@ async def open_sqlite(
     sqlite_schema.check_place(name)
     now_us = clock_us()
     use = FileUse(name)
-    lock: Lock | None = None
+    own: Lock | None = None
     journal: SqliteJournal | None = None
     try:
         if use.first:
             sqlite_schema.check_header(name)
-        lock = await ownership.acquire(name, now_us)
+        if lock is None:
+            lock = own = await ownership.acquire(name, now_us)
         if check is not None:
             await _look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
         thread = LoopThread(name)
-        opening = SqliteJournal(name, thread, settings, lock, use)
+        opening = SqliteJournal(name, thread, settings, lock, use, release=own is not None)
         thread.end_with(opening._close_all)
         await opened(thread, partial(opening._open_first, now_us))
         journal = opening
@@ -389,6 +395,6 @@ async def open_sqlite(
     finally:
         if journal is None:
             use.release()
-            if lock is not None:
-                lock.release()
+            if own is not None:
+                own.release()
     return journal

@@ -124,7 +124,7 @@ class Codec:
             try:
                 data = loads(payload)
                 return hook(data, cls) if hook is not None and type(data) is dict else decode(cls, payload)
-            except failures:
+            except (*failures, SystemExit, GeneratorExit):
                 return decode(cls, payload)  # again, to say what does not fit
 
         return read
@@ -144,6 +144,8 @@ class Codec:
             return typing.cast("T", self._hooks[cls](data, cls))
         except self._failures:
             raise InvalidPayload(stored_of(cls).name, self._converters.explain(cls, data)) from None
+        except (SystemExit, GeneratorExit) as error:  # of a validator of the author's
+            raise InvalidPayload(stored_of(cls).name, f"it raised {type(error).__name__}") from error
 
     def digest(self, type_name: str, payload: bytes) -> bytes:
         """16 bytes over type and data: tells a duplicate from a reused id."""

@@ -82,9 +82,9 @@ class Definition(Folding):
             value = getattr(event, spec) if isinstance(spec, str) else spec(event)
             if not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
                 return tuple(dict.fromkeys([self._checked(event, item) for item in value]))
-        except InvalidKey:
+        except (InvalidKey, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, the event has no key
+        except BaseException as error:  # noqa: BLE001 - the user's function: whatever it raises, the event has no key
             found = f"can't be computed ({told(repr(error), event)})"
             raise InvalidKey(type(event).__procession__.name, self.name, found) from concealed(error, event)  # type: ignore[attr-defined]  # set by seal
         return (self._checked(event, value),)

@@ -77,6 +77,7 @@ class Counters:
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
     metrics_dropped: int = _counter("Times that metrics were not delivered to their receiver.")
     telemetry_dropped: int = _counter("Spans that were not delivered: no room for them, or a receiver that took none.")
+    log_dropped: int = _counter("Lines of the log that were not written: nobody read them, or there was no room.")
 
     def as_dict(self) -> dict[str, int]:
         """Every counter by its full name, `procession_events_accepted`."""
@@ -358,9 +359,10 @@ METRICS: tuple[Metric, ...] = (
         only="watchers_overtaken",
     ),
     _of_counters(
-        _count("telemetry_dropped", "{item}", "What was not delivered to a receiver, or had no room.", "signal"),
+        _count("telemetry_dropped", "{item}", "What was not taken by a receiver or a log, or had no room.", "signal"),
         spans="telemetry_dropped",
         metrics="metrics_dropped",
+        log="log_dropped",
     ),
     HTTP_REFUSED,
     HELD,
