@@ -18,7 +18,6 @@ from procession.journal_errors import JournalOwned, JournalUnwritable
 if sys.platform == "win32":  # pragma: no cover - refused in one place, so that nobody meets half a lock
     raise ImportError("procession runs on Linux and macOS: a journal is owned by an OS lock that this system lacks")
 
-import contextlib
 import fcntl
 import itertools
 
