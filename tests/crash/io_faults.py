@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,8 @@ _PASSING_S_MAX = 60
 _NUMBER_MAX = 400
 _LIMIT_BYTES = (150_000, 1_500_000)
 _LAST_LINES = 3
+_LOOK_S = 0.1
+_CALLS_LOG = "calls.txt"
 
 
 @attrs.frozen
@@ -55,7 +58,7 @@ class Refusal:
         """What runs the process so."""
         when = f"{self.number}{'+' if self.lasting else ''}"
         fault = f"inject={self.call}:error={self.error}:when={when}"
-        return ["strace", "-f", "-qq", "-e", f"trace={self.call}", "-e", fault, "-o"]
+        return ["strace", "-f", "--seccomp-bpf", "-qq", "-e", f"trace={self.call}", "-e", fault, "-o"]
 
     def __str__(self) -> str:
         return f"{self.call} number {self.number} fails by {self.error}{' and all after it' if self.lasting else ''}"
@@ -171,7 +174,7 @@ def _last_words(folder: Path) -> str:
 def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) -> tuple[bool, int | None]:
     """Whether the fault was met, and how the process ended: None where it had to be ended."""
     child = [sys.executable, "-m", "tests.crash.child", str(folder), str(seed), "0", str(_COHORTS), *options]
-    calls = folder / "calls.txt"
+    calls = folder / _CALLS_LOG
     command = [*fault.command, str(calls), *child] if isinstance(fault, Refusal) else child
     limit: Callable[[], None] | None = None
     if isinstance(fault, Limit):
@@ -191,6 +194,7 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
     ):
         ended = None
         try:
+            _wait_met(running, lambda: _is_met(fault, folder))
             ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
             if ended is None and isinstance(fault, Limit) and not fault.lasting:
                 resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -198,9 +202,21 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
         finally:
             if ended is None:
                 os.killpg(running.pid, 9)
-    said = (folder / "errors.log").read_text()
-    met = "(INJECTED)" in calls.read_text() if isinstance(fault, Refusal) else "the journal is held" in said
-    return met, ended
+    return _is_met(fault, folder), ended
+
+
+def _is_met(fault: Fault, folder: Path) -> bool:
+    calls = folder / _CALLS_LOG
+    if isinstance(fault, Refusal):
+        return calls.exists() and "(INJECTED)" in calls.read_text()
+    return "the journal is held" in (folder / "errors.log").read_text()
+
+
+def _wait_met(running: subprocess.Popen[bytes], is_met: Callable[[], bool]) -> None:
+    """Until the fault was met, or the process ended; on a busy machine that takes its time."""
+    give_up_at = time.monotonic() + _PASSING_S_MAX
+    while not is_met() and time.monotonic() < give_up_at and _waited(running, _LOOK_S) is None:
+        pass
 
 
 def _waited(running: subprocess.Popen[bytes], patience_s: float) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import weakref
@@ -55,6 +56,9 @@ class Holder:
         return datetime.fromtimestamp(self.started_us / 1_000_000, tz=UTC).isoformat(timespec="seconds")
 
 
+logger = logging.getLogger("procession.journal")
+
+
 class Lock:
     """The lock of one journal, held by this process until `release` or its death."""
 
@@ -68,7 +72,10 @@ class Lock:
         """Name the owner's local socket in the lock file; once it is released there is nobody to name."""
         self.holder = attrs.evolve(self.holder, address=address)
         if self._descriptor >= 0:
-            _describe(self._descriptor, self.holder)
+            try:
+                _describe(self._descriptor, self.holder)
+            except OSError as error:
+                logger.warning("%s can't be written: %s; verbs don't find this owner", lock_path(self.path), error)
 
     def owned(self) -> JournalOwned:
         """The error for whoever else wants this journal."""
@@ -85,7 +92,9 @@ class Lock:
         if self._descriptor >= 0:
             # In a forked child the descriptor is shared: only the owner may empty the file and unlock it.
             if os.getpid() == self.holder.pid:
-                os.ftruncate(self._descriptor, 0)
+                # On a disk that fails, the next owner is one after an unclean end, and can be one at once all the same.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
