@@ -19,7 +19,8 @@ import attrs
 import trio
 
 from procession.errors import ProcessionError, RuntimeClosed
-from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal import head_file, ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.head_file import HeadFile
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.room import require_room
@@ -76,6 +77,7 @@ class SqliteJournal(SqliteReader):
         self._writer = Lane()
         self._epoch = 0
         self._tail = sqlite_write.Tail(0, 0, 0, 0)
+        self._head = HeadFile(path, settings.clock_us, lossy=settings.synchronous != "FULL")
         self._turn = trio.Lock()
         self._broken: str | None = None
         self._fenced = False
@@ -99,10 +101,12 @@ class SqliteJournal(SqliteReader):
 
     async def _commit(self, commit: Commit) -> None:
         self._check_usable()
-        settings = self._settings
-        work = partial(
-            sqlite_write.write, tail=self._tail, epoch=self._epoch, commit=commit, clock_us=settings.clock_us
-        )
+
+        def work(connection: sqlite3.Connection) -> sqlite_write.Tail:
+            tail = sqlite_write.write(connection, self._tail, self._epoch, commit, self._head.stamp)
+            self._head.note(tail)
+            return tail
+
         self._tail = await self._written(work)
         # A commit of one step touches about eight pages, and one of many about one for each row.
         rows = len(commit.events) + len(commit.steps) + len(commit.flows) + len(commit.commands)
@@ -131,11 +135,14 @@ class SqliteJournal(SqliteReader):
         with trio.CancelScope(shield=True):
             async with self._turn:
                 self._check_usable()
-                now_us = self._settings.clock_us()
-                changing = partial(sqlite_write.transact, work=work, epoch=self._epoch, now_us=now_us)
-                result, rows = await self._written(changing)
+                result, rows = await self._written(partial(self._changed, work))
                 self._count_pages(8 + rows // _ROWS_GONE_A_PAGE)
         return result
+
+    def _changed(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> tuple[T, int]:
+        done = sqlite_write.transact(connection, work, self._epoch, self._head.stamp())
+        self._head.note(self._tail)
+        return done
 
     async def compact(self) -> None:
         """Give the disk back what archiving made free. Nothing can be committed meanwhile.
@@ -191,7 +198,7 @@ class SqliteJournal(SqliteReader):
             async with self._turn:
                 try:
                     if self._thread.running and self._broken is None and not self._fenced:
-                        now_us = self._settings.clock_us()
+                        now_us = self._head.stamp()
                         await self._write(partial(sqlite_write.leave, epoch=self._epoch, now_us=now_us))
                         await self._write(sqlite_write.checkpoint)
                 except sqlite3.Error as error:
@@ -207,6 +214,7 @@ class SqliteJournal(SqliteReader):
     async def _close(self) -> None:
         # The lock goes last: while a connection is open, nobody else may own the file.
         await self._thread.close()
+        self._head.end(whole=self._broken is None and not self._fenced and os.getpid() == self._pid)
         self._use.release()
         self._lock.release()
 
@@ -256,7 +264,9 @@ class SqliteJournal(SqliteReader):
         try:
             now_us = self._settings.clock_us()
             await self._connect_writer(now_us)
-            self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=now_us))
+            stamp_us = self._head.stamp()
+            self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=stamp_us))
+            self._head.resume(self._tail)
             await self._open_readers()
         except (sqlite3.Error, sqlite_write.Overtaken, ProcessionError):
             with suppress(sqlite3.Error, ProcessionError):  # the first error is the one to tell
@@ -330,7 +340,7 @@ async def open_sqlite(
     """Open a journal file as its owner; make it where there is none.
 
     Args:
-        path: the file; its folder must be there. A lock file and SQLite's own `-wal` and `-shm` lie beside it.
+        path: the file; its folder must be there. A lock, `-head`, and SQLite's own `-wal` and `-shm` lie beside it.
         clock_us: the time, microseconds since 1970 in UTC.
         synchronous: `FULL` keeps every commit through a power loss; `NORMAL` may lose the last ones then.
         readers: connections that read in parallel.
@@ -345,7 +355,7 @@ async def open_sqlite(
         JournalOwned: another process owns it, or this one already does.
         NotAJournal, JournalTooNew: what is there is something else, or of a newer version; untouched.
         JournalUnwritable: the folder or file refuses writing.
-        JournalDamaged: the journal ends before its last commit.
+        JournalDamaged: the journal ends before its last commit, or its head file says that it was further.
 
     Cancellation: everything that was opened is closed, and the lock released.
     """
@@ -360,6 +370,8 @@ async def open_sqlite(
         if use.first:
             sqlite_schema.check_header(name)
         lock = await ownership.acquire(name, now_us)
+        if os.path.lexists(head_file.head_path(name)):
+            await trio.to_thread.run_sync(head_file.refuse_older, name)
         if check is not None:
             await _look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
@@ -368,6 +380,7 @@ async def open_sqlite(
         thread.end_with(opening._close_all)
         await opened(thread, partial(opening._open_first, now_us))
         journal = opening
+        journal._head.begin(journal._id, journal._epoch, now_us, journal._tail)
     except sqlite3.OperationalError as error:
         raise JournalUnwritable(name, str(error)) from error
     except sqlite3.DatabaseError as error:
