@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sqlite3
 import sys
@@ -362,6 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parcels", type=int, default=100)
     options = parser.parse_args(arguments)
+    logging.disable(logging.WARNING)  # each damage is told there, and counted here
     case, seen = trio.run(_main, options.flips, options.others, options.seed, options.parcels)
     print(f"seed {options.seed}, {len(case.content):,} bytes, {len(case.folded)} flows")
     print(table(seen))

@@ -85,7 +85,7 @@ async def test_what_a_killed_owner_leaves_is_taken_up(path: Path, left: Path) ->
 def test_a_log_that_is_deleted_after_a_kill_is_noticed(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=environment()) as writer:
         assert writer.stdout is not None
-        acknowledged = [int(writer.stdout.readline()) for _ in range(20)]
+        acknowledged = [int(writer.stdout.readline()) for _ in range(5)]
         writer.send_signal(signal.SIGKILL)
         acknowledged += map(int, writer.stdout.read().split())
     beside(path, "-wal").unlink()
@@ -233,13 +233,13 @@ async def test_a_journal_that_is_gone_is_not_begun_anew(end: str, path: Path, le
     await journal.commit(started(1, 1))
     copied(path, left, "-head")
     await journal.close()
-    if end == "empty":
+    if end != "missing":
         left.touch()
     with pytest.raises(
         JournalDamaged, match=r"missing or empty, and had been at event 1 .* to begin a new one, remove"
     ):
         await opened(left)
-    assert sorted(content(left.parent)) == [*(["journal.db"] if end == "empty" else []), "journal.db-head"]
+    assert sorted(content(left.parent)) == [*(["journal.db"] if end != "missing" else []), "journal.db-head"]
 
 
 async def test_the_head_file_of_another_journal_says_nothing(
@@ -348,6 +348,19 @@ async def test_a_head_file_that_can_not_be_written_stops_nothing_and_is_told_onc
     await journal.close_clean()
 
 
+async def test_half_a_write_takes_the_head_file_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = await opened(path)
+    with monkeypatch.context() as patched:
+        real = os.pwrite
+        patched.setattr(os, "pwrite", lambda descriptor, data, offset: real(descriptor, data[:40], offset))
+        await journal.commit(started(1, 1))
+    assert "only a part of it was written" in caplog.text
+    assert not beside(path, "-head").exists()
+    await journal.close_clean()
+
+
 async def test_a_folder_in_its_place_stops_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     beside(path, "-head").mkdir()
     journal = await opened(path)
@@ -419,7 +432,7 @@ async def test_what_was_salvaged_may_take_the_place_of_the_old_one(path: Path, l
 def test_a_salvage_goes_by_the_head_file_where_the_owner_row_can_not_be_read(path: Path, tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=environment()) as writer:
         assert writer.stdout is not None
-        for _ in range(20):
+        for _ in range(5):
             writer.stdout.readline()
         writer.send_signal(signal.SIGKILL)
     with closing(sqlite3.connect(path)) as connection:
@@ -432,6 +445,39 @@ def test_a_salvage_goes_by_the_head_file_where_the_owner_row_can_not_be_read(pat
     found = salvage(str(path), str(tmp_path / "saved.db"))
     assert f"had been at event {last} " in found.behind
     assert found.events_lost == ()
+    refused = run_inside("retry", "order/1", "--reason", "x", "--config", CONFIG, "--journal", path, cwd=path.parent)
+    assert "is damaged" in refused.err
+    doctor = run_inside("doctor", "--journal", path, cwd=path.parent)
+    assert doctor.code == ExitCode.FAILED
+
+
+async def test_a_salvage_does_not_go_by_the_head_file_of_another_journal(path: Path, left: Path) -> None:
+    journal = await opened(path)
+    await journal.commit(started(1, 1))
+    copied(path, left, "-head")
+    await journal.close()
+    await (await opened(left.parent / "other.db")).close_clean()
+    copied(left.parent / "other.db", left, "")
+    found = salvage(str(left), str(left.parent / "saved.db"))
+    assert found.whole
+
+
+@pytest.mark.parametrize("said", ["-(1 << 62)", "'never'"])
+async def test_an_owner_row_that_was_hit_is_damage(said: str, path: Path, left: Path) -> None:
+    journal = await opened(path)
+    await journal.commit(started(1, 1))
+    copied(path, left, *ENDS)
+    await journal.close()
+    with closing(sqlite3.connect(left, isolation_level=None)) as connection:
+        connection.execute("pragma writable_schema = on")
+        connection.execute("update sqlite_schema set sql = replace(sql, ') strict', ')') where name = 'owner'")
+        connection.execute("pragma writable_schema = reset")
+        connection.execute(f"update owner set renewed_us = {said}")
+    with pytest.raises(JournalDamaged, match=r"microseconds|no number"):
+        await opened(left)
+    reader = await read_sqlite(left)
+    await reader.verify()
+    await reader.close()
 
 
 def test_a_head_file_tells_time_that_only_grows(path: Path) -> None:

@@ -203,8 +203,7 @@ def refuse_older(path: str) -> None:
     # One that only reads: with another one the log would be folded into the file when it is closed.
     reading = sqlite3.connect(uri_of(path, "mode=ro"), uri=True, isolation_level=None, timeout=_BUSY_S)
     with closing(reading):
-        if not check_opened(reading, path):
-            return
+        check_opened(reading, path)
         if head_of(reading).journal_id != head.journal_id:
             logger.warning("%s is of another journal, which lay here before; it is written anew", head_path(path))
         found = behind(reading, path, head)
