@@ -21,7 +21,7 @@ import attrs
 
 from procession.journal.rows import Fault
 from procession.journal.sqlite_schema import check_opened, uri_of
-from procession.journal.sqlite_write import Tail, chain_start
+from procession.journal.sqlite_write import Tail, chain_start, read_tail
 from procession.journal_errors import JournalDamaged
 
 logger = logging.getLogger("procession.journal")
@@ -77,24 +77,26 @@ def head_path(path: str) -> str:
 
 def read_head(path: str) -> Head | None:
     """What the head file of a journal says; None where there is none, or none that can be understood."""
-    name = head_path(path)
+    found = _understood(path)
+    return found if isinstance(found, Head) else None
+
+
+def _understood(path: str) -> Head | str:
+    """The same; else why it says nothing, which is empty where there is nothing to understand."""
     try:
-        with open(name, "rb") as file:
+        with open(head_path(path), "rb") as file:
             content = file.read(_RECORD.size + _CRC_BYTES)
     except FileNotFoundError:
-        return None
+        return ""
     except OSError as error:
-        logger.warning("%s can't be read (%s): whether the journal is older than it was is not known", name, error)
-        return None
+        return f"can't be read ({error.strerror or error})"
     if not content:
-        return None  # made, and nothing was committed yet; or taken back
+        return ""  # made, and nothing was committed yet
     if content[: len(_MAGIC)] == _MAGIC and content[8:10] != _FORMAT.to_bytes(2, "big"):
-        logger.warning("%s is of another version: whether the journal is older than it was is not known", name)
-        return None
+        return "is of another version"
     record, crc = content[: _RECORD.size], content[_RECORD.size :]
     if len(crc) < _CRC_BYTES or crc32(record) != int.from_bytes(crc, "big"):
-        logger.warning("%s is torn or damaged: whether the journal is older than it was is not known", name)
-        return None
+        return "is torn or damaged"
     _, _, lossy, journal_id, epoch, renewed_us, *tail = _RECORD.unpack(record)
     return Head(journal_id, epoch, renewed_us, Tail._make(tail), bool(lossy))
 
@@ -197,8 +199,10 @@ def refuse_older(path: str) -> None:
     found = gone(path)
     if found is not None:
         raise JournalDamaged(path, found.found, found.cure)
-    head = read_head(path)
-    if head is None:
+    head = _understood(path)
+    if isinstance(head, str):
+        if head:
+            logger.warning("%s %s: nothing tells if the journal is older than it was", head_path(path), head)
         return
     # One that only reads: with another one the log would be folded into the file when it is closed.
     reading = sqlite3.connect(uri_of(path, "mode=ro"), uri=True, isolation_level=None, timeout=_BUSY_S)
@@ -215,6 +219,27 @@ def refuse_older(path: str) -> None:
     logger.warning("%s: %s; %s", path, found.found, said)
 
 
+def check_tail(connection: sqlite3.Connection, path: str) -> None:
+    """Look whether a journal ends where its owner row says.
+
+    Raises:
+        JournalDamaged: it does not.
+    """
+    if connection.execute("select count(*) from owner").fetchone()[0] == 0:
+        return
+    tail = read_tail(connection)
+    position, seq = connection.execute(
+        "select max(coalesce((select max(position) from event), 0),"
+        " coalesce((select last from event_tombstone order by first desc limit 1), 0)),"
+        " max(coalesce((select max(seq) from step), 0),"
+        " coalesce((select last from step_tombstone order by first desc limit 1), 0))"
+    ).fetchone()
+    if (position, seq) != (tail.position, tail.step_seq):
+        raise JournalDamaged(
+            path, f"it ends at event {position} and step {seq}, the last commit at {tail.position} and {tail.step_seq}"
+        )
+
+
 class HeadFile:
     """The owner's side. Failing to write it stops no commit: it is told once, and the file goes."""
 
@@ -226,6 +251,8 @@ class HeadFile:
         self._id = b""
         self._epoch = 0
         self._stamp_us = 0
+        self._noted: tuple[int, Tail] | None = None
+        """What returned last, also where it could not be written."""
 
     def stamp(self) -> int:
         """The time at which a commit renews the owner row: later than that of any commit of this owner before."""
@@ -250,6 +277,7 @@ class HeadFile:
 
     def note(self, tail: Tail) -> None:
         """The commit that the last stamp was for is durable, and this is where the chains end."""
+        self._noted = (self._stamp_us, tail)
         if self._descriptor < 0:
             return
         record = _RECORD.pack(_MAGIC, _FORMAT, self._lossy, self._id, self._epoch, self._stamp_us, *tail)
@@ -262,11 +290,26 @@ class HeadFile:
             if written != len(content):
                 self._give_up("only a part of it was written")
 
+    def refuse_older(self, connection: sqlite3.Connection) -> None:
+        """Look, where the journal was opened again and before anything is written, whether all that returned is there.
+
+        Raises:
+            JournalDamaged: it is not.
+            sqlite3.Error: it can't be read.
+        """
+        assert self._noted is not None, "the journal was taken over"
+        renewed_us, tail = self._noted
+        found = behind(connection, self._path, Head(self._id, self._epoch, renewed_us, tail, self._lossy))
+        if found is not None and not self._lossy:
+            raise JournalDamaged(self._path, found.found, found.cure)
+
     def end(self, *, whole: bool) -> None:
         """Close it. Where the journal is one whole file again, with no log that could be lost, it goes."""
         self._close()
         if whole and not _is_filled(f"{self._path}-wal"):
-            self._remove()
+            there = read_head(self._path)
+            if there is None or (there.journal_id, there.epoch) == (self._id, self._epoch):  # no new owner's
+                self._remove()
 
     def _give_up(self, why: str) -> None:
         logger.warning(

@@ -178,6 +178,8 @@ class SqliteJournal(SqliteReader):
                 except sqlite_write.Overtaken:
                     self._fenced = True
                     raise Fenced(self._path) from None
+                except JournalDamaged:
+                    raise
                 except (sqlite3.Error, ProcessionError) as error:
                     raise CommitFailed(str(error)) from error
                 self._broken = None
@@ -246,7 +248,7 @@ class SqliteJournal(SqliteReader):
         await self._connect_writer(now_us)
         self._id = await self._writer.run(sqlite_read.journal_id)
         tenure = sqlite_write.Tenure(0, self._pid, self._lock.holder.host, now_us)
-        await self._writer.run(partial(_check_tail, path=self._path))
+        await self._writer.run(partial(head_file.check_tail, path=self._path))
         self._tail, self._epoch = await self._writer.run(
             partial(
                 sqlite_write.take_over,
@@ -264,6 +266,7 @@ class SqliteJournal(SqliteReader):
         try:
             now_us = self._settings.clock_us()
             await self._connect_writer(now_us)
+            await self._writer.run(self._head.refuse_older)
             stamp_us = self._head.stamp()
             self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=stamp_us))
             self._head.resume(self._tail)
@@ -308,22 +311,6 @@ async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) 
         await check(reader)
     finally:
         await reader.close()
-
-
-def _check_tail(connection: sqlite3.Connection, path: str) -> None:
-    if connection.execute("select count(*) from owner").fetchone()[0] == 0:
-        return
-    tail = sqlite_write.read_tail(connection)
-    position, seq = connection.execute(
-        "select max(coalesce((select max(position) from event), 0),"
-        " coalesce((select last from event_tombstone order by first desc limit 1), 0)),"
-        " max(coalesce((select max(seq) from step), 0),"
-        " coalesce((select last from step_tombstone order by first desc limit 1), 0))"
-    ).fetchone()
-    if (position, seq) != (tail.position, tail.step_seq):
-        raise JournalDamaged(
-            path, f"it ends at event {position} and step {seq}, the last commit at {tail.position} and {tail.step_seq}"
-        )
 
 
 async def open_sqlite(
