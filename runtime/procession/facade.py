@@ -14,7 +14,7 @@ from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound
@@ -272,6 +272,11 @@ class Runtime(Operating):
     def held(self) -> str:
         """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
         return self._engine.held
+
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does. Nothing becomes durable before it ends."""
+        return self._engine.committing_s
 
     def gateways(self) -> list[GatewayState]:
         """Where each gateway stands."""

@@ -26,7 +26,7 @@ import trio
 from procession import Outside, Runtime, Settings, hosting, open_runtime
 from procession.engine.flow import Delivery, Flow
 from procession.engine.quarantine import Quarantine
-from procession.engine.turn_watch import Suspect
+from procession.engine.turn_watch import Name, Suspect
 from procession.journal.rows import FlowQuery, FlowRow
 from procession.settings import FlowsSettings
 from tests.crash.isolating_flows import (
@@ -37,6 +37,7 @@ from tests.crash.isolating_flows import (
     TIME_IS_UP,
     WELL,
     Begun,
+    Book,
     Desk,
     Errand,
     Pit,
@@ -97,7 +98,7 @@ async def load(folder: Path, seed: int, seconds: float) -> None:
     """Run it, let all come to rest, and print what is there."""
     desk, told = Desk(), Load()
     async with open_runtime(
-        folder / "journal.db", processes=[Errand], gateways=[desk, Pit(), Shaft()], settings=LIMITS
+        folder / "journal.db", processes=[Errand], gateways=[desk, Pit(), Shaft()], aggregates=[Book], settings=LIMITS
     ) as runtime:
         await publish(runtime, told, seed, seconds)
         with trio.move_on_after(_REST_S):
@@ -119,7 +120,7 @@ async def fatal(folder: Path, kind: str) -> None:
     """Flows that are well, and among them one that stops or ends the process; then all come to rest."""
     keys = [f"well-{number}" for number in range(WELL_BEFORE)]
     async with open_runtime(
-        folder / "journal.db", processes=[Errand], gateways=[Desk(), Pit(), Shaft()], settings=LIMITS
+        folder / "journal.db", processes=[Errand], gateways=[Desk(), Pit(), Shaft()], aggregates=[Book], settings=LIMITS
     ) as runtime:
         events: list[Begun | Told] = [one for key in keys for one in (Begun(key), Told(key, WELL))]
         events += [Begun("bad"), Told("bad", kind)]
@@ -157,7 +158,7 @@ def stalls_when_it_sets_aside() -> None:
 def forgets_who_was_suspected() -> None:
     """A start does not read what the one before wrote down."""
 
-    def none(_: str) -> dict[tuple[str, str], Suspect]:
+    def none(_: str) -> dict[Name, Suspect]:
         return {}
 
     setattr(hosting, "read_suspects", none)  # noqa: B010 - that is the fault

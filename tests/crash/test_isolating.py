@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.isolating import Report, ended_by, under_load
-from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
+from tests.crash.isolating_flows import FATAL, FATAL_DECISIONS, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
 
 
 @pytest.mark.slow
@@ -21,8 +21,8 @@ def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", FATAL)
-def test_a_turn_that_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*FATAL, *FATAL_DECISIONS])
+def test_what_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
     report = Report()
     ended_by(tmp_path / "fatal", report, kind, fault="-")
     assert report.breaches == [], report
@@ -45,7 +45,8 @@ def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [LOOPS[0], LOOPS[-1]])
+def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path, kind: str) -> None:
     report = Report()
-    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="forgets_who_was_suspected")
+    ended_by(tmp_path / "fatal", report, kind, fault="forgets_who_was_suspected")
     assert any("neither ended nor was at rest" in breach for breach in report.breaches), report

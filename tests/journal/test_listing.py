@@ -132,6 +132,7 @@ async def test_a_journal_of_schema_2_lists_outcomes_before_it_is_migrated_and_qu
     rare = FlowQuery(outcome="rare")
     with closing(sqlite3.connect(file.path)) as connection:
         connection.execute("drop index flow_outcome")
+        connection.execute("drop index event_pause")
         connection.execute("pragma user_version = 2")
     reader = await read_sqlite(file.path)
     assert await reader.flows(rare, 0, 9) == await memory.flows(rare, 0, 9)

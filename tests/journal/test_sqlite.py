@@ -45,6 +45,9 @@ from procession.testing.journal_rows import (
     timer_effect,
 )
 
+DEAD = json.dumps({"pid": 4_194_305, "host": os.uname().nodename, "started_us": 1, "address": None})
+"""A lock file of a process that is no more: no system numbers one so high."""
+
 
 async def opened(path: Path, *, readers: int = 2, wal_pages_max: int = 8192) -> SqliteJournal:
     return await open_sqlite(path, clock_us=lambda: NOW_US, readers=readers, wal_pages_max=wal_pages_max)
@@ -490,12 +493,15 @@ async def test_doctor_learns_of_the_library_and_the_disk(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_owner_that_has_not_named_itself_yet_is_heard_out(path: Path) -> None:
-    with Path(f"{path}.lock").open("w") as held:
+@pytest.mark.parametrize("left", ["", DEAD])
+async def test_an_owner_that_has_not_named_itself_yet_is_heard_out(path: Path, left: str) -> None:
+    Path(f"{path}.lock").write_text(left)  # nothing, or the name of an owner that was killed
+    with Path(f"{path}.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
 
         async def name_itself() -> None:
             await trio.sleep(0.3)  # longer than a reader ever holds the lock
+            held.truncate(0)
             held.write(json.dumps({"pid": 4711, "host": "here", "started_us": 1, "address": None}))
             held.flush()
 

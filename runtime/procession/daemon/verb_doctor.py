@@ -241,9 +241,14 @@ def _of_head(behind: Behind | None) -> list[Check]:
 
 
 def _of_suspects(journal: str) -> list[Check]:
-    cure = "mend its handler; while nobody owns the journal, the next start sets the flow aside, then retry or skip"
+    turn = "mend its handler; while nobody owns the journal, the next start sets the flow aside, then retry or skip"
+    decision = "mend its aggregate; while nobody owns the journal, the next start refuses that command; then send it"
     suspects = read_suspects(os.path.realpath(journal) + SUFFIX)
-    return [Check("suspect", "warn", f"a turn did not return: {one}", cure) for one in suspects.values()]
+    return [
+        Check("suspect", "warn", f"a {'decision' if one.command else 'turn'} did not return: {one}", cure)
+        for one in suspects.values()
+        for cure in (decision if one.command else turn,)
+    ]
 
 
 async def _of_disk(folder: str) -> list[Check]:

@@ -27,6 +27,7 @@ from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
 from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
+from procession.engine.standing import keep_paused
 from procession.engine.starting import part_names, start_parts
 from procession.engine.stream import Stream
 from procession.engine.tracing import Tracing
@@ -208,6 +209,11 @@ class Engine:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
         return self.life
 
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
+        return 0.0 if self.life is None else self.life.ledger.committing_s
+
     def idle(self) -> bool:
         """All that was accepted is handled and judged, and no command is open."""
         life = self.life
@@ -318,6 +324,7 @@ class Engine:
         began = perf_counter()
         heads = await self._journal.heads()
         life = assemble(self.lasting, heads)
+        await keep_paused(self._journal, self.lasting, life, first=not self._ready)
         self.watch.reset(heads.position)
         self._unsettled.begin(life)
         life.solo.active, life.solo.why = bool(self._careful), self._careful

@@ -82,6 +82,8 @@ class Ledger:
         self._position, self._flow, self._command = heads.position, heads.flow, heads.command
         self.filling = Batch(1)
         self.committing: Batch | None = None
+        self._commit_began: float | None = None
+        """By `perf_counter`; None where no commit runs."""
         self.durable_number = 0
         self.durable_position = heads.position
         self.subscribers: list[Callable[[Batch], None]] = []
@@ -106,6 +108,11 @@ class Ledger:
         """The number of the last batch that holds anything: all so far is durable when it is."""
         return self.filling.number if self.filling else self.filling.number - 1
 
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
+        return 0.0 if self._commit_began is None else perf_counter() - self._commit_began
+
     def next_flow(self) -> int:
         """A new flow id."""
         self._flow += 1
@@ -126,7 +133,8 @@ class Ledger:
         self._position = event.position
         self.filling.position = event.position
         self.filling.commit.events.append(event)
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     def expect(self, delivery: Delivery) -> None:
         """An event of this batch concerns a flow: its step, an unhandled row, or a delivery row will be in it."""
@@ -136,7 +144,8 @@ class Ledger:
     def step(self, step: StepRow, flow: Stream, delivery: Delivery | None) -> None:
         """Put a turn's step, and the flow as it now stands, into the batch."""
         self.filling.commit.steps.append(step)
-        self.touch(flow)
+        if self.filling.touched.get(flow.id) is not flow:
+            self.touch(flow)
         if delivery is not None:
             self.settle(delivery)
 
@@ -147,7 +156,8 @@ class Ledger:
             flow.id = self.next_flow()
         self.filling.touched[flow.id] = flow
         flow.written_in = self.filling.number
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     def unhandled(self, delivery: Delivery, reason: UnhandledReason) -> None:
         """Record that no turn handled an event, and why."""
@@ -185,7 +195,8 @@ class Ledger:
     def when_durable(self, waiter: Released) -> None:
         """Tell `waiter` when all that is in the batch now is durable."""
         self.filling.released.append(waiter)
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     async def wait_durable(self, number: int) -> None:
         """Wait until a batch, and all before it, are durable, or `run` has raised: `durable_number` tells."""
@@ -237,8 +248,9 @@ class Ledger:
             await self._find_rows()
             batch = self._seal()
             if batch.commit:
-                began = perf_counter()
+                self._commit_began = began = perf_counter()
                 await self.journal.commit(batch.commit)
+                self._commit_began = None
                 self._measures.commit.observe(perf_counter() - began)
             self._finish(batch)
 

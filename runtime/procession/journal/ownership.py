@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -35,6 +36,18 @@ class Holder:
     """Address of the owner's local socket, where it has one."""
     running: bool
     """Whether the lock is held; if not, the rest tells of the last owner, who did not close."""
+
+    @property
+    def named(self) -> bool:
+        """Whether that process is there: one that was killed leaves its name to the next, until that writes its own."""
+        if self.pid == 0 or self.host != os.uname().nodename:
+            return self.pid != 0
+        with contextlib.suppress(PermissionError):  # it is another user's
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+        return True
 
     @property
     def started_at(self) -> str:
@@ -78,6 +91,15 @@ class Lock:
             self._descriptor = -1
 
 
+@attrs.frozen
+class HeldJournal:
+    """The file of a journal that this process owns, and has not opened. Made by `holding.held`."""
+
+    path: str
+    """As it was named."""
+    lock: Lock
+
+
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 
@@ -115,9 +137,9 @@ async def acquire(path: str, started_us: int) -> Lock:
                 break
             # A reader that asks whether an owner runs holds the lock for a moment, and an owner that has just taken it
             # has not named itself yet: look again before refusing.
-            named = _content(descriptor)
-            if attempt >= (_TRIES_MAX if named else _NAMELESS_TRIES_MAX):
-                raise _owned(path, _parse(named, running=True))
+            found = _parse(_content(descriptor), running=True)
+            if attempt >= (_TRIES_MAX if found.named else _NAMELESS_TRIES_MAX):
+                raise _owned(path, found)
             await trio.sleep(_TRY_PAUSE_S)
         holder = Holder(os.getpid(), os.uname().nodename, started_us, None, running=True)
         _describe(descriptor, holder)

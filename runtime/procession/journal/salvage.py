@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 
 import attrs
@@ -22,6 +21,7 @@ from procession.journal.rows import Fault
 from procession.journal.salvage_copy import Carried, carry_over
 from procession.journal.salvage_judge import Judged, LeftOut, judge
 from procession.journal.salvage_rebuild import indexed_flows
+from procession.journal.scratch import scratch
 from procession.journal.sqlite_archive import archives
 from procession.journal.sqlite_schema import prepare_owner, uri_of
 from procession.journal.sqlite_verify import checks
@@ -91,7 +91,7 @@ def salvage(path: str, target: str, progress: Callable[[str, int], None] = lambd
         raise JournalOwned(path, holder.pid, holder.host, holder.started_at)
     folder = os.path.dirname(os.path.abspath(target))
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{os.path.basename(target)}.half-", dir=folder) as work:
+        with scratch(f"{os.path.basename(target)}.half-", folder) as work:
             damaged = open_damaged(path, copy_file(path, work))
             try:
                 return _salvage(damaged, path, os.path.join(work, "new.db"), target, progress)

@@ -20,13 +20,15 @@ import trio
 
 from procession.errors import ProcessionError, RuntimeClosed
 from procession.journal import head_file, ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.first_look import look
+from procession.journal.fork_gate import inside
 from procession.journal.head_file import HeadFile
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.room import require_room
 from procession.journal.rows import Commit
 from procession.journal.sqlite_lanes import close_all, opened
-from procession.journal.sqlite_reader import BUSY_S, SqliteReader, read_sqlite
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal_errors import (
@@ -35,7 +37,6 @@ from procession.journal_errors import (
     Fenced,
     JournalDamaged,
     JournalUnwritable,
-    NotAJournal,
 )
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ _REJECTING = (
 )
 """Errors of the data: they come before SQLite's COMMIT, and a rollback takes back all of it."""
 
+_PRIMARY = 0xFF
+"""Of SQLite's codes these bits say the kind of error."""
 _ROWS_GONE_A_PAGE = 4
 """Rows that go lie side by side, a dozen a page; their entries in the indexes do not."""
 
@@ -69,10 +72,13 @@ class _Settings:
 class SqliteJournal(SqliteReader):
     """A journal file that this process owns. Made by `open_sqlite`; used within one trio run."""
 
-    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse) -> None:
+    def __init__(
+        self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse, *, release: bool
+    ) -> None:
         super().__init__(path, thread, use)
         self._settings = settings
         self._lock = lock
+        self._releases = release
         self._pid = os.getpid()
         self._writer = Lane()
         self._epoch = 0
@@ -114,7 +120,7 @@ class SqliteJournal(SqliteReader):
 
     async def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._write(work)
+            result = await self._write(work)
         except _REJECTING as error:
             raise CommitRejected(str(error)) from error
         except sqlite_write.Overtaken:
@@ -123,6 +129,18 @@ class SqliteJournal(SqliteReader):
         except sqlite3.Error as error:
             self._broken = str(error)
             raise CommitFailed(self._broken) from error
+        self._check_usable()  # a checkpoint may have failed before it: then nobody hears that this is durable
+        return result
+
+    def _move_log(self, connection: sqlite3.Connection) -> None:
+        """In the writer's thread: a checkpoint that nobody waits for. What it can't do now it does the next time."""
+        try:
+            sqlite_write.checkpoint(connection)
+        except sqlite3.OperationalError as error:
+            # After a sync that failed nobody knows what the disk has: nothing more is told to be durable before it was
+            # read anew. A disk that is full is no such thing: the log has all of it.
+            if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_IOERR:
+                self._broken = f"a checkpoint failed: {error}"
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do housekeeping of this package's own in one transaction, between two commits; durable on return.
@@ -218,7 +236,8 @@ class SqliteJournal(SqliteReader):
         await self._thread.close()
         self._head.end(whole=self._broken is None and not self._fenced and os.getpid() == self._pid)
         self._use.release()
-        self._lock.release()
+        if self._releases:
+            self._lock.release()
 
     def _check_process(self) -> None:
         # A forked child shares descriptors with the owner, but none of its threads and none of its POSIX locks.
@@ -241,7 +260,7 @@ class SqliteJournal(SqliteReader):
         self._wal_pages += pages
         if self._wal_pages >= self._settings.wal_pages_max:
             self._wal_pages = 0
-            self._thread.start(partial(self._writer.run, sqlite_write.checkpoint))
+            self._thread.start(partial(self._writer.run, self._move_log))
 
     async def _open_first(self, now_us: int) -> None:
         """In the loop's thread: connect, check or make the schema, take over."""
@@ -300,19 +319,6 @@ class SqliteJournal(SqliteReader):
         await close_all(lanes)
 
 
-async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) -> None:
-    if not os.path.exists(path) or not os.path.getsize(path):
-        return
-    try:
-        reader = await read_sqlite(path)
-    except NotAJournal:
-        return  # nothing is in it yet, or it is something else; opening tells which
-    try:
-        await check(reader)
-    finally:
-        await reader.close()
-
-
 async def open_sqlite(
     path: str | os.PathLike[str],
     *,
@@ -323,6 +329,7 @@ async def open_sqlite(
     wal_pages_max: int = 8192,
     check: Callable[[JournalReader], Awaitable[object]] | None = None,
     new_id: bytes | None = None,
+    lock: Lock | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
@@ -335,8 +342,8 @@ async def open_sqlite(
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
         check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
             journal, whose file and write-ahead log stay as they are.
-        new_id: of 16 bytes, for a journal that is made; default: a random one. Ids of commands derive from it, so the
-            copy of a flow has that of where it came from.
+        new_id: 16 bytes for a journal that is made, else random; ids of commands derive from it, so a copy keeps it.
+        lock: the lock of this file, where the caller holds it already, and lets it go after the journal is closed.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
@@ -351,19 +358,20 @@ async def open_sqlite(
     sqlite_schema.check_place(name)
     now_us = clock_us()
     use = FileUse(name)
-    lock: Lock | None = None
+    own: Lock | None = None
     journal: SqliteJournal | None = None
     try:
         if use.first:
             sqlite_schema.check_header(name)
-        lock = await ownership.acquire(name, now_us)
+        if lock is None:
+            lock = own = await ownership.acquire(name, now_us)
         if os.path.lexists(head_file.head_path(name)):
-            await trio.to_thread.run_sync(head_file.refuse_older, name)
+            await trio.to_thread.run_sync(inside, partial(head_file.refuse_older, name))
         if check is not None:
-            await _look(name, check)
+            await look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
         thread = LoopThread(name)
-        opening = SqliteJournal(name, thread, settings, lock, use)
+        opening = SqliteJournal(name, thread, settings, lock, use, release=own is not None)
         thread.end_with(opening._close_all)
         await opened(thread, partial(opening._open_first, now_us))
         journal = opening
@@ -375,6 +383,6 @@ async def open_sqlite(
     finally:
         if journal is None:
             use.release()
-            if lock is not None:
-                lock.release()
+            if own is not None:
+                own.release()
     return journal

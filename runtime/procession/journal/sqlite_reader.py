@@ -43,6 +43,7 @@ from procession.journal.rows import (
     UnhandledRow,
 )
 from procession.journal.sqlite_lanes import close_all, opened
+from procession.journal.sqlite_pauses import pauses
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_search import SqliteSearch
 from procession.journal.sqlite_thread import Lane, LoopThread
@@ -150,6 +151,9 @@ class SqliteReader(SqliteSearch):
 
     async def heads(self) -> Heads:
         return await self._read(sqlite_read.heads)
+
+    async def pauses(self) -> list[EventRow]:
+        return await self._read(pauses)
 
     async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
         return await self._read(partial(sqlite_read.look_up, ids=ids, flows=flows))

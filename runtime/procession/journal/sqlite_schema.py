@@ -40,7 +40,7 @@ def statements_of(script: str) -> list[str]:
     return statements
 
 
-SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql")
+SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql")
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = tuple(partial(_run, script) for script in SCRIPTS)
 """Number n leads from schema n - 1 to n. Append only: journals out there have run the earlier ones."""
 

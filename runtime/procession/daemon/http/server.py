@@ -12,17 +12,19 @@ import attrs
 import trio
 from hypercorn.config import Config
 
+from procession.daemon.descriptors import connections_that_fit
 from procession.daemon.http.access import Access
 from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
 from procession.daemon.http.frame import hosts_of
-from procession.daemon.http.sandbox_served import Sandbox, Sandboxes
+from procession.daemon.http.sandbox_served import PREFIX, Sandbox, Sandboxes
 from procession.daemon.http.source import Source
 from procession.daemon.http.tls import Tls, tls_of
 from procession.daemon.log_ring import LogRing
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
+from procession.journal.scratch import sweep
 
 logger = logging.getLogger("procession.http")
 _BACKLOG = 100
@@ -103,14 +105,14 @@ async def http_served(
     address = f"{'https' if tls else 'http'}://{at}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access, logs=logs)
-    connections = Connections(
-        app, _configuration(runtime), settings.send_s, settings.connections_max, access.counters, tls
-    )
+    open_max = connections_that_fit(settings.connections_max)
+    connections = Connections(app, _configuration(runtime), settings.send_s, open_max, access.counters, tls)
     async with listener, trio.open_nursery() as serving:
         serving.start_soon(app.serving.sampler.keep)
         if bind_of(at).is_loopback and tls is None and not isinstance(runtime, Sandbox):
             served = functools.partial(_sandbox_served, host=at.rpartition(":")[0], guard=guard, logs=app.serving.logs)
             app.serving.sandboxes = Sandboxes(serving, served)
+            sweep(PREFIX)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(

@@ -11,7 +11,7 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.daemon.durations import now_us
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.facade import Runtime
 from procession.journal.journal import JournalReader
 from procession.primitives.registry import Registry
@@ -50,6 +50,11 @@ class Source(Protocol):
     @property
     def held(self) -> str:
         """Why nothing is accepted, in words; empty while all is well."""
+        ...
+
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
         ...
 
     async def wait_beyond(self, position: int) -> None:
@@ -110,6 +115,11 @@ class JournalFile:
     def held(self) -> str:
         """There is nobody who would accept anything."""
         return "this is a file, and no runtime"
+
+    @property
+    def committing_s(self) -> float:
+        """Nobody commits."""
+        return 0.0
 
     async def wait_beyond(self, position: int) -> None:
         """Look again now and then: another process may write it."""
