@@ -65,8 +65,9 @@ class JournalDamaged(JournalError):
 
     path: str
     found: str
+    cure: str = "run `procession doctor`, restore a backup"
 
-    _says = "{0.path} is damaged: {0.found}; run `procession doctor`, restore a backup"
+    _says = "{0.path} is damaged: {0.found}; {0.cure}"
 
 
 @attrs.define

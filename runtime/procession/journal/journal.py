@@ -260,6 +260,7 @@ class Journal(JournalReader, Protocol):
 
         Raises:
             CommitFailed: still not possible; call it again later.
+            JournalDamaged: what was durable is not there any more; nothing was written.
         """
         ...
 
