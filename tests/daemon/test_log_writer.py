@@ -27,9 +27,11 @@ def writing(descriptor: int, waiting_bytes_max: int = WAITING_BYTES_MAX) -> Iter
     writer.setFormatter(JsonLines())
     logger = logging.getLogger("tests.log")
     logger.addHandler(writer)
+    logger.propagate = False  # pytest would keep each line for its report, and hand it to other processes as UTF-8
     try:
         yield writer, logger
     finally:
+        logger.propagate = True
         logger.removeHandler(writer)
     writer.finish()
 
