@@ -14,18 +14,21 @@ IN_CI = os.environ.get("PROCESSION_CI") == "1"
 
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.register_profile("nightly", max_examples=5_000, deadline=None)
+hypothesis.settings.register_profile(
+    "nightly", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "5000")), deadline=None
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
 
 _NEEDS = "needs"
 _SLOW_TIMEOUT_S = 90
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slow tests run real processes, browsers and disks beside each other: they get longer, if they say nothing."""
+    timeout_s = max(_SLOW_TIMEOUT_S, config.getoption("timeout") or 0)
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(_SLOW_TIMEOUT_S))
+            item.add_marker(pytest.mark.timeout(timeout_s))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

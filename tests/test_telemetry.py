@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import trio
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -17,11 +19,15 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
+from procession import Settings, open_runtime
+from procession.journal.memory import MemoryJournal
+from procession.telemetry.histograms import Spread
 from procession.telemetry.instruments import observe
 from procession.telemetry.measures import OTHER, measures_of
-from procession.telemetry.names import COUNTED, COUNTED_BY_OWNER, METRICS, Counters, counter_help
+from procession.telemetry.names import COUNTED, COUNTED_BY_OWNER, LOOP_LAG, METRICS, Counters, counter_help
 from procession.telemetry.otlp_metrics import WithHistograms
 from procession.telemetry.samples import Family, counted
+from procession.telemetry_settings import TelemetrySettings
 
 NAMES_MAX = 60
 
@@ -120,7 +126,7 @@ def test_histograms_join_what_a_reader_of_ones_own_sends() -> None:
     commits = found["procession.commit_duration", ()]
     assert isinstance(commits, HistogramDataPoint)
     assert (commits.count, commits.sum) == (3, 62.0005)
-    assert list(commits.bucket_counts) == [1, *[0] * 10, 1, 1]
+    assert list(commits.bucket_counts) == [1, *[0] * 10, 1, 0, 0, 0, 1]
     assert len(commits.explicit_bounds) == len(commits.bucket_counts) - 1
     assert {metric.in_opentelemetry for metric in METRICS} >= {name for name, _ in found}
     assert ("procession.events_published", ("accepted",)) in found
@@ -150,3 +156,15 @@ def test_the_page_has_each_metric_as_its_definition_says() -> None:
         for metric in METRICS
     ]
     assert [line for line in page.splitlines() if line.startswith("| `procession_")] == table
+
+
+async def test_whatever_holds_the_loop_is_measured_whenever_it_comes_for_as_long_as_it_does() -> None:
+    settings = Settings(telemetry=TelemetrySettings(measure=True))
+    async with open_runtime(MemoryJournal(), settings=settings) as runtime:
+        for _ in range(3):
+            await trio.sleep(0.03)
+            time.sleep(0.25)
+        await trio.sleep(0.1)
+        found = next(family for family in runtime.histograms() if family.metric is LOOP_LAG).samples[0].stands
+    assert isinstance(found, Spread)
+    assert sum(count for bound, count in zip((*found.bounds, 60), found.counts, strict=True) if bound > 0.1) >= 6

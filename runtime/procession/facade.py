@@ -273,6 +273,11 @@ class Runtime(Operating):
         """Why nothing is accepted and no attempt begins, in words; empty while all is well."""
         return self._engine.held
 
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does. Nothing becomes durable before it ends."""
+        return self._engine.committing_s
+
     def gateways(self) -> list[GatewayState]:
         """Where each gateway stands."""
         refuse_in_turn("gateways")

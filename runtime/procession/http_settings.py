@@ -51,6 +51,7 @@ class HttpSettings:
     tls_key: str | None = knob_field(
         None, Knob(str, "Its key, as PEM. In a file, seen from its folder.", None, is_path=True)
     )
+    ready_commit_s: float = float_knob(30, 0.1, 3_600, "/readyz says 503 while one commit takes longer than this.")
     session_s: int = int_knob(3_600, 60, 86_400, "A browser that logged in with a token must do so again after this.")
     body_bytes_max: int = int_knob(8_388_608, 1_024, 1_073_741_824, "The body of one request; more is refused.")
     body_s: float = float_knob(30, 0.1, 3_600, "The body of one request may take this long to come.")

@@ -21,7 +21,11 @@ from procession.telemetry.metric import Metric
 from procession.telemetry.samples import Family, Sample, counted
 
 logger = logging.getLogger("procession.telemetry")
-_LAG_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.5
+_LAG_EVERY_S = 0.05
+"""What holds the loop for longer than this is met by a measurement, whenever it comes."""
+_LAG_COUNTED_MAX = 1_200
+"""A minute: what holds the loop for longer counts no more."""
 _SHARE_MAX = 0.02
 """Of the time, the journal is asked for so much at most, however much is undone."""
 _STATUSES = ("unstarted", "active", "quarantined")
@@ -43,12 +47,24 @@ class Measuring:
 
     async def run(self) -> None:
         """Look, and measure how late the loop is, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._measure_lag)  # on its own: a look may take as long as the journal does
+            while True:
+                await self.look()
+                await trio.sleep(_LOOK_EVERY_S)
+
+    async def _measure_lag(self) -> None:
         lag = self._engine.measures.lag
         while True:
-            await self.look()
             due = trio.current_time() + _LAG_EVERY_S
             await trio.sleep_until(due)
-            lag.observe(trio.current_time() - due)
+            late = trio.current_time() - due
+            lag.observe(late)
+            # While the loop stood still this task did too: without what it missed a long block would count as little
+            # as a short one, and quantiles would be those of the good times.
+            for _ in range(min(_LAG_COUNTED_MAX, int(late / _LAG_EVERY_S))):
+                late -= _LAG_EVERY_S
+                lag.observe(late)
 
     async def look(self) -> None:
         """Ask the journal again, where its last answer is old. One that can't be asked leaves its gauges out."""
@@ -79,6 +95,10 @@ class Measuring:
         """Metrics were not delivered; called in the thread that sends them, and in no other."""
         self._engine.counters.metrics_dropped += 1
 
+    def count_log_dropped(self, lines: int) -> None:
+        """So many lines of the log were not written, in all; may be called in any thread."""
+        self._engine.counters.log_dropped = lines
+
     def counted(self) -> Iterator[Family]:
         """Counters and histograms."""
         return counted(self._engine.counters, self._engine.measures)
@@ -86,6 +106,7 @@ class Measuring:
     def _gauges(self) -> Iterator[Family]:
         engine = self._engine
         yield _one(names.HELD, int(bool(engine.held)))
+        yield _one(names.COMMITTING, engine.committing_s)
         yield Family(names.BUILD, [Sample(_build(), 1)])
         yield from _of_gateways([host.state() for host in engine.lasting.gateways])
         life = engine.life

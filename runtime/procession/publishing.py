@@ -65,11 +65,24 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside, trace:
     if source is not None:
         check_id(stored.name, "source", source)
     targets = targets_of(registry, event, limits.keys_per_event_max)
+    for _, key in targets:
+        check_key_bytes(stored.name, key, limits)
     return Incoming(event, payload.decode(), source, outside.id, digest, targets, _trace_of(outside, trace))
 
 
 def _trace_of(outside: Outside, of_caller: str | None) -> str | None:
     return of_caller if outside.trace is None else outside.trace
+
+
+def check_key_bytes(message: str, key: str, limits: IntakeSettings) -> None:
+    """Refuse a key from outside that is longer than the settings allow; none may be longer than 512 bytes anyway.
+
+    Raises:
+        TooLarge: says how long it is.
+    """
+    size = len(key.encode())
+    if size > limits.key_bytes_max:
+        raise TooLarge(f"the key of {message!r}", size, limits.key_bytes_max, "intake.key_bytes_max")
 
 
 def check_id(event: str, what: str, text: str) -> None:

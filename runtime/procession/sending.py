@@ -16,7 +16,7 @@ from procession.primitives.event import CommandDecided, CommandRefused, Event
 from procession.primitives.refusal import Refusal
 from procession.primitives.registry import Registry
 from procession.primitives.stored import stored_of
-from procession.publishing import DEFAULT_SOURCE, check_id
+from procession.publishing import DEFAULT_SOURCE, check_id, check_key_bytes
 from procession.send_errors import SendRefused
 from procession.settings import IntakeSettings
 
@@ -103,6 +103,7 @@ def encode_command(
     if source is not None:
         check_id(name, "source", source)
     key = decider.definition.key_of(command)
+    check_key_bytes(name, key, limits)
     return FromOutside(command, decider.definition, key, source, id, digest, trace)
 
 

@@ -66,7 +66,7 @@ class IntakeSettings:
 class CommitSettings:
     """How the writer commits."""
 
-    rows_max: int = int_knob(5_000, 100, 100_000, "Rows in one commit; the rest waits for the next.")
+    rows_max: int = int_knob(5_000, 100, 100_000, "Events in one commit; outside senders wait for the next.")
     outcome_wait_s: float = float_knob(
         30, 0.1, 3_600, "After a failed commit senders wait this long to hear its outcome."
     )

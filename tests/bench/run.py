@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.bench import dashboard, growth, reports, searching
 from tests.bench.figures import Figures, Report, Row, goals, medians, ratio_at_most
+from tests.crash.counts import Counts, add_arguments, hand_out
 
 MEASUREMENTS: dict[str, Callable[[int, int | None], Report]] = {
     "saga": reports.report_saga,
@@ -132,12 +133,21 @@ def main(arguments: list[str] | None = None) -> int:
         help="growth, search, dashboard: where their journals are, and stay; else they are made anew",
     )
     parser.add_argument("--lines", type=Path, help="growth: a file for its JSON lines")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args(arguments)
     found = [_measured(name, given) for name in given.names or MEASUREMENTS]
     for report in found:
         print(f"\n{report}")
     print("\n" + goals(found))
-    return 0 if all(row.met is not False for report in found for row in report.rows) else 1
+    rows = [row for report in found for row in report.rows]
+    unmet = [f"{row.figure}: {row.ours:,.3g}, and the goal is {row.goal}" for row in rows if row.met is False]
+    return hand_out(given, Counts({_in_words(row): row.ours for row in rows}, unmet), shown=False)
+
+
+def _in_words(row: Row) -> str:
+    """What follows the number: its unit first."""
+    name, _, unit = row.figure.strip().rpartition(", ")
+    return f"{unit} ({name})" if name else unit
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Archiving that is killed at random moments, again and again, until it is done; then everything is compared.
 
+python -m tests.crash.archiving --flows 20000 --kills 20 --file-flows-max 500 --lines-max 2 --moment-s-max 0.04
 python -m tests.crash.archiving FOLDER --flows 1000000 --kills 20      by hand, on a journal made for it
 """
 
@@ -14,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -34,6 +36,7 @@ from procession.journal.sqlite_reader import SqliteReader, read_sqlite
 from procession.primitives.event import JournalArchived
 from procession.reading.timeline import read_timeline
 from tests.bench import large, saga
+from tests.crash.counts import Counts, add_arguments, hand_out
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -69,6 +72,23 @@ class Report:
     bytes_after: int = 0
     same: bool = False
     seconds: dict[str, float] = attrs.field(factory=dict)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "kills while it was archived": self.kills,
+            "flows that had gone at the last of them": max((flows for flows, _, _ in self.left), default=0),
+            "accepted again": self.accepted_again,
+            "MB before": self.bytes_before / 1e6,
+            "MB after": self.bytes_after / 1e6,
+        }
+        breaches = [*self.faults]
+        if not self.same:
+            breaches.append("what can be read is not what it was before")
+        if self.accepted_again:
+            breaches.append(f"{self.accepted_again} events that were archived were accepted again")
+        return Counts(figures, breaches)
 
 
 async def content(path: Path, upto: int, every: int) -> Content:
@@ -234,9 +254,11 @@ def _timed(report: Report, what: str, work: Callable[[], Awaitable[T]]) -> T:
     return found
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="Archive a large journal under kills, and compare.")
-    parser.add_argument("place", type=Path, help="a folder; a journal large.db in it is used")
+    parser.add_argument(
+        "place", nargs="?", type=Path, help="a folder that stays; a journal large.db in it is used; else one is made"
+    )
     parser.add_argument("--flows", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--lines-max", type=int, default=50, help="50 are about the transactions of one file")
@@ -244,23 +266,26 @@ def main() -> None:
     parser.add_argument("--file-flows-max", type=int, default=FILE_FLOWS_MAX)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--child", type=float, metavar="SLICE_S", help="be the one that is killed")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     if given.child is not None:
         trio.run(archive, given.place, given.child, given.file_flows_max)
-        return
-    report = run_with_kills(
-        given.place,
-        given.flows,
-        kills=given.kills,
-        seed=given.seed,
-        lines_max=given.lines_max,
-        moment_s_max=given.moment_s_max,
-        sample_every=997,
-        slice_s=0.1,
-        file_flows_max=given.file_flows_max,
-    )
+        return 0
+    with tempfile.TemporaryDirectory(prefix="archiving-") as folder:
+        report = run_with_kills(
+            given.place or Path(folder),
+            given.flows,
+            kills=given.kills,
+            seed=given.seed,
+            lines_max=given.lines_max,
+            moment_s_max=given.moment_s_max,
+            sample_every=997,
+            slice_s=0.1,
+            file_flows_max=given.file_flows_max,
+        )
     print(report)
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """Damages a journal in many ways, and asks of each: who noticed, was any row wrong, and what does a salvage keep?
 
     python -m tests.crash.corrupting --flips 1000 [--seed 1]
+    python -m tests.crash.corrupting --flips 100 --others 10 --rounds 1000 --minutes 5
 
 The journal is that of a real run. Each damage is done to a fresh copy. It counts as noticed by the first layer that
 notices: opening, reading every row, the pages, a checksum chain, the checksum of a row, the comparison of rows with
@@ -35,6 +36,7 @@ from procession.journal.sqlite_reader import read_sqlite
 from procession.journal.sqlite_schema import prepare_reader, uri_of
 from procession.journal.sqlite_verify import checks
 from procession.settings import FlowsSettings, JournalSettings
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.damages import DAMAGES, OF_A_LOG, Moment, lay
 from tests.fixtures.journals.folding import fold_all
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
@@ -323,17 +325,23 @@ def table(seen: dict[str, list[Seen]]) -> str:
     return "\n".join(lines)
 
 
-async def _main(flips: int, others: int, seed: int, parcels: int) -> tuple[Case, dict[str, list[Seen]]]:
+async def _main(given: argparse.Namespace) -> tuple[Case, dict[str, list[Seen]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         moments: list[Moment] = []
-        await make(folder / "made.db", parcels, moments)
+        await make(folder / "made.db", given.parcels, moments)
         closed = await Case.of(folder / "made.db", moments)
         killed = await Case.killed(folder / "killed.db", moments)
         (folder / "work").mkdir()
-        numbers = {kind: flips if kind == "bit flip" else others for kind in DAMAGES if kind not in OF_A_LOG}
-        seen = await run(closed, folder / "work", seed, numbers, told=True)
-        seen |= await run(killed, folder / "work", seed, dict.fromkeys(OF_A_LOG, others), told=True)
+        numbers = {
+            kind: given.flips if kind == "bit flip" else given.others for kind in DAMAGES if kind not in OF_A_LOG
+        }
+        of_logs = dict.fromkeys(OF_A_LOG, given.others)
+        seen: dict[str, list[Seen]] = {}
+        for seed in within(given.minutes, range(given.seed, given.seed + given.rounds)):
+            for case, damages in ((closed, numbers), (killed, of_logs)):
+                for kind, found in (await run(case, folder / "work", seed, damages, told=True)).items():
+                    seen.setdefault(kind, []).extend(found)
         return closed, seen
 
 
@@ -350,8 +358,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--others", type=int, default=100, help="of each other kind of damage")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parcels", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=1, help="so often, each by the next seed")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
-    case, seen = trio.run(_main, options.flips, options.others, options.seed, options.parcels)
+    case, seen = trio.run(_main, options)
     print(f"seed {options.seed}, {len(case.content):,} bytes, {len(case.folded)} flows")
     print(table(seen))
     everything = [one for of_kind in seen.values() for one in of_kind]
@@ -362,7 +372,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("and is not harmless:", len(harmful), *harmful[:20], sep="\n  ")
     breaches = [f"{kind}: {breach}" for kind, of_kind in seen.items() for one in of_kind for breach in one.breaches]
     print("breaches of a salvage:", len(breaches), *breaches[:20], sep="\n  ")
-    return 1 if breaches or harmful else 0
+    found = Counter("equal" if one.layer in ("equal", "earlier") else one.layer for one in everything)
+    figures = {
+        "damages": len(everything),
+        "bit flips among them": len(seen.get("bit flip", ())),
+        "noticed": len(everything) - found["equal"] - found["missed"],
+        "that left every row as it was": found["equal"],
+        "unnoticed in what decides nothing": found["missed"] - len(harmful),
+        "salvaged": sum(one.kept is not None for one in everything),
+    }
+    unnoticed = [f"unnoticed, and not harmless: {columns}" for columns in harmful]
+    return hand_out(options, Counts(figures, [*breaches, *unnoticed]), shown=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Aggregates under kills: senders and flows ask accounts, the process is ended with SIGKILL, and each is decided once.
 
-    python -m tests.crash.deciding FOLDER SEED LIFE [last]
+    python -m tests.crash.deciding --kills 100 --seed 1
 
-Prints `ready` once the first events are durable. Each life sends again some of what was answered before it; the last
-one lets everything come to rest, and ends in order.
+Each life prints `ready` once its first events are durable, and sends again some of what was answered before it; the
+last one lets everything come to rest, and ends in order.
 """
+
+# A script prints.
+# ruff: noqa: T201
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -15,6 +19,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -33,6 +38,7 @@ from procession.primitives.registration import build_registry
 from procession.settings import AggregatesSettings, FlowsSettings, JournalSettings
 from procession.testing.simulation.decided_again import decided_again
 from tests.crash.checker import contents_of
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.story import EffectsLog
 from tests.engine.bank import Account, Deposit, Transfer, TransferRequested, Withdraw
 
@@ -42,6 +48,7 @@ SENDERS = 6
 ACCOUNTS = 4
 _READY_S_MAX, _LAST_LIFE_S_MAX = 30, 60
 _SHOWN_MAX = 10
+_ALIVE_S_MAX = 0.15
 
 
 @attrs.frozen
@@ -55,6 +62,17 @@ class Report:
     open_at_kills: int
     """Commands of flows that kills left undecided, over all kills."""
     breaches: list[str]
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "kills": self.kills,
+            "commands answered": self.answers,
+            "transfers between accounts": self.transfers,
+            "commands that kills left undecided": self.open_at_kills,
+        }
+        return Counts(figures, self.breaches)
 
 
 def command_of(seed: int, sender: int, number: int) -> Command:
@@ -83,7 +101,8 @@ def settings_of(life: int) -> Settings:
     )
 
 
-async def main(folder: Path, seed: int, life: int, *, last: bool) -> None:
+async def live(folder: Path, seed: int, life: int, *, last: bool) -> None:
+    """One life of the child."""
     log = EffectsLog(str(folder / "answers.log"))
     begun = {int(line.split()[0].split("-")[1]) for line in (folder / "answers.log").read_text().splitlines()}
     first = max(begun, default=0)
@@ -111,12 +130,14 @@ async def ask(runtime: Runtime, log: EffectsLog, seed: int, sender: int, numbers
         log.write(f"{id_} {reply.position - len(reply.events)} {said}")
 
 
-def run_with_kills(folder: Path, *, seed: int, kills: int, alive_s_max: float) -> Report:
+def run_with_kills(
+    folder: Path, *, seed: int, kills: int, alive_s_max: float = _ALIVE_S_MAX, minutes: float | None = None
+) -> Report:
     """Kill so many lives, let one more come to rest, and check everything."""
     (folder / "answers.log").touch()
     chance = random.Random(seed)
-    left = 0
-    for life in range(kills):
+    left = done = 0
+    for life in within(minutes, range(kills)):
         with _child(folder, seed, life) as child:
             assert child.stdout is not None
             said = child.stdout.readline()
@@ -126,7 +147,8 @@ def run_with_kills(folder: Path, *, seed: int, kills: int, alive_s_max: float) -
             child.send_signal(signal.SIGKILL)
             child.wait()
         left += _open_commands(folder)
-    with _child(folder, seed, kills, "last") as child:
+        done += 1
+    with _child(folder, seed, done, "last") as child:
         ended = child.wait(_LAST_LIFE_S_MAX)
     assert ended == 0, f"the last life ended with {ended}: {_errors(folder)}"
     with closing(_connect(folder)) as journal:
@@ -134,7 +156,7 @@ def run_with_kills(folder: Path, *, seed: int, kills: int, alive_s_max: float) -
     lines = (folder / "answers.log").read_text().splitlines()
     answers = [line.split() for line in lines if line.endswith(("no", "0", "1"))]
     transfers = sum(row.process == "transfer" for row in contents.flows)
-    return Report(kills, len(answers), transfers, left, [*islice(_breaches(contents, answers), _SHOWN_MAX)])
+    return Report(done, len(answers), transfers, left, [*islice(_breaches(contents, answers), _SHOWN_MAX)])
 
 
 def _breaches(contents: Contents, answers: list[list[str]]) -> Iterator[str]:
@@ -185,7 +207,7 @@ def _no_account_is_overdrawn(contents: Contents) -> Iterator[str]:
 
 @contextmanager
 def _child(folder: Path, seed: int, life: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    arguments = [sys.executable, "-m", "tests.crash.deciding", str(folder), str(seed), str(life), *options]
+    arguments = [sys.executable, "-m", "tests.crash.deciding", "--life", str(folder), str(seed), str(life), *options]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     with (
         (folder / "errors.log").open("a") as errors,
@@ -211,6 +233,22 @@ def _errors(folder: Path) -> str:
     return (folder / "errors.log").read_text()[-2000:]
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill a process whose accounts are asked, and judge what it left.")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--life", nargs="+", metavar=("FOLDER", "SEED LIFE [last]"), help="be the one that is killed")
+    add_arguments(parser)
+    given = parser.parse_args()
+    if given.life:
+        folder, seed, life, *options = given.life
+        trio.run(partial(live, Path(folder), int(seed), int(life), last="last" in options))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="deciding-") as name:
+        report = run_with_kills(Path(name), seed=given.seed, kills=given.kills, minutes=given.minutes)
+    print(f"seed {given.seed}: {report}")
+    return hand_out(given, report.counts)
+
+
 if __name__ == "__main__":
-    _folder, _seed, _life, *_options = sys.argv[1:]
-    trio.run(partial(main, Path(_folder), int(_seed), int(_life), last="last" in _options))
+    sys.exit(main())

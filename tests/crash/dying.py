@@ -1,6 +1,7 @@
 """Process death: a daemon under load is killed, at random or exactly at its n-th write, and started again.
 
     python -m tests.crash.dying --kills 200 --writes 200 --seed 1
+    python -m tests.crash.dying --kills 100000 --writes 100000 --minutes 10
     python -m tests.crash.dying --kills 20 --fault answers_before_the_commit
 
 The clients live on, and keep what they heard was accepted. The last life lets everything come to rest; then the whole
@@ -19,13 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
 from tests.crash.checker import Left, left_by_kill
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import acknowledgements, come_to_rest, judged
 from tests.crash.lab import Lab, Load, lab, sending, stop
 from tests.crash.served import FAULTS
@@ -56,8 +57,26 @@ class Report:
         """Kills that left accepted events unhandled, or commands begun and not done."""
         return sum(left.deliveries > 0 or left.commands > 0 for left in self.left)
 
+    @property
+    def undone(self) -> tuple[int, int]:
+        """Events and commands, over all kills."""
+        return sum(left.deliveries for left in self.left), sum(left.commands for left in self.left)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "kills": len(self.left),
+            "of them at the write that was named": self.at_write,
+            "of them at work": self.at_work,
+            "acknowledged events": self.acknowledgements,
+            "events that kills left unhandled": self.undone[0],
+            "commands that kills left begun and not done": self.undone[1],
+        }
+        return Counts(figures, self.breaches)
+
     def __str__(self) -> str:
-        undone = sum(left.deliveries for left in self.left), sum(left.commands for left in self.left)
+        undone = self.undone
         return (
             f"{len(self.left)} kills, {self.at_write} of them at a named write, {self.at_work} at work;"
             f" {self.acknowledgements} acknowledged events; left undone by kills: {undone[0]} events and {undone[1]}"
@@ -65,7 +84,16 @@ class Report:
         )
 
 
-def run(folder: Path, *, seed: int, kills: int, writes: int, fault: str = "-", load: Load | None = None) -> Report:
+def run(
+    folder: Path,
+    *,
+    seed: int,
+    kills: int,
+    writes: int,
+    minutes: float | None = None,
+    fault: str = "-",
+    load: Load | None = None,
+) -> Report:
     """Kill so many lives at random and so many at a write, let one more come to rest, and judge everything."""
     chance = random.Random(seed)
     ways: list[Callable[[Lab, random.Random], bool]] = [*[die_at_random] * kills, *[die_at_write] * writes]
@@ -73,7 +101,7 @@ def run(folder: Path, *, seed: int, kills: int, writes: int, fault: str = "-", l
     left: list[Left] = []
     at_write = 0
     with lab(folder, fault=fault) as killed, sending(killed, load or Load(seed=seed)) as end:
-        for die in ways:
+        for die in within(minutes, ways):
             at_write += die(killed, chance)
             if killed.journal.exists() and killed.journal.stat().st_size:
                 left.append(left_by_kill(folder))
@@ -118,16 +146,20 @@ def main() -> int:
     parser.add_argument("--writes", type=int, default=100, help="at the n-th write of a thread; needs strace")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser)
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(
-            Path(folder) / "killed", seed=given.seed, kills=given.kills, writes=given.writes, fault=given.fault
+            Path(folder) / "killed",
+            seed=given.seed,
+            kills=given.kills,
+            writes=given.writes,
+            minutes=given.minutes,
+            fault=given.fault,
         )
     print(f"seed {given.seed}, fault {given.fault}, {time.monotonic() - began:.0f} s: {report}")
-    for breach, number in Counter(report.breaches).items():
-        print(f"  {number} x {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

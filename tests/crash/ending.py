@@ -21,6 +21,7 @@ from pathlib import Path
 import attrs
 
 from tests.bench.figures import percentiles
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import acknowledgements, calls_under_way, come_to_rest, judged
 from tests.crash.lab import Load, lab, sending, stop
 from tests.crash.served import FAULTS
@@ -53,6 +54,22 @@ class Report:
         """Of a hundred ends the slowest but one; of ten the slowest."""
         return percentiles(self.took_s)[2]
 
+    @property
+    def counts(self) -> Counts:
+        """As figures; it is a breach to end otherwise than in order, or late."""
+        figures = {
+            "times SIGTERM": len(self.codes),
+            "s to the end (median)": self.took_s_p50,
+            "s (p99)": self.took_s_p99,
+            "s at most": max(self.took_s),
+            "calls under way at most": max(self.under_way),
+            "acknowledged events": self.acknowledgements,
+        }
+        breaches = [*self.breaches, *(f"a life ended with exit code {code}" for code in self.codes if code)]
+        if self.took_s_p99 > TOOK_S_P99_MAX:
+            breaches.append(f"an end took {self.took_s_p99:.2f} s (p99), over {TOOK_S_P99_MAX:g}")
+        return Counts(figures, breaches)
+
     def __str__(self) -> str:
         p50, p95, p99 = percentiles(self.took_s)
         return (
@@ -63,7 +80,7 @@ class Report:
         )
 
 
-def run(folder: Path, *, seed: int, times: int, fault: str = "-") -> Report:
+def run(folder: Path, *, seed: int, times: int, minutes: float | None = None, fault: str = "-") -> Report:
     """End so many lives, let one more come to rest, and judge everything."""
     chance = random.Random(seed)
     codes, took_s, under_way = [], [], []
@@ -71,7 +88,7 @@ def run(folder: Path, *, seed: int, times: int, fault: str = "-") -> Report:
         lab(folder, _SETTINGS, fault=fault, latency_ms=30) as loaded,
         sending(loaded, attrs.evolve(_CLIENTS, seed=seed)) as end,
     ):
-        for _ in range(times):
+        for _ in within(minutes, range(times)):
             with loaded.life() as process:
                 assert loaded.wait_ready(process), loaded.said
                 time.sleep(chance.uniform(*_AT_WORK_S))
@@ -92,13 +109,14 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        report = run(Path(folder) / "loaded", seed=given.seed, times=given.times, fault=given.fault)
+        report = run(
+            Path(folder) / "loaded", seed=given.seed, times=given.times, minutes=given.minutes, fault=given.fault
+        )
     print(f"seed {given.seed}, fault {given.fault}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches or set(report.codes) != {0} or report.took_s_p99 > TOOK_S_P99_MAX else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import attrs
 import trio
 
 from procession.primitives.outside import Outside
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.judging import reading
 from tests.crash.lab import Lab, lab, stop, verified
 from tests.crash.senders import BATCH, Wire, cloud_event, post
@@ -83,6 +84,24 @@ class Report:
             self.breaches.append("nothing was refused: the intake has no bound")
         if self.grown_mb > GROWN_MB_MAX:
             self.breaches.append(f"memory grew by {self.grown_mb:.0f} MB in the flood, over {GROWN_MB_MAX}")
+
+    @property
+    def counts(self) -> Counts:
+        """As figures; a flood that is none is a breach too."""
+        figures = {
+            "flows waited": self.waiting,
+            "MB more for them": self.waiting_mb,
+            f"events sent by {SENDERS} senders": self.offered,
+            "accepted": len(self.accepted),
+            "refused by 429": self.told[429],
+            "MB more in the flood": self.grown_mb,
+        }
+        breaches = [*self.breaches]
+        if self.times < OFFERED_TIMES_MIN:
+            breaches.append(
+                f"{self.times:.1f} times as much was sent as was taken, under {OFFERED_TIMES_MIN}: no flood"
+            )
+        return Counts(figures, breaches)
 
     def __str__(self) -> str:
         return (
@@ -161,13 +180,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--waiting", type=int, default=100_000)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(Path(folder) / "flooded", seconds=given.seconds, waiting=given.waiting, fault=given.fault)
     print(f"fault {given.fault}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches or report.times < OFFERED_TIMES_MIN else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A followed file under kill -9: a runtime is killed at random moments while lines are written and the file is rotated.
 
-python -m tests.crash.following FOLDER --kills 20
+python -m tests.crash.following --kills 20 --seed 1
 """
 
 # A script prints.
@@ -15,6 +15,8 @@ import os
 import random
 import select
 import signal
+import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -24,6 +26,7 @@ import trio
 
 from procession import JsonLines
 from procession.settings import Settings
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.injectors.door import DoorOpened, open_doors, opened, until_ended
 
 _KILL_AFTER_S_MAX = 0.4
@@ -42,6 +45,20 @@ class Report:
     rotations: int = 0
     left: list[int] = attrs.field(factory=list)
     """By kill: how many lines were accepted then."""
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        lost, twice = self.written - self.accepted, self.accepted - self.written
+        breaches = [f"{number} lines of {door} were lost" for door, number in lost.items()]
+        breaches += [f"{number} lines of {door} were accepted twice" for door, number in twice.items()]
+        figures = {
+            "kills": len(self.left),
+            "lines written": self.written.total(),
+            "lines accepted": self.accepted.total(),
+            "rotations": self.rotations,
+        }
+        return Counts(figures, breaches)
 
 
 class Writer:
@@ -95,11 +112,11 @@ async def _count(folder: Path) -> Counter[str]:
         return await opened(runtime)
 
 
-def run_with_kills(folder: Path, kills: int, seed: int) -> Report:
+def run_with_kills(folder: Path, kills: int, seed: int, minutes: float | None = None) -> Report:
     """Kill it so often, then let it read to the end; what was written, and what the journal holds."""
     chance, report = random.Random(seed), Report()
     writer = Writer(folder / "doors.jsonl", chance, report)
-    for _ in range(kills):
+    for _ in within(minutes, range(kills)):
         hears, told = os.pipe()
         child = os.fork()
         if child == 0:
@@ -120,13 +137,14 @@ def run_with_kills(folder: Path, kills: int, seed: int) -> Report:
     return report
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill a runtime that follows a file, and compare what it accepted.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    add_arguments(parser)
     options = parser.parse_args()
-    report = run_with_kills(options.folder, options.kills, options.seed)
+    with tempfile.TemporaryDirectory(prefix="following-") as folder:
+        report = run_with_kills(Path(folder), options.kills, options.seed, options.minutes)
     print(
         json.dumps(
             {
@@ -139,7 +157,8 @@ def main() -> None:
             }
         )
     )
+    return hand_out(options, report.counts)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

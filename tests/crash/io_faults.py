@@ -18,13 +18,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import attrs
 
 from tests.crash.checker import check, outcomes
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.driver import ROOT, differences, live_to_the_end
 from tests.crash.power_loss import LOGS
 
@@ -35,7 +37,6 @@ _LASTING_S = 4
 _PASSING_S_MAX = 60
 _NUMBER_MAX = 400
 _LIMIT_BYTES = (150_000, 1_500_000)
-_SHOWN_MAX = 20
 _LAST_LINES = 3
 
 
@@ -84,6 +85,16 @@ class Report:
     """Of them, those that went on to their end in the same process."""
     breaches: list[str] = attrs.field(factory=list)
 
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "runs": self.runs,
+            "of them met the fault": self.struck,
+            "of these survived it without a restart": self.survived,
+        }
+        return Counts(figures, self.breaches)
+
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, the fault was met in {self.struck}, and survived without a restart in {self.survived};"
@@ -102,7 +113,7 @@ def drawn(chance: random.Random) -> Iterator[Fault]:
             yield Refusal(chance.choice(CALLS), chance.choice(ERRORS), number, lasting)
 
 
-def run(work: Path, faults: Sequence[Fault], seed: int, options: Sequence[str] = ()) -> Report:
+def run(work: Path, faults: Iterable[Fault], seed: int, options: Sequence[str] = ()) -> Report:
     """One run after the other, each in a folder of its own."""
     report = Report()
     calm = _folder(work, "calm")
@@ -163,12 +174,15 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
             preexec_fn=limit,  # noqa: PLW1509 - this program has one thread
         ) as running,
     ):
-        ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
-        if ended is None and isinstance(fault, Limit) and not fault.lasting:
-            resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            ended = _waited(running, _PASSING_S_MAX)
-        if ended is None:
-            os.killpg(running.pid, 9)
+        ended = None
+        try:
+            ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
+            if ended is None and isinstance(fault, Limit) and not fault.lasting:
+                resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                ended = _waited(running, _PASSING_S_MAX)
+        finally:
+            if ended is None:
+                os.killpg(running.pid, 9)
     said = (folder / "errors.log").read_text()
     met = "(INJECTED)" in calls.read_text() if isinstance(fault, Refusal) else "the journal is held" in said
     return met, ended
@@ -185,15 +199,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.io_faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=100)
+    add_arguments(parser)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="io-faults-"))
     source = drawn(random.Random(options.seed))
     try:
-        report = run(work, [next(source) for _ in range(options.runs)], options.seed)
+        report = run(work, within(options.minutes, islice(source, options.runs)), options.seed)
     finally:
         shutil.rmtree(work)
-    sys.stdout.write("\n".join([f"seed {options.seed}: {report}", *report.breaches[:_SHOWN_MAX], ""]))
-    return int(bool(report.breaches))
+    sys.stdout.write(f"seed {options.seed}: {report}\n")
+    return hand_out(options, report.counts)
 
 
 if __name__ == "__main__":

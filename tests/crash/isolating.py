@@ -26,6 +26,7 @@ import trio
 from procession.engine.turn_watch import SUFFIX
 from procession.journal.rows import FlowQuery
 from procession.journal.sqlite_reader import read_sqlite
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.isolating_child import FAULTS, WELL_BEFORE
 from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS, TIME_IS_UP
 from tests.crash.lab import verified
@@ -56,6 +57,20 @@ class Report:
     named_s: float = 0.0
     """The longest from the start of a process to the name of the flow that blocks it."""
     breaches: list[str] = attrs.field(factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "flows well, all ended": self.well,
+            "bad ones set aside by name": self.bad.total(),
+            "kinds of them": len(self.bad),
+            "ms p99 of the well without": self.p99_ms,
+            "ms beside bad ones": self.p99_beside_ms,
+            "starts at most until all was at rest": max(self.lives.values(), default=0),
+            "s until a turn that blocks was named": self.named_s,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         lives = ", ".join(f"{kind}: {count}" for kind, count in self.lives.items())
@@ -172,6 +187,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30, help="under load")
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the process")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
@@ -179,9 +195,7 @@ def main() -> int:
         for number, kind in enumerate(FATAL):
             ended_by(Path(folder) / f"fatal-{number}", report, kind, fault=given.fault)
     print(f"fault {given.fault}, seed {given.seed}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 _LIVES_OF_LOOPS = 2

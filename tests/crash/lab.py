@@ -82,13 +82,29 @@ class Lab:
 
     @contextlib.contextmanager
     def life(
-        self, *, tracer: Sequence[str] = (), environ: Mapping[str, str] | None = None
+        self,
+        *,
+        tracer: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+        stderr: int | None = None,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A daemon, killed at the end where it still runs."""
+        """A daemon, killed at the end where it still runs.
+
+        Args:
+            tracer: a command that runs it.
+            environ: further variables.
+            before: what its process does before it is the daemon.
+            stderr: a descriptor for its log; default: the file of that name.
+        """
         with (
-            (self.folder / "stderr").open("ab") as stderr,
+            (self.folder / "stderr").open("ab") as log,
             subprocess.Popen(
-                [*tracer, *self.arguments()], cwd=self.folder, env=self.environ | dict(environ or {}), stderr=stderr
+                [*tracer, *self.arguments()],
+                cwd=self.folder,
+                env=self.environ | dict(environ or {}),
+                stderr=log if stderr is None else stderr,
+                preexec_fn=before,  # noqa: PLW1509 - this program has one thread when it is given
             ) as process,
         ):
             try:

@@ -31,6 +31,7 @@ from procession.daemon.http import app, server
 from procession.journal.ownership import holder_of
 from procession.primitives.outside import Outside
 from tests.crash import served_flows
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import reading
 from tests.crash.lab import END_S_MAX, Lab, free_port, lab, stop, verified
 from tests.crash.senders import cloud_event
@@ -42,6 +43,8 @@ LOADED = (verb_run, app, server, served_flows)
 """What a daemon would load at its start: forked ones have it."""
 _FRESH_EVERY = 5
 """So many races are for one journal; then for one that is not there yet."""
+_FENCES_SHARE = 0.25
+"""Of the time, where it is bounded: what fences may take."""
 
 
 @attrs.define
@@ -54,6 +57,17 @@ class Report:
     fences: int = 0
     breaches: list[str] = attrs.field(factory=list)
     loser_s_max: float = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            f"races of {STARTERS}": self.races,
+            "starters refused by name": self.refused,
+            "s until the slowest of them ended": self.loser_s_max,
+            "owners fenced": self.fences,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         return (
@@ -196,10 +210,16 @@ def published(port: int, name: str) -> int:
         return 0
 
 
-def run(folder: Path, *, seed: int, races: int, fences: int, fault: str = "-") -> Report:
-    """Race so often, and fence so many owners."""
-    chance, report = random.Random(seed), Report()
-    for first in range(0, races, _FRESH_EVERY):
+def run(folder: Path, *, seed: int, races: int, fences: int, minutes: float | None = None, fault: str = "-") -> Report:
+    """Fence so many owners, and race so often."""
+    chance, report, began = random.Random(seed), Report(), time.monotonic()
+    with lab(folder / "fences", fault=fault) as held:
+        if races:
+            stopped_owner(held, report)
+        for number in within(minutes and minutes * _FENCES_SHARE, range(fences)):
+            fence(held, report, busy=number % 2 == 1)
+    left = minutes and minutes - (time.monotonic() - began) / 60
+    for first in within(left, range(0, races, _FRESH_EVERY)):
         with lab(folder / f"races-{first}") as held:
             for _ in range(min(_FRESH_EVERY, races - first)):
                 race(held, chance, report)
@@ -207,11 +227,6 @@ def run(folder: Path, *, seed: int, races: int, fences: int, fault: str = "-") -
                 assert held.wait_ready(last), held.said
                 assert stop(last)[0] == 0, held.said
             report.breaches += verified(held.journal)
-    with lab(folder / "fences", fault=fault) as held:
-        if races:
-            stopped_owner(held, report)
-        for number in range(fences):
-            fence(held, report, busy=number % 2 == 1)
     return report
 
 
@@ -221,13 +236,19 @@ def main() -> int:
     parser.add_argument("--fences", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in owners that are fenced")
+    add_arguments(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        report = run(Path(folder), seed=given.seed, races=given.races, fences=given.fences, fault=given.fault)
+        report = run(
+            Path(folder),
+            seed=given.seed,
+            races=given.races,
+            fences=given.fences,
+            minutes=given.minutes,
+            fault=given.fault,
+        )
     print(f"seed {given.seed}, fault {given.fault}: {report}")
-    for breach in report.breaches:
-        print(f"  {breach}")
-    return 1 if report.breaches else 0
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

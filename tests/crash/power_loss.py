@@ -1,6 +1,7 @@
 """Power loss: a real process is recorded, and the disk that it leaves at each operation is opened and judged.
 
     python -m tests.crash.power_loss [--seed 1] [--seconds 3] [--images 20000] [--lives 50] [--normal]
+    python -m tests.crash.power_loss --images 500 --lives 2 --rounds 1000 --minutes 8
 
 Of everything that was not synced at that moment, all is lost, all is kept, each write is torn at 512 bytes, or some
 writes are kept and earlier ones are not. Each image is opened as the next start does, every row is verified, and the
@@ -30,13 +31,13 @@ import trio
 from procession.engine.clock import SystemClock
 from procession.journal.sqlite import open_sqlite
 from tests.crash.checker import check, check_now, cohorts
+from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.disk import FATES, Disk, Fate, write_image
 from tests.crash.driver import ROOT, live_to_the_end
 from tests.crash.recording import Operation, operations, recording_of
 
 LOGS = ("acknowledged.log", "effects.log")
 _READY_S_MAX = 60
-_SHOWN_MAX = 20
 
 
 @attrs.define
@@ -51,6 +52,27 @@ class Report:
     """Images that lived on until all came to rest."""
     acknowledged: int = 0
     breaches: list[str] = attrs.field(factory=list)
+
+    def add(self, other: Report) -> None:
+        """Another round."""
+        self.operations += other.operations
+        self.images += other.images
+        self.with_something_to_lose += other.with_something_to_lose
+        self.lives += other.lives
+        self.acknowledged += other.acknowledged
+        self.breaches += other.breaches
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "images": self.images,
+            "operations of recorded runs": self.operations,
+            "images with something unsynced": self.with_something_to_lose,
+            "lived on to their end": self.lives,
+            "acknowledged events": self.acknowledged,
+        }
+        return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
         return (
@@ -134,6 +156,26 @@ def run(
     return judge(work, found, seed, images_max=images_max, lives_max=lives_max)
 
 
+def run_rounds(options: argparse.Namespace) -> Report:
+    """Record and judge, again and again, each time by the next seed."""
+    report = Report()
+    for number in within(options.minutes, range(options.rounds)):
+        work = Path(tempfile.mkdtemp(prefix="power-loss-"))
+        try:
+            found = run(
+                work,
+                seed=options.seed + number,
+                seconds=options.seconds,
+                images_max=options.images,
+                lives_max=options.lives,
+                options=("normal",) if options.normal else (),
+            )
+        finally:
+            shutil.rmtree(work)
+        report.add(found)
+    return report
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.power_loss", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
@@ -141,21 +183,12 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=20_000, help="at most; fewer are drawn by chance")
     parser.add_argument("--lives", type=int, default=50, help="images that live on until all has come to rest")
     parser.add_argument("--normal", action="store_true", help="with synchronous=NORMAL, which must lose something")
+    parser.add_argument("--rounds", type=int, default=1, help="so many runs are recorded, each by the next seed")
+    add_arguments(parser)
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="power-loss-"))
-    try:
-        report = run(
-            work,
-            seed=options.seed,
-            seconds=options.seconds,
-            images_max=options.images,
-            lives_max=options.lives,
-            options=("normal",) if options.normal else (),
-        )
-    finally:
-        shutil.rmtree(work)
-    sys.stdout.write("\n".join([f"seed {options.seed}: {report}", *report.breaches[:_SHOWN_MAX], ""]))
-    return int(bool(report.breaches))
+    report = run_rounds(options)
+    sys.stdout.write(f"seed {options.seed}: {report}\n")
+    return hand_out(options, report.counts)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,16 @@ async def post(wire: Wire, path: str, media: str, body: bytes) -> Answer:
     """Ask over a connection, which is kept."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
     await wire.stream.send_all(head.encode() + body)
+    return await _answered(wire)
+
+
+async def get(wire: Wire, path: str) -> Answer:
+    """Read over a connection, which is kept."""
+    await wire.stream.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return await _answered(wire)
+
+
+async def _answered(wire: Wire) -> Answer:
     status, *lines = (await wire.until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return Answer(int(status.split()[1]), headers, await wire.bytes(int(headers.get("content-length", "0"))))

@@ -14,14 +14,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import trio
+from starlette.requests import Request
+from starlette.types import Scope
 
 from procession.daemon.cli import main
+from procession.daemon.local_server import LocalServer
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
 from procession.engine.ledger import Ledger, Released
 from procession.facade import Runtime
+from procession.http_settings import HttpSettings
 from procession.journal import sqlite_write
 from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal
@@ -33,7 +38,7 @@ COMMIT_MS = "LAB_COMMIT_MS"
 _DROPPED_OF = 10
 
 
-def _plant(on: type, name: str, by: object) -> None:
+def _plant(on: type | ModuleType, name: str, by: object) -> None:
     assert hasattr(on, name), f"{on.__name__} has no {name} any more: plant the fault where it is now"
     setattr(on, name, by)
 
@@ -113,6 +118,58 @@ def sends_one_after_another() -> None:
     _plant(BoundedStream, "send_all", in_line)
 
 
+def syncs_in_the_loop() -> None:
+    """Each commit is followed by a sync in the loop's own thread."""
+    commit = SqliteJournal.commit
+
+    async def commit_and_sync(journal: SqliteJournal, rows: Commit) -> None:
+        await commit(journal, rows)
+        folder = os.open(os.path.dirname(journal.path), os.O_RDONLY)  # noqa: PTH120 - in the loop, as is the fault
+        os.fsync(folder)  # not the file itself: to close it would let SQLite's locks go
+        os.close(folder)
+
+    _plant(SqliteJournal, "commit", commit_and_sync)
+
+
+def keeps_what_was_asked() -> None:
+    """Each request leaves something behind in memory."""
+    from procession.daemon.http.frame import Frame  # noqa: PLC0415 - as above
+
+    check = Frame._check
+    kept: list[bytes] = []
+
+    def keeping(frame: Frame, scope: Scope) -> None:
+        kept.append(bytes(scope["raw_path"]) + bytearray(20_000))
+        check(frame, scope)
+
+    _plant(Frame, "_check", keeping)
+
+
+def reads_all_that_comes() -> None:
+    """A body is read into memory to its end, and refused then."""
+    from procession.daemon.http import publishing, reading  # noqa: PLC0415 - as above
+
+    read = reading.body_of
+
+    async def whole(request: Request, settings: HttpSettings) -> bytes:
+        await request.body()
+        return await read(request, settings)
+
+    _plant(publishing, "body_of", whole)
+
+
+def bears_whoever_says_nothing() -> None:
+    """A connection to the local socket may be silent for ever."""
+    _plant(LocalServer, "_received", lambda _, lines: lines.receive())
+
+
+def logs_as_others_do() -> None:
+    """The log is written by whoever logs, who waits until it is taken."""
+    from procession.daemon import log_lines  # noqa: PLC0415 - as above
+
+    _plant(log_lines, "_descriptor_of", lambda _: None)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
@@ -123,6 +180,11 @@ FAULTS: dict[str, Callable[[], None]] = {
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        syncs_in_the_loop,
+        keeps_what_was_asked,
+        reads_all_that_comes,
+        bears_whoever_says_nothing,
+        logs_as_others_do,
     )
 }
 

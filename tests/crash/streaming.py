@@ -28,6 +28,7 @@ import trio
 
 from procession.primitives.outside import Outside
 from tests.bench.figures import percentiles
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.lab import Lab, lab, stop
 from tests.crash.senders import Wire, cloud_event, post
 from tests.crash.served import FAULTS
@@ -79,6 +80,24 @@ class Report:
     def turns(self) -> tuple[list[list[float]], list[list[float]]]:
         """Both kinds."""
         return self.quiet_ms, self.beside_ms
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        quiet, beside = (percentiles([lag for turn in turns for lag in turn] or [0]) for turns in self.turns)
+        figures = {
+            "clients": self.clients,
+            "ms lag (median) while all read": quiet[0],
+            "ms beside one that never does": beside[0],
+            "MB more": self.grown_mb,
+            "streams that ended in order": self.ended,
+        }
+        breaches = [] if self.code == 0 else [f"the daemon ended with {self.code}"]
+        if self.ended != self.clients - 1:
+            breaches.append(f"{self.ended} of {self.clients - 1} streams ended in order")
+        if not all(self.beside_ms):
+            breaches.append("readers heard nothing beside one that does not read")
+        return Counts(figures, breaches)
 
     def __str__(self) -> str:
         quiet, beside = (percentiles([lag for turn in turns for lag in turn] or [0]) for turns in self.turns)
@@ -201,11 +220,12 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(Path(folder) / "loaded", clients=given.clients, seconds=given.seconds, fault=given.fault)
     print(f"fault {given.fault}: {report}")
-    return 0 if report.code == 0 and report.ended == given.clients - 1 else 1
+    return hand_out(given, report.counts)
 
 
 if __name__ == "__main__":

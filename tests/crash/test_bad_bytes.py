@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,11 @@ from procession.primitives.codec import Codec
 from procession.primitives.outside import CloudEvent
 from procession.settings import Settings, load_settings
 from tests.daemon.command import CONFIG
+from tests.daemon.inside import run_inside
+from tests.daemon.serving import project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-MANY = hypothesis.settings(max_examples=400)
+MANY = hypothesis.settings(max_examples=max(400, hypothesis.settings().max_examples))
 GOOD = json.dumps(
     {
         "specversion": "1.0",
@@ -106,7 +109,7 @@ def test_a_payload_is_its_event_or_names_the_field(payload: bytes) -> None:
     assert isinstance(found, Placed) or "fuzz.placed" in found
 
 
-@hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(MANY, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(damaged(CONFIG.read_bytes()))
 def test_a_configuration_is_settings_or_says_what_is_wrong(tmp_path: Path, text: bytes) -> None:
     file = tmp_path / "procession.toml"
@@ -114,3 +117,31 @@ def test_a_configuration_is_settings_or_says_what_is_wrong(tmp_path: Path, text:
     found = read_or_refused(lambda: load_settings(file, {}), SettingsError)
     assert found
     assert isinstance(found, Settings | str)
+
+
+LINES: dict[str, tuple[bytes, str]] = {
+    "bad UTF-8": (GOOD.replace(b"421", b"\xff"), "no UTF-8"),
+    "UTF-16": (GOOD.decode().encode("utf-16"), "no UTF-8"),
+    "a null byte": (b"\x00", "no JSON"),
+    "deep": (b"[" * 90_000, "no JSON (depth limit exceeded"),
+    "NaN": (GOOD.replace(b"2}", b"NaN}"), "no JSON"),
+    "a huge number": (GOOD.replace(b"2}", b"9" * 400 + b"}"), "no JSON"),
+    "half": (GOOD[:-4], "no JSON"),
+    "a list": (b"[]", "no JSON object"),
+    "a line too long": (GOOD.replace(b"421", b"x" * 3_000_000), "longer than 1114112 bytes"),
+    "a zip bomb": (gzip.compress(b"x" * 50_000_000), "longer than 1114112 bytes"),
+    "half a gzip": (gzip.compress(GOOD)[:-9], "the gzip ends in the middle"),
+    "no gzip": (b"\x1f\x8b" + b"x" * 50, "the gzip is damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", LINES)
+def test_what_can_not_be_published_is_refused_with_its_line_and_one_sentence(tmp_path: Path, kind: str) -> None:
+    text, said = LINES[kind]
+    project(tmp_path)
+    (tmp_path / "events.jsonl").write_bytes(text)
+    done = run_inside("publish", "events.jsonl", "--no-wait", cwd=tmp_path)
+    assert done.code == 2
+    assert "events.jsonl:1: " in done.err
+    assert said in done.err
+    assert done.err.count("\n") == 1

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_twenty_kills_lose_no_line_and_accept_none_twice(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.crash.following", str(tmp_path), "--kills", "20", "--seed", "3"]
+def test_twenty_kills_lose_no_line_and_accept_none_twice() -> None:
+    command = [sys.executable, "-m", "tests.crash.following", "--kills", "20", "--seed", "3"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     report = json.loads(ended.stdout or "{}")
     assert report, ended.stderr

@@ -18,6 +18,11 @@ from tests.small_disk import mounted
 _SIZE_BYTES = 6_000_000
 _BALLAST_BYTES = 2_500_000
 _RECOVERS_WITHIN_S = 5.0
+_DASHBOARD = (
+    "/", "/v1/overview", "/v1/flows?limit=10", "/v1/search?q=status:active", "/v1/positions",
+    "/v1/runtime/tasks", "/v1/session", "/metrics",
+)  # fmt: skip
+"""What pages of the dashboard are made of, and what Prometheus asks."""
 _MEDIA = {"Content-Type": "application/cloudevents+json"}
 pytestmark = [
     pytest.mark.slow,
@@ -78,6 +83,11 @@ def test_a_full_disk_refuses_and_reads_and_recovers_without_a_restart(tmp_path: 
             assert listed.status_code == HTTPStatus.OK, listed.text
             time.sleep(0.1)
         assert len(listed.json()["flows"]) == 10
+        assert {path: client.get(path).status_code for path in _DASHBOARD} == dict.fromkeys(_DASHBOARD, HTTPStatus.OK)
+        flow = listed.json()["flows"][0]
+        assert client.get(f"/v1/flows/{flow['process']}/{flow['key']}/history").status_code == HTTPStatus.OK
+        held = client.get("/v1/overview").json()["held"]
+        assert "full" in held or "no space" in held, held
         assert publish(client, len(accepted)) == HTTPStatus.SERVICE_UNAVAILABLE
         (small_disk / "ballast").unlink()
         assert recovered_after_s(client, len(accepted)) < _RECOVERS_WITHIN_S

@@ -116,8 +116,8 @@ def test_archive_is_done_by_the_owner_but_compacting_is_refused(daemon: Daemon) 
         (b"[]\n", "speaks protocol 1"),
         (b"no json\n", "can't be read"),
         (b'{"protocol": 1, "do": "dance"}\n', "'dance' can't be asked"),
-        (b'{"protocol": 1, "do": "pause"}\n', "came without 'name'"),
-        (b'{"protocol": 1, "do": "act", "act": "hug"}\n', "the act can't be read"),
+        (b'{"protocol": 1, "do": "pause"}\n', "came without `name`"),
+        (b'{"protocol": 1, "do": "act", "act": "hug"}\n', "came without `process`"),
         (b'{"protocol": 1, "do": "publish", "events": ["{}"]}\n', "has no specversion"),
     ],
 )

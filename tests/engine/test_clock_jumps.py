@@ -98,7 +98,7 @@ async def played(acts: Sequence[Act], journal: MemoryJournal, clock: SetClock) -
 
 
 @pytest.mark.slow
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=max(60, hypothesis.settings().max_examples))
 @hypothesis.given(st.lists(ACTS, max_size=12))
 def test_each_timer_fires_once_and_not_before_its_time(acts: list[Act]) -> None:
     async def main() -> None:

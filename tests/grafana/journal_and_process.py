@@ -48,6 +48,12 @@ def journal_and_process() -> Json:
             Panel("A commit", "One transaction.", quantiles(every(names.COMMIT)), "s"),
             Panel("A commit, in buckets", "One transaction.", heat(every(names.COMMIT)), "s", "heatmap"),
             Panel(
+                "The commit that runs now",
+                "How long it has taken; one that does not end is in no other picture.",
+                (Query(f"max by (instance) ({every(names.COMMITTING)})", "{{instance}}"),),
+                "s",
+            ),
+            Panel(
                 "Rows in a commit",
                 "Events and steps; more under load, so that each costs less.",
                 quantiles(every(names.COMMIT_ROWS)),

@@ -100,6 +100,13 @@ def test_a_full_disk_fails_commits_until_it_is_reopened(tmp_path: Path) -> None:
     assert done.stdout.split("\n") == ["failed", "still failed", "kept True", "[]", ""], done.stderr
 
 
+def failure(found: str) -> sqlite3.OperationalError:
+    """An error as SQLite has it. Made here, since who holds it must not be in its traceback: that would be a cycle."""
+    error = sqlite3.OperationalError(found)
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL if "full" in found else sqlite3.SQLITE_IOERR_FSYNC
+    return error
+
+
 class Failing(sqlite_thread.StagedConnection):
     """A connection whose disk fails at chosen statements."""
 
@@ -107,7 +114,7 @@ class Failing(sqlite_thread.StagedConnection):
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3 has it
         if sql in self.fails:
-            raise sqlite3.OperationalError(self.fails[sql])
+            raise failure(self.fails[sql])
         return super().execute(sql, *parameters)
 
 
@@ -141,6 +148,33 @@ async def test_a_commit_that_fails_is_told_and_reopened(
     assert (await journal.heads()).position == 1
     await journal.commit(started(2, 2))
     assert await journal.verify() == []
+    await journal.close_clean()
+
+
+async def test_nothing_is_acknowledged_after_a_checkpoint_whose_sync_failed(
+    tmp_path: Path, fails: dict[str, str]
+) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0, wal_pages_max=1)
+    fails["pragma wal_checkpoint(passive)"] = "disk I/O error"
+    await journal.commit(started(1, 1))  # it is durable, and has the log moved
+    with pytest.raises(CommitFailed, match="a checkpoint failed: disk I/O error"):
+        await journal.commit(started(2, 2))
+    with pytest.raises(CommitFailed):
+        await journal.commit(started(2, 2))
+    fails.clear()
+    await journal.reopen()
+    position = (await journal.heads()).position
+    await journal.commit(started(position + 1, position + 1))
+    assert await journal.verify() == []
+    await journal.close_clean()
+
+
+async def test_a_checkpoint_that_found_no_room_holds_up_nobody(tmp_path: Path, fails: dict[str, str]) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0, wal_pages_max=1)
+    fails["pragma wal_checkpoint(passive)"] = "database or disk is full"
+    for number in (1, 2, 3):
+        await journal.commit(started(number, number))
+    fails.clear()
     await journal.close_clean()
 
 

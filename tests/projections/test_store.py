@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from procession import Projector, Settings, Store, projects
 from procession.primitives.registration import gather
@@ -133,6 +134,23 @@ async def test_a_query_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
             await runtime.query(Purses, endless, timeout_s=0.1)
         for _ in range(10):
             assert await runtime.query(Purses, BALANCES) == []
+
+
+@pytest.mark.parametrize(("queries_max", "answered"), [(1, False), (2, True)])
+async def test_more_queries_than_may_run_wait(tmp_path: Path, queries_max: int, answered: bool) -> None:
+    slow = "with recursive n (i) as (select 1 union all select i + 1 from n) select max(i) from n"
+    settings = Settings(projectors=ProjectorsSettings(queries_max=queries_max))
+    async with purses_open(tmp_path, settings=settings) as runtime, trio.open_nursery() as nursery:
+
+        async def ask_slowly() -> None:
+            with pytest.raises(QueryRefused):
+                await runtime.query(Purses, slow, timeout_s=1)
+
+        nursery.start_soon(ask_slowly)
+        await trio.sleep(0.1)
+        with trio.move_on_after(0.5) as waiting:
+            await runtime.query(Purses, "select 1 from purses limit 2")
+        assert waiting.cancelled_caught is not answered
 
 
 async def test_a_method_takes_its_parameters_in_order(tmp_path: Path) -> None:

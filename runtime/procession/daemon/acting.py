@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import attrs
 import trio
 
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.questions import read
 from procession.errors import NotFound
 from procession.facade import Runtime
 from procession.flow_handle import FlowHandle
@@ -17,7 +17,6 @@ from procession.flow_handle import FlowHandle
 ACTS = ("retry", "skip", "release", "cancel")
 _WAIT_S_MAX = 3_600.0
 _COMMAND_ID_HEX = 32
-ActT = TypeVar("ActT")
 
 
 class Acted(TypedDict):
@@ -73,7 +72,7 @@ class FlowAct:
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> FlowAct:
         """As it came to the owner; raises as the constructor."""
-        return act_of(cls, asked)
+        return read(cls, asked)
 
 
 def refuse_wait(wait_s: float) -> None:
@@ -84,19 +83,6 @@ def refuse_wait(wait_s: float) -> None:
     """
     if not 0 <= wait_s <= _WAIT_S_MAX:
         raise UsageRefused(f"--wait-s {wait_s:g} is out of bounds", f"wait 0 to {_WAIT_S_MAX:g} s")
-
-
-def act_of(cls: type[ActT], asked: Mapping[str, Any]) -> ActT:
-    """An act as it came to the owner; what the class does not name is left out.
-
-    Raises:
-        UsageRefused: something is missing, or is of another type; and as the class raises.
-    """
-    names = set(inspect.signature(cls).parameters)
-    try:
-        return cls(**{name: value for name, value in asked.items() if name in names})
-    except (TypeError, AttributeError) as error:
-        raise UsageRefused(f"the act can't be read: {error}", f"send what `{cls.__name__}` holds") from None
 
 
 async def act_on_flow(

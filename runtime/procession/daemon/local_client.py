@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,8 @@ class Owner:
         async with stream:
             lines = Lines(stream, _REPLY_BYTES_MAX)
             try:
-                await lines.send({"protocol": PROTOCOL, "do": what, **asked})
+                with contextlib.suppress(trio.BrokenResourceError):  # an owner that is busy says so, and closes at once
+                    await lines.send({"protocol": PROTOCOL, "do": what, **asked})
                 reply = await lines.receive()
             except (trio.BrokenResourceError, ValueError) as error:
                 raise OwnerGone(self.pid) from error

@@ -7,6 +7,7 @@ import json
 import logging
 from typing import IO
 
+from procession.daemon.log_writer import LogWriter
 from procession.mask import without_credentials
 from procession.telemetry.trace_context import log_fields
 
@@ -48,9 +49,14 @@ class PlainLines(logging.Formatter):
         return without_credentials(super().format(record))
 
 
-def log_to(stream: IO[str], level: str) -> None:
-    """Write what this package logs at this level and above, and warnings of others, to a stream and nowhere else."""
-    handler = logging.StreamHandler(stream)
+def log_to(stream: IO[str], level: str) -> LogWriter | None:
+    """Write what this package logs at this level and above, and warnings of others, to a stream and nowhere else.
+
+    What writes it, where the stream is a file of the system: nobody waits for it.
+    """
+    descriptor = _descriptor_of(stream)
+    writer = None if descriptor is None else LogWriter(descriptor)
+    handler = writer or logging.StreamHandler(stream)
     handler.setFormatter(PlainLines("%(asctime)s %(levelname)s %(message)s") if stream.isatty() else JsonLines())
     root = logging.getLogger()
     for other in list(root.handlers):
@@ -58,3 +64,12 @@ def log_to(stream: IO[str], level: str) -> None:
     root.addHandler(handler)
     root.setLevel(_LOGGERS_OF_OTHERS_LEVEL)
     logging.getLogger("procession").setLevel(level)
+    return writer
+
+
+def _descriptor_of(stream: IO[str]) -> int | None:
+    try:
+        stream.flush()
+        return stream.fileno()
+    except (OSError, ValueError):  # one in memory, or one that is closed
+        return None

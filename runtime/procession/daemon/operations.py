@@ -12,6 +12,7 @@ import attrs
 from procession.daemon.acting import FlowAct, act_on_flow
 from procession.daemon.exit_codes import InputRefused, UsageRefused
 from procession.daemon.figures import figures_json
+from procession.daemon.questions import Archive, Named, Publish, TokenAct, read
 from procession.daemon.snapshot import Snapshots
 from procession.daemon.task_acts import TaskAct, act_on_task
 from procession.errors import IdReused, PublishRefused
@@ -24,6 +25,7 @@ from procession.primitives.registry import Registry
 from procession.publishing import decoded
 
 logger = logging.getLogger("procession.daemon")
+_SHOWN_CHARS = 80
 
 
 @attrs.define
@@ -69,28 +71,24 @@ class Operations:
         """Do what is asked by `do`, with the other fields as its arguments.
 
         Raises:
-            UsageRefused: nothing of that name can be asked, or an argument is missing.
+            UsageRefused: nothing of that name can be asked, or an argument is missing or of another kind.
             ProcessionError: what the act itself raises.
 
         Cancellation: as of the act; whoever asked has gone then.
         """
-        found = self._by_name.get(str(asked.get("do")))
+        named = asked.get("do")
+        found = self._by_name.get(named) if isinstance(named, str) else None
         if found is None:
-            raise UsageRefused(
-                f"{asked.get('do')!r} can't be asked of an owner", f"ask for one of {', '.join(self._by_name)}"
-            )
-        try:
-            return await found(asked)
-        except KeyError as error:
-            raise UsageRefused(f"{asked['do']} came without {error}", "send what it needs") from None
+            said = f"{named[:_SHOWN_CHARS]!r}" if isinstance(named, str) else "what is no text"
+            raise UsageRefused(f"{said} can't be asked of an owner", f"ask for one of {', '.join(self._by_name)}")
+        return await found(asked)
 
     async def _act(self, asked: Mapping[str, Any]) -> object:
         return await act_on_flow(self._runtime, FlowAct.of(asked))
 
     async def _publish(self, asked: Mapping[str, Any]) -> object:
         """CloudEvents as JSON texts, together or not at all: how many were new, and how many known."""
-        texts: Sequence[str] = asked["events"]
-        outside = [self._outside(text, number) for number, text in enumerate(texts)]
+        outside = [self._outside(text, number) for number, text in enumerate(read(Publish, asked).events)]
         try:
             positions = await self._runtime.publish(outside)
         except PublishRefused as error:
@@ -100,7 +98,7 @@ class Operations:
 
     def _outside(self, text: str, number: int) -> Outside:
         try:
-            return decoded(self._registry, parse(text.encode()))
+            return decoded(self._registry, parse(text.encode()))  # JSON that was read holds no lone surrogates
         except (CloudEventError, PublishRefused) as error:
             raise LineRefused(str(error), number) from error
 
@@ -112,23 +110,26 @@ class Operations:
         return figures_json(await self._runtime.journal.counts())
 
     async def _pause(self, asked: Mapping[str, Any]) -> object:
-        await self._runtime.pause_gateway(asked["name"], by=asked["by"], why=asked["why"])
-        return {"gateway": asked["name"], "paused": True}
+        act = read(Named, asked)
+        await self._runtime.pause_gateway(act.name, by=act.by, why=act.why)
+        return {"gateway": act.name, "paused": True}
 
     async def _resume(self, asked: Mapping[str, Any]) -> object:
-        if asked["name"] in self._registry.processes:
-            await self._runtime.resume_process(asked["name"], by=asked["by"], why=asked["why"])
-            return {"process": asked["name"], "paused": False}
-        await self._runtime.resume_gateway(asked["name"], by=asked["by"], why=asked["why"])
-        return {"gateway": asked["name"], "paused": False}
+        act = read(Named, asked)
+        if act.name in self._registry.processes:
+            await self._runtime.resume_process(act.name, by=act.by, why=act.why)
+            return {"process": act.name, "paused": False}
+        await self._runtime.resume_gateway(act.name, by=act.by, why=act.why)
+        return {"gateway": act.name, "paused": False}
 
     async def _archive(self, asked: Mapping[str, Any]) -> object:
+        act = read(Archive, asked)
         done = await self._runtime.archive(
-            older_than=datetime.timedelta(seconds=asked["older_than_s"]),
-            by=asked["by"],
-            why=asked["why"],
-            process=asked["process"],
-            limit=asked["limit"],
+            older_than=datetime.timedelta(seconds=act.older_than_s),
+            by=act.by,
+            why=act.why,
+            process=act.process,
+            limit=act.limit,
         )
         return attrs.asdict(done)
 
@@ -137,12 +138,15 @@ class Operations:
 
     async def _token(self, asked: Mapping[str, Any]) -> object:
         """A token was added or revoked: heed it first, then record it."""
+        told = read(TokenAct, asked)
         in_force = self._reread_tokens is not None and self._reread_tokens()
-        token, id, role, by = (str(asked[name]) for name in ("token", "id", "role", "by"))
-        added = asked["act"] == "added"
-        act = TokenAdded(token, id, role, str(asked["expires_at"]), by) if added else TokenRevoked(token, id, role, by)
+        added = told.act == "added"
+        revoked = TokenRevoked(told.token, told.id, told.role, told.by)
+        act = TokenAdded(told.token, told.id, told.role, str(told.expires_at), told.by) if added else revoked
         await self._runtime.record_act(act)
-        logger.info("the token of %s, %s, was %s by %s", token, role, "added" if added else "revoked", by)
+        logger.info(
+            "the token of %s, %s, was %s by %s", told.token, told.role, "added" if added else "revoked", told.by
+        )
         return {"in_force": in_force}
 
     async def _snapshot(self, asked: Mapping[str, Any]) -> object:

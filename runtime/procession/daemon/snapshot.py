@@ -14,6 +14,8 @@ from procession.journal.rows import FlowQuery
 
 _QUARANTINED_MAX = 1_000
 _QUARANTINED_SHOWN = 20
+_COMMIT_SHOWN_S = 1.0
+"""A commit that takes longer is told."""
 _ACTORS_MAX = 50
 """Of one supervisor; a tree with every awake flow in it would help nobody."""
 
@@ -59,6 +61,8 @@ class Snapshots:
         counters = runtime.counters()
         gateways = runtime.gateways()
         trouble = [f"{state.name} {state.held_back.partition(':')[0]}" for state in gateways if state.held_back]
+        if runtime.committing_s > _COMMIT_SHOWN_S:
+            trouble.append(f"a commit has been running for {runtime.committing_s:.0f} s")
         stopped = self._stopped()
         if stopped:
             trouble.append(f"stopped: {', '.join(stopped)}")

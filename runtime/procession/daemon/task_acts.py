@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 import trio
 
-from procession.daemon.acting import act_of, refuse_wait
+from procession.daemon.acting import refuse_wait
 from procession.daemon.exit_codes import UsageRefused
+from procession.daemon.questions import read
 from procession.facade import Runtime
 from procession.human.desk import Tasks
 from procession.human.gateway import HumanTasks
@@ -55,7 +56,7 @@ class TaskAct:
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> TaskAct:
         """As it came to the owner; raises as the constructor."""
-        return act_of(cls, asked)
+        return read(cls, asked)
 
 
 async def act_on_task(

@@ -217,6 +217,11 @@ class BlockingRuntime(Blocking[Runtime]):
         return self._inner.held
 
     @property
+    def committing_s(self) -> float:
+        """As `Runtime.committing_s`."""
+        return self._inner.committing_s
+
+    @property
     def position(self) -> int:
         """As `Runtime.position`."""
         return self._inner.position

@@ -208,6 +208,11 @@ class Engine:
             raise NotAccepted(f"the journal is held ({self.held or 'starting'})")
         return self.life
 
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
+        return 0.0 if self.life is None else self.life.ledger.committing_s
+
     def idle(self) -> bool:
         """All that was accepted is handled and judged, and no command is open."""
         life = self.life

@@ -82,6 +82,8 @@ class Ledger:
         self._position, self._flow, self._command = heads.position, heads.flow, heads.command
         self.filling = Batch(1)
         self.committing: Batch | None = None
+        self._commit_began: float | None = None
+        """By `perf_counter`; None where no commit runs."""
         self.durable_number = 0
         self.durable_position = heads.position
         self.subscribers: list[Callable[[Batch], None]] = []
@@ -105,6 +107,11 @@ class Ledger:
     def latest(self) -> int:
         """The number of the last batch that holds anything: all so far is durable when it is."""
         return self.filling.number if self.filling else self.filling.number - 1
+
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
+        return 0.0 if self._commit_began is None else perf_counter() - self._commit_began
 
     def next_flow(self) -> int:
         """A new flow id."""
@@ -237,8 +244,9 @@ class Ledger:
             await self._find_rows()
             batch = self._seal()
             if batch.commit:
-                began = perf_counter()
+                self._commit_began = began = perf_counter()
                 await self.journal.commit(batch.commit)
+                self._commit_began = None
                 self._measures.commit.observe(perf_counter() - began)
             self._finish(batch)
 

@@ -51,6 +51,8 @@ _REJECTING = (
 )
 """Errors of the data: they come before SQLite's COMMIT, and a rollback takes back all of it."""
 
+_PRIMARY = 0xFF
+"""Of SQLite's codes these bits say the kind of error."""
 _ROWS_GONE_A_PAGE = 4
 """Rows that go lie side by side, a dozen a page; their entries in the indexes do not."""
 
@@ -110,7 +112,7 @@ class SqliteJournal(SqliteReader):
 
     async def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._write(work)
+            result = await self._write(work)
         except _REJECTING as error:
             raise CommitRejected(str(error)) from error
         except sqlite_write.Overtaken:
@@ -119,6 +121,18 @@ class SqliteJournal(SqliteReader):
         except sqlite3.Error as error:
             self._broken = str(error)
             raise CommitFailed(self._broken) from error
+        self._check_usable()  # a checkpoint may have failed before it: then nobody hears that this is durable
+        return result
+
+    def _move_log(self, connection: sqlite3.Connection) -> None:
+        """In the writer's thread: a checkpoint that nobody waits for. What it can't do now it does the next time."""
+        try:
+            sqlite_write.checkpoint(connection)
+        except sqlite3.OperationalError as error:
+            # After a sync that failed nobody knows what the disk has: nothing more is told to be durable before it was
+            # read anew. A disk that is full is no such thing: the log has all of it.
+            if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_IOERR:
+                self._broken = f"a checkpoint failed: {error}"
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do housekeeping of this package's own in one transaction, between two commits; durable on return.
@@ -231,7 +245,7 @@ class SqliteJournal(SqliteReader):
         self._wal_pages += pages
         if self._wal_pages >= self._settings.wal_pages_max:
             self._wal_pages = 0
-            self._thread.start(partial(self._writer.run, sqlite_write.checkpoint))
+            self._thread.start(partial(self._writer.run, self._move_log))
 
     async def _open_first(self, now_us: int) -> None:
         """In the loop's thread: connect, check or make the schema, take over."""

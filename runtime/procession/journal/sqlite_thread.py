@@ -16,11 +16,14 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import aiosqlite
 import trio
+
+from procession.journal.fork_gate import inside
 
 T = TypeVar("T")
 
@@ -39,7 +42,11 @@ class StagedConnection(sqlite3.Connection):
     def commit(self) -> None:
         """Run staged functions, in order, until None is staged."""
         while (work := self.staged.get()) is not None:
-            work()
+            inside(work)
+
+    def close(self) -> None:
+        """Close it; not while the process forks."""
+        inside(super().close)
 
 
 class Lane:
@@ -65,7 +72,7 @@ class Lane:
 
     def _make(self, *args: Any, **kwargs: Any) -> StagedConnection:
         self._threads.append(threading.current_thread())
-        connection = StagedConnection(*args, **kwargs)
+        connection = inside(partial(StagedConnection, *args, **kwargs))
         self._made.append(connection)
         return connection
 

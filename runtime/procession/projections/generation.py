@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import attrs
 import trio
 
+from procession.journal.fork_gate import inside
 from procession.primitives.projection import Projection
 from procession.primitives.projector import Projector
 from procession.projection_errors import QueryRefused, StoreUnusable
@@ -31,7 +32,7 @@ def threaded(limiter: trio.CapacityLimiter) -> Work:
     """In threads, as many at one time as the limiter says. What has begun ends, whoever is cancelled."""
 
     async def run(work: Callable[[], T], /) -> T:
-        return await trio.to_thread.run_sync(work, limiter=limiter)
+        return await trio.to_thread.run_sync(inside, work, limiter=limiter)
 
     return run
 
@@ -40,7 +41,7 @@ def abandonable(limiter: trio.CapacityLimiter) -> Work:
     """As `threaded`, but who is cancelled does not wait for its end; the work must see itself that nobody wants it."""
 
     async def run(work: Callable[[], T], /) -> T:
-        return await trio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(inside, work, limiter=limiter, abandon_on_cancel=True)
 
     return run
 

@@ -77,6 +77,7 @@ class Counters:
     watchers_overtaken: int = _counter("Followers that read on from the journal because they were slow.")
     metrics_dropped: int = _counter("Times that metrics were not delivered to their receiver.")
     telemetry_dropped: int = _counter("Spans that were not delivered: no room for them, or a receiver that took none.")
+    log_dropped: int = _counter("Lines of the log that were not written: nobody read them, or there was no room.")
 
     def as_dict(self) -> dict[str, int]:
         """Every counter by its full name, `procession_events_accepted`."""
@@ -157,7 +158,7 @@ _TURN_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0
 _WAIT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5, 60)
 _CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
 _FLOW_S = (0.01, 0.1, 1, 10, 60, 300, 1_800, 3_600, 21_600, 86_400, 604_800, 2_592_000)
-_COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ROWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
 _LATE_S = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600)
 _LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -172,9 +173,12 @@ COMMAND = _spread(
 )
 ATTEMPT = _spread("attempt_duration", "s", "One attempt at a command, whatever it ended with.", _CALL_S, "gateway")
 COMMIT = _spread("commit_duration", "s", "One transaction of the journal.", _COMMIT_S)
+COMMITTING = _gauge("commit_running", "s", "How long the commit that runs now has taken; 0 where none does.")
 COMMIT_ROWS = _spread("commit_rows", "{row}", "Events and steps in one transaction.", _ROWS)
 TIMER_LATENESS = _spread("timer_lateness", "s", "From a deadline to its event.", _LATE_S)
-LOOP_LAG = _spread("loop_lag", "s", "How much later than asked for the loop woke the task that measures it.", _LAG_S)
+LOOP_LAG = _spread(
+    "loop_lag", "s", "How much later than asked for the loop would wake a task, at each 50 ms of the time.", _LAG_S
+)
 RECOVERY = _spread(
     "recovery_duration", "s", "From reading the journal until all that was undone is taken up.", _RECOVERY_S
 )
@@ -317,6 +321,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _of_counters(_count("rows_written", "{row}", "Events and steps written."), only="rows_written"),
     COMMIT,
+    COMMITTING,
     COMMIT_ROWS,
     _of_counters(
         _count("snapshots", "{snapshot}", "Snapshots written, and those that JSON could not hold.", "outcome"),
@@ -354,9 +359,10 @@ METRICS: tuple[Metric, ...] = (
         only="watchers_overtaken",
     ),
     _of_counters(
-        _count("telemetry_dropped", "{item}", "What was not delivered to a receiver, or had no room.", "signal"),
+        _count("telemetry_dropped", "{item}", "What was not taken by a receiver or a log, or had no room.", "signal"),
         spans="telemetry_dropped",
         metrics="metrics_dropped",
+        log="log_dropped",
     ),
     HTTP_REFUSED,
     HELD,

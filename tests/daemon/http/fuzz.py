@@ -33,6 +33,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.daemon.command import ROOT, arguments_of, environment
 from tests.daemon.http.damage import Asked, damaged
 from tests.daemon.http.known_answers import Answers
@@ -77,6 +78,18 @@ class Found:
         self.statuses[status] += 1
         if status == 200:
             self.answered.add(case.operation.label)
+
+    @property
+    def counts(self) -> Counts:
+        """As figures."""
+        figures = {
+            "requests": self.requests,
+            "operations": len(self.operations),
+            "answers of 5xx": sum(number for status, number in self.statuses.items() if status >= 500),
+            "sound requests answered as they must be": self.sound[True],
+            "MB more memory": self.rss_mb[-1] - self.rss_mb[0],
+        }
+        return Counts(figures, [*self.failures])
 
     def __str__(self) -> str:
         answered = ", ".join(f"{status}: {number:,}" for status, number in sorted(self.statuses.items()))
@@ -241,8 +254,8 @@ class Damaging:
         raise AssertionError(f"no task of {flow}")
 
 
-def fuzz(requests_max: int, seed: int) -> Found:
-    """Ask so often."""
+def fuzz(requests_max: int, seed: int, minutes: float | None = None) -> Found:
+    """Ask so often, or for so long."""
     load_all_checks()
     found, began = Found(), time.monotonic()
     with daemon() as asked:
@@ -256,12 +269,13 @@ def fuzz(requests_max: int, seed: int) -> Found:
         sounds = itertools.count()
         rounds = ((seed + n, one, mode) for n in itertools.count() for one in operations for mode in _MODES)
         for round_seed, operation, mode in rounds:
-            if found.requests >= requests_max and {one.label for one in operations} == found.operations:
+            done = max(found.requests / requests_max, (time.monotonic() - began) / (60 * minutes) if minutes else 0)
+            if done >= 1 and {one.label for one in operations} == found.operations:
                 break
             if operation is operations[0]:
                 damaging.sound(next(sounds))
             _some(asked, operation, mode, found, chance, (*_KEYS, *tasks), round_seed, damaging)
-            if requests_max > found.requests >= requests_max * (len(found.rss_mb) + 1) / 10:
+            if 1 > done >= (len(found.rss_mb) + 1) / 10:
                 found.rss_mb.append(asked.rss_mb())
                 found.seconds = time.monotonic() - began
                 sys.stderr.write(f"{found}\n")  # where it is broken off, this is what is known
@@ -361,14 +375,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--requests", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=1)
+    add_arguments(options)
     chosen = options.parse_args(arguments)
-    found = fuzz(chosen.requests, chosen.seed)
+    found = fuzz(chosen.requests, chosen.seed, chosen.minutes)
     for name, how in found.failures.items():
         sys.stdout.write(f"--- {name}\n{how}\n\n")
     for what in itertools.islice(found.unexpected, 5):
         sys.stdout.write(f"a sound request met something else: {what}\n")
     sys.stdout.write(f"{found}\n")
-    return 1 if found.failures else 0
+    return hand_out(chosen, found.counts, shown=False)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
+from procession.daemon.snapshot import Snapshots
 from procession.errors import ProcessionError
+from procession.http_settings import HttpSettings
 from tests.daemon.http.served import ParcelSent, served
 from tests.engine.faulty_journal import FaultyJournal
 
@@ -30,3 +33,23 @@ async def test_it_is_not_ready_while_it_is_held_and_says_why() -> None:
         assert (await http.client.get("/livez")).status_code == 200
         assert "\nprocession_held 1.0\n" in (await http.client.get("/metrics")).text
         journal.reopens_failing = 0
+
+
+async def test_it_is_not_ready_while_one_commit_does_not_end_and_goes_on_when_it_does() -> None:
+    journal = FaultyJournal()
+    async with served(journal, HttpSettings(ready_commit_s=0.1)) as http, trio.open_nursery() as nursery:
+        assert (await http.client.get("/readyz")).status_code == 200
+        journal.commit_s = 1.3
+        nursery.start_soon(http.runtime.publish, ParcelSent("p1"))
+        await trio.sleep(1.1)
+        response = await http.client.get("/readyz")
+        assert response.status_code == 503
+        assert "a commit has been running for 1 s" in response.json()["detail"]
+        assert (await http.client.get("/livez")).status_code == 200
+        assert (await http.client.get("/v1/overview")).json()["committing_s"] > 1
+        assert "a commit has been running for 1 s" in Snapshots(http.runtime, "here.db").status()
+        journal.commit_s = 0
+        with trio.fail_after(10):
+            await http.runtime.drain()
+        assert (await http.client.get("/readyz")).status_code == 200
+        assert "\nprocession_commit_running_seconds 0.0\n" in (await http.client.get("/metrics")).text

@@ -44,6 +44,14 @@ def test_waits_are_those_of_all_processes() -> None:
     assert timings.heat() is None
 
 
+def test_commits_are_those_of_the_last_minute_too() -> None:
+    timings = Timings()
+    for at_s, count in ((0, 0), (10, 5)):
+        timings.take([Family(names.COMMIT, [Sample((), Spread(BOUNDS, (0, count, 0), 0.0))])], at_s, 0)
+    assert timings.measured() == {"waits": None, "commits": pytest.approx([0.55, 0.955, 0.991]), "gateways": {}}
+    assert timings.heat() is None
+
+
 def test_a_quarter_of_an_hour_is_kept_and_quantiles_are_of_the_last_minute() -> None:
     timings = Timings()
     for span in range(200):

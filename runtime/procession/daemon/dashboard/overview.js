@@ -33,6 +33,9 @@ function Tiles({ now }) {
     <${Tile} says="commands wait or run" value=${waiting === undefined ? "–" : number(waiting)} href=${to("gateways")} />`}
     ${now.measured?.waits && html`<${Tile} says="waited at most, 99 % of events, last minute" value=${duration(now.measured.waits[2])}
       about="From accepted to the start of the turn" more=${`p50 ${duration(now.measured.waits[0])}, p95 ${duration(now.measured.waits[1])}`} />`}
+    ${now.measured?.commits && html`<${Tile} says="a commit took at most, 99 % of them, last minute" value=${duration(now.measured.commits[2])} tone=${now.measured.commits[2] > 0.5 ? "warn" : ""}
+      about="One transaction, with its sync" more=${`p50 ${duration(now.measured.commits[0])}, p95 ${duration(now.measured.commits[1])}`} />`}
+    ${now.committing_s > 1 && html`<${Tile} says="a commit has been running for" value=${duration(now.committing_s)} tone="bad" about="Nothing becomes durable before it ends: look at the disk" />`}
     <${Tile} says="flows go on" value=${number(total(flows, "active"))} href=${to("flows", [], { q: "status:active" })} />
     <${Tile} says="in quarantine" value=${number(aside)} tone=${aside ? "bad" : "good"} href=${to("quarantine")} />
     <${Tile} says=${oldest ? `not moved for longest: ${oldest.process}/${oldest.oldest_key}` : "no flow waits"}

@@ -10,6 +10,7 @@ import attrs
 from procession.daemon.durations import now_us
 from procession.daemon.http.bounds import Said, Within
 from procession.daemon.http.routes import Call, Route
+from procession.daemon.questions import AGE_S_MAX
 from procession.errors import ActRefused
 from procession.journal.archiver import survey
 from procession.journal.sqlite import SqliteJournal
@@ -17,8 +18,6 @@ from procession.journal.sqlite_archive import ArchiveQuery
 
 _US = 1_000_000
 _FLOWS_MAX = 100_000
-_AGE_S_MAX = 3_155_760_000
-"""A hundred years."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +26,7 @@ class ArchiveAsked:
 
     by: Said
     why: Said
-    older_than_s: Annotated[float, Within(0, _AGE_S_MAX)]
+    older_than_s: Annotated[float, Within(0, AGE_S_MAX)]
     """They ended longer ago than this."""
     process: str | None = None
     limit: Annotated[int, Within(1, _FLOWS_MAX)] = 10_000

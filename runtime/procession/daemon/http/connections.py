@@ -17,6 +17,9 @@ from procession.daemon.http.tls import Tls
 from procession.telemetry.names import HttpCounters
 
 logger = logging.getLogger("procession.http")
+_PIECE_BYTES = 65_536
+"""So much must be taken within `send_s`: one who reads slowly is no one who does not read."""
+_LAST_SEND_S = 1.5
 
 
 class BoundedStream(trio.abc.HalfCloseableStream):
@@ -28,6 +31,7 @@ class BoundedStream(trio.abc.HalfCloseableStream):
     def __init__(self, inner: trio.SocketStream, send_s: float) -> None:
         self._inner = inner
         self._send_s = send_s
+        self._sending = trio.CancelScope()
         self.socket = inner.socket
         self.serving = trio.CancelScope()
         """In it the connection is served."""
@@ -38,11 +42,21 @@ class BoundedStream(trio.abc.HalfCloseableStream):
         Raises:
             BrokenResourceError: it was not taken in time, or the connection is gone.
         """
-        with trio.move_on_after(self._send_s):
-            await self._inner.send_all(data)
-            return
-        self.socket.close()
-        raise trio.BrokenResourceError(f"what was sent was not taken within {self._send_s:g} s")
+        left = memoryview(data)
+        while True:
+            with trio.move_on_after(self._send_s) as self._sending:
+                await self._inner.send_all(left[:_PIECE_BYTES])
+            if self._sending.cancelled_caught:
+                self.socket.close()
+                raise trio.BrokenResourceError(f"what was sent was not taken within {self._send_s:g} s")
+            left = left[_PIECE_BYTES:]
+            if not left:
+                return
+
+    def hurry(self) -> None:
+        """The server ends: who takes nothing for a second and a half is not waited for."""
+        self._send_s = min(self._send_s, _LAST_SEND_S)
+        self._sending.deadline = min(self._sending.deadline, trio.current_time() + _LAST_SEND_S)
 
     async def wait_send_all_might_not_block(self) -> None:
         """As the connection does."""
@@ -120,14 +134,14 @@ class Connections:
     def _turn_away(self) -> None:
         self.counters.connections += 1
         if not self._full:
-            logger.warning(
-                "%d connections are open, which is all (http.connections_max): more are closed", self.open_max
-            )
+            logger.warning("%d connections are open, which is all that may be: more are closed", self.open_max)
         self._full = True
 
     async def close(self, grace_s: float) -> None:
         """Close what is idle, let what was begun be answered within the grace, and cut what is left."""
         await self._context.terminated.set()
+        for stream in self._open:
+            stream.hurry()
         with trio.move_on_after(grace_s):
             while self._open:
                 self._none_open = trio.Event()

@@ -36,6 +36,12 @@ async def readyz(call: Call) -> Health:
         raise HttpRefused(
             HTTPStatus.SERVICE_UNAVAILABLE, f"nothing is accepted: {call.source.held}", "it goes on by itself"
         )
+    if call.source.committing_s > call.settings.ready_commit_s:
+        raise HttpRefused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"nothing becomes durable: a commit has been running for {call.source.committing_s:.0f} s",
+            "look at the disk; it goes on by itself",
+        )
     return Health("ready")
 
 

@@ -40,7 +40,7 @@ async def body_of(request: Request, settings: HttpSettings) -> bytes:
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > settings.body_bytes_max:
-        raise _too_large(settings)
+        raise _too_large(f"has {int(announced):,} bytes", settings)
     pieces, size = [], 0
     try:
         with trio.fail_after(settings.body_s):
@@ -48,7 +48,7 @@ async def body_of(request: Request, settings: HttpSettings) -> bytes:
                 async for piece in stream:
                     size += len(piece)
                     if size > settings.body_bytes_max:
-                        raise _too_large(settings)
+                        raise _too_large(f"has {size:,} bytes, and goes on", settings)
                     pieces.append(piece)
     except trio.TooSlowError:
         raise HttpRefused(
@@ -175,9 +175,9 @@ def _unfit(where: str, faults: tuple[FieldFault, ...]) -> HttpRefused:
     return HttpRefused(HTTPStatus.BAD_REQUEST, f"{where} does not fit: {said}", "mend it", faults)
 
 
-def _too_large(settings: HttpSettings) -> HttpRefused:
+def _too_large(found: str, settings: HttpSettings) -> HttpRefused:
     return HttpRefused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body has more than {settings.body_bytes_max} bytes",
+        f"the body {found}; at most {settings.body_bytes_max:,} are taken",
         "send less at once, or raise http.body_bytes_max",
     )

@@ -134,6 +134,7 @@ class Sampler:
             "uptime_s": 0 if self._began_at is None else round(trio.current_time() - self._began_at, 1),
             "position": source.position,
             "held": source.held,
+            "committing_s": round(source.committing_s, 3),
             "series": SERIES,
             "point": self._points[-1] if self._points else None,
             "counters": source.counters(),

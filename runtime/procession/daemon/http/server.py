@@ -12,6 +12,7 @@ import attrs
 import trio
 from hypercorn.config import Config
 
+from procession.daemon.descriptors import connections_that_fit
 from procession.daemon.http.access import Access
 from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
@@ -103,9 +104,8 @@ async def http_served(
     address = f"{'https' if tls else 'http'}://{at}"
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     app = http_app(runtime, settings, hosts=hosts, closing=closing, access=access, logs=logs)
-    connections = Connections(
-        app, _configuration(runtime), settings.send_s, settings.connections_max, access.counters, tls
-    )
+    open_max = connections_that_fit(settings.connections_max)
+    connections = Connections(app, _configuration(runtime), settings.send_s, open_max, access.counters, tls)
     async with listener, trio.open_nursery() as serving:
         serving.start_soon(app.serving.sampler.keep)
         if bind_of(at).is_loopback and tls is None and not isinstance(runtime, Sandbox):

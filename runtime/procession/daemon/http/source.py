@@ -52,6 +52,11 @@ class Source(Protocol):
         """Why nothing is accepted, in words; empty while all is well."""
         ...
 
+    @property
+    def committing_s(self) -> float:
+        """How long the commit that runs now has taken; 0 where none does."""
+        ...
+
     async def wait_beyond(self, position: int) -> None:
         """Wait until something is durable after a position."""
         ...
@@ -110,6 +115,11 @@ class JournalFile:
     def held(self) -> str:
         """There is nobody who would accept anything."""
         return "this is a file, and no runtime"
+
+    @property
+    def committing_s(self) -> float:
+        """Nobody commits."""
+        return 0.0
 
     async def wait_beyond(self, position: int) -> None:
         """Look again now and then: another process may write it."""

@@ -10,7 +10,7 @@ import attrs
 
 from procession.telemetry import names
 from procession.telemetry.histograms import Spread
-from procession.telemetry.samples import Family
+from procession.telemetry.samples import Family, Sample
 
 SPAN_S = 10.0
 SPANS_MAX = 90
@@ -20,6 +20,10 @@ _LATELY_SPANS = 6
 _QUANTILES = (0.5, 0.95, 0.99)
 _EVENTS = ""
 """What stands for events in place of a gateway's name."""
+_COMMITS = "/"
+"""What stands for commits; no gateway is called so."""
+_SINGLE = {_EVENTS: "waits", _COMMITS: "commits"}
+"""What is no gateway, by the name under which it is shown."""
 
 Counts = tuple[int, ...]
 
@@ -49,17 +53,17 @@ class Timings:
         self._stood, self._taken_at_s = stands, now_s
 
     def measured(self) -> dict[str, Any]:
-        """Waits of events, and rates and durations of attempts by gateway: of the last minute."""
+        """Waits of events, durations of commits, rates and durations of attempts by gateway: of the last minute."""
         lately = list(self._spans)[-_LATELY_SPANS:]
         seconds = sum(span_s for _, span_s, _ in lately)
-        found: dict[str, Any] = {"waits": None, "gateways": {}}
+        found: dict[str, Any] = {"waits": None, "commits": None, "gateways": {}}
         for name in self._stood:
             summed = [
                 sum(column) for column in zip(*(added[name] for _, _, added in lately if name in added), strict=True)
             ]
             quantiles = [quantile(self._bounds[name], summed, share) for share in _QUANTILES] if sum(summed) else None
-            if name == _EVENTS:
-                found["waits"] = quantiles
+            if name in _SINGLE:
+                found[_SINGLE[name]] = quantiles
             else:
                 rate = round(sum(summed) / seconds, 2) if seconds else 0.0
                 found["gateways"][name] = {"rate": rate, "quantiles": quantiles}
@@ -67,13 +71,13 @@ class Timings:
 
     def heat(self) -> dict[str, Any] | None:
         """Attempts of each span by duration and gateway; None where there are no gateways."""
-        gateways = [name for name in self._stood if name != _EVENTS]
+        gateways = [name for name in self._stood if name not in _SINGLE]
         if not gateways:
             return None
         return {
             "bounds": self._bounds[gateways[0]],
             "columns": [
-                (at_ms, {name: counts for name, counts in added.items() if name != _EVENTS and any(counts)})
+                (at_ms, {name: counts for name, counts in added.items() if name not in _SINGLE and any(counts)})
                 for at_ms, _, added in self._spans
             ],
         }
@@ -82,12 +86,19 @@ class Timings:
         stands: dict[str, Counts] = {}
         for family in families:
             for sample in family.samples:
-                if family.metric in (names.EVENT_WAIT, names.ATTEMPT) and isinstance(sample.stands, Spread):
-                    name = sample.values[0] if family.metric is names.ATTEMPT else _EVENTS
+                name = _name_of(family, sample)
+                if name is not None and isinstance(sample.stands, Spread):
                     before = stands.get(name, (0,) * len(sample.stands.counts))
                     stands[name] = tuple(a + b for a, b in zip(before, sample.stands.counts, strict=True))
                     self._bounds[name] = sample.stands.bounds
         return stands
+
+
+def _name_of(family: Family, sample: Sample) -> str | None:
+    """A gateway, or what stands for events or commits; None for what is not kept."""
+    if family.metric is names.ATTEMPT:
+        return sample.values[0]
+    return {names.EVENT_WAIT: _EVENTS, names.COMMIT: _COMMITS}.get(family.metric)
 
 
 def _grown(counts: Counts, before: Counts | None) -> Counts:

@@ -1,0 +1,24 @@
+"""Telemetry and logs that nobody takes cost flows nothing; and the harness can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.deaf import LOGS, RECEIVERS, breaches, live, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+FLOWS = 60
+
+
+@pytest.mark.parametrize("kinds", [tuple(RECEIVERS), tuple(f"log {kind}" for kind in LOGS), ("scrapers",)], ids=str)
+def test_flows_go_on_what_is_lost_is_counted_and_the_end_comes_in_time(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    lives = run(tmp_path, kinds, FLOWS)
+    assert breaches(lives, FLOWS) == [], [str(life) for life in lives]
+
+
+def test_the_harness_finds_a_log_that_is_waited_for(tmp_path: Path) -> None:
+    life = live(tmp_path, "log not read", FLOWS, "logs_as_others_do")  # its loop stands still: it can't even be stopped
+    assert any("flows ended" in breach for breach in breaches([life], FLOWS)), life
+    assert any("exit code None" in breach for breach in breaches([life], FLOWS)), life
