@@ -166,10 +166,10 @@ def layer_of(path: Path, original: Tables, *, chains: bool = True) -> tuple[str,
     except sqlite3.Error:
         return "read", frozenset()
     found = {
-        "pages": "pages" in codes,
+        "pages": not codes.isdisjoint(("pages", "schema")),
         "chain": chains and bool(codes.intersection(CHAIN_CODES)),
         "row": chains and bool(codes.intersection(ROW_CODES)),
-        "compared": bool(codes.difference(CHAIN_CODES + ROW_CODES)),
+        "compared": bool(codes.difference((*CHAIN_CODES, *ROW_CODES))),
         "equal": not differing,
         "earlier": _is_earlier(original, rows_of(path)),
     }

@@ -174,7 +174,7 @@ def _proved(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row with the checksum that fits it; with none where it is not as it was written."""
     values, crc = row[:-1], row[-1]
     if crc is None:  # of an older schema
-        return (*values, SEALED[table].crc_of(values, "surrogateescape"))
+        return (*values, SEALED[table].crc_of(values))
     return row if SEALED[table].fits(values, crc) else (*values, UNPROVED)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
@@ -211,6 +212,23 @@ def prepare_reader(connection: sqlite3.Connection, path: str) -> None:
         for table, column in (*((table, "crc") for table in SEALED), ("owner", "names")):
             connection.execute(f"create temp view {table} as select *, null as {column} from main.{table}")
     connection.execute("pragma query_only = on")
+
+
+def altered(connection: sqlite3.Connection) -> list[str]:
+    """Names of tables, indexes and triggers that are not defined as the schema of this file has them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        for migration in MIGRATIONS[: _pragma(connection, "user_version")]:
+            migration(fresh)
+        differing = _definitions(fresh) ^ _definitions(connection)
+    return sorted({str(name).encode(errors="backslashreplace").decode() for _, name, _, _ in differing})
+
+
+def _definitions(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    # What SQLite keeps of its own, statistics for example, is none of ours.
+    found = connection.execute(
+        "select type, name, tbl_name, sql from main.sqlite_schema where name not like 'sqlite_stat%'"
+    )
+    return set(found.fetchall())
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -18,6 +18,7 @@ from procession.journal.rows import EventRow, Fault, StepRow
 from procession.journal.snapshot_seal import is_sealed
 from procession.journal.sqlite_follows import COMPARISONS, RESTORE, Keys
 from procession.journal.sqlite_read import journal_id
+from procession.journal.sqlite_schema import altered
 from procession.journal.sqlite_write import chain_start, read_tail
 
 _SNAPSHOTS = 200
@@ -33,6 +34,7 @@ Slice = Callable[[sqlite3.Connection], "list[Fault] | None"]
 def checks(folder: ArchiveFolder) -> Iterator[Slice]:
     """All checks, in order; each is called until it returns None."""
     yield _once(_check_pages)
+    yield _once(_check_schema)
     yield _Chain("event", "position", EventRow._fields, event_crc).check
     yield _Chain("step", "seq", StepRow._fields, step_crc).check
     for sealed in SEALED.values():
@@ -58,6 +60,16 @@ def _check_pages(connection: sqlite3.Connection) -> list[Fault] | None:
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     return [Fault("pages", text, RESTORE) for text in found if text != "ok"]
+
+
+def _check_schema(connection: sqlite3.Connection) -> list[Fault] | None:
+    connection.text_factory = decoded
+    try:
+        return [Fault("schema", f"{name} is not defined as it was", _SAVE) for name in altered(connection)]
+    except sqlite3.DatabaseError as error:
+        return [Fault("schema", f"can't be read: {error}", _SAVE)]
+    finally:
+        connection.text_factory = str
 
 
 @attrs.define

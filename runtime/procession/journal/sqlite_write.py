@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-from procession.journal.row_crc import NAMES, command_crc, event_crc, flow_crc, plain_crc, step_crc
+from procession.journal.row_crc import NAMES, SEALED, command_crc, event_crc, flow_crc, step_crc
 from procession.journal.rows import Commit, EventRow, StepRow
 from procession.journal.sqlite_read import archived_ids, has_archived_ids
 
@@ -211,10 +211,11 @@ def _all_changed(cursor: sqlite3.Cursor, rows: Sequence[object], refused: str) -
 def _write_names(connection: sqlite3.Connection, commit: Commit) -> None:
     connection.executemany(
         "insert into type (name, version, kind, shape, crc) values (?, ?, ?, ?, ?)",
-        [(*row, plain_crc(row)) for row in commit.types],
+        [(*row, SEALED["type"].crc_of(row)) for row in commit.types],
     )
     connection.executemany(
-        "insert or replace into concern values (?, ?, ?, ?)", [(*row, plain_crc(row)) for row in commit.concerns]
+        "insert or replace into concern values (?, ?, ?, ?)",
+        [(*row, SEALED["concern"].crc_of(row)) for row in commit.concerns],
     )
     connection.execute(f"update owner set names = {NAMES}")
 
@@ -234,7 +235,10 @@ def _write_deliveries(connection: sqlite3.Connection, commit: Commit) -> None:
 
 def _change_commands(connection: sqlite3.Connection, commit: Commit) -> None:
     # The checksum is that of the whole row as it was known, so that what was damaged in the file does not get one.
-    changes = [(*change, command_crc((*row[:7], *change)), row[0], row[7]) for row, *change in commit.command_changes]
+    changes = [
+        (state, attempts, due_us, log, command_crc((*row[:7], state, attempts, due_us, log)), row[0], row[7])
+        for row, state, attempts, due_us, log in commit.command_changes
+    ]
     _all_changed(
         connection.executemany(_CHANGE_COMMAND, changes), changes, "a command is not in the state that a change follows"
     )
