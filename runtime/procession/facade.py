@@ -14,7 +14,7 @@ from procession.actors.supervisor import ActorInfo
 from procession.aggregate_handle import AggregateHandle
 from procession.engine.engine import Engine
 from procession.engine.envelopes import all_recorded, recorded_of
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.turn import refuse_in_turn
 from procession.errors import ActRefused, NotAccepted, NotFound

@@ -168,7 +168,7 @@ class FlowHandle:
         definition = self._engine.registry.processes[self.process]
         act = Act(kind, by, why, force=force, command_id=command_id)
         flow = life.table.flow(definition, self.key)
-        flow.acts.append(act)
+        flow.acts = (*flow.acts, act)
         life.table.wake(flow)
         await act.done.wait()
         if act.error is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from procession.engine.turn_watch import SUFFIX, read_suspects, turns_watched
 from procession.exporting import Exporting, exporting
 from procession.facade import Runtime
 from procession.journal.journal import Journal, JournalReader
+from procession.journal.ownership import HeldJournal
 from procession.measuring import measured
 from procession.primitives.aggregate import Aggregate
 from procession.primitives.event import Event
@@ -38,7 +38,7 @@ logger = logging.getLogger("procession")
 
 @contextlib.asynccontextmanager
 async def open_runtime(
-    journal: str | Path | Journal,
+    journal: str | Path | HeldJournal | Journal,
     *,
     processes: Sequence[type[ProcessManager]] = (),
     gateways: Sequence[Gateway | type[Gateway]] = (),
@@ -61,7 +61,8 @@ async def open_runtime(
             await runtime.publish(OrderPlaced("421", 4200), id="421/placed", source="shop")
 
     Args:
-        journal: path of an SQLite file, made where there is none; or an open journal, which is closed at the end.
+        journal: path of an SQLite file, made where there is none, owned from before resources are opened until they are
+            closed; or an open journal, which is closed at the end.
         processes: the process managers.
         gateways: one each; with the aggregates they take every command that the processes send. An instance, or a class
             whose fields are filled by name from the resources.
@@ -91,20 +92,19 @@ async def open_runtime(
 
     Cancellation: the grace is skipped; the last commit is shielded, bounded by `shutdown.last_commit_s`.
     """
-    settings, clock = settings or Settings(), clock or SystemClock()
+    settings, clock, since = settings or Settings(), clock or SystemClock(), since or {}
     registry = build_registry(
         processes, gateways, (*events, *events_brought(injectors)), lifts, invariants, aggregates, projectors
     )
     _refuse_breaches(registry)
     plan = plan_resources(resources or {}, takers_of(gateways, injectors))
     with plain_errors():
-        async with exporting(settings, tracer_provider) as traces, _resources_of(plan, settings.resources) as ready:
+        async with _surroundings(journal, clock, plan, settings, tracer_provider) as (place, ready, traces):
             brought = _made(plan, ready, registry, injectors)
-            stores = _stores_of(registry, projections or settings.projectors.folder, journal)
-            opened, opening = await _opened(journal, registry, settings, since or {}, clock)
-            engine = await _engine_on(opened, registry, settings, clock, traces)
-            with _turns_watched(engine, journal):
-                async with running(engine, since or {}, opening, brought, stores) as runtime:
+            stores = _stores_of(registry, projections or settings.projectors.folder, place)
+            engine, opening = await _engine_on(place, registry, settings, since, clock, traces)
+            with _turns_watched(engine, place):
+                async with running(engine, since, opening, brought, stores) as runtime:
                     traces.send(runtime.measuring)
                     yield runtime
 
@@ -117,6 +117,26 @@ def takers_of(
         *(("gateway", one, one.__gateway__.site) for one in gateways if isinstance(one, type)),
         *(("injector", one, one.__injector__.site) for one in injectors if isinstance(one, type)),
     ]
+
+
+@contextlib.asynccontextmanager
+async def _surroundings(
+    journal: str | Path | HeldJournal | Journal, clock: Clock, plan: Plan, settings: Settings, provider: object | None
+) -> AsyncIterator[tuple[HeldJournal | Journal, Mapping[str, object], Exporting]]:
+    """The journal, whose file is owned; then the resources: who is refused takes nothing that the owner needs."""
+    owning: contextlib.AbstractAsyncContextManager[HeldJournal | Journal]
+    if isinstance(journal, str | Path):
+        from procession.journal.holding import held  # noqa: PLC0415 - as in `_opened`
+
+        owning = held(journal, clock.now_us())
+    else:
+        owning = contextlib.nullcontext(journal)
+    async with (
+        exporting(settings, provider) as traces,
+        owning as place,
+        _resources_of(plan, settings.resources) as ready,
+    ):
+        yield place, ready, traces
 
 
 def _made(
@@ -164,24 +184,30 @@ def _refuse_breaches(registry: Registry) -> None:
 
 
 async def _engine_on(
-    journal: Journal, registry: Registry, settings: Settings, clock: Clock, traces: Exporting
-) -> Engine:
-    """An engine on an open journal, which is closed where none can be made."""
+    place: HeldJournal | Journal,
+    registry: Registry,
+    settings: Settings,
+    since: Mapping[str, Since],
+    clock: Clock,
+    traces: Exporting,
+) -> tuple[Engine, Opening | None]:
+    """An engine on the journal, which is closed where none can be made; and what its opening found."""
+    journal, opening = await _opened(place, registry, settings, since, clock)
     try:
         engine = Engine(journal, registry, settings, clock, spans=traces.spans)
     except BaseException:
         await journal.close()
         raise
     traces.count_in(engine)
-    return engine
+    return engine, opening
 
 
 async def _opened(
-    path: str | Path | Journal, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
+    place: HeldJournal | Journal, registry: Registry, settings: Settings, since: Mapping[str, Since], clock: Clock
 ) -> tuple[Journal, Opening | None]:
     """The journal of a file, and how it fits these classes where there was one: looked at before it is taken over."""
-    if not isinstance(path, str | Path):
-        return path, None
+    if not isinstance(place, HeldJournal):
+        return place, None
     from procession.journal.sqlite import open_sqlite  # noqa: PLC0415 - a journal in memory needs no SQLite and asyncio
 
     found: list[Opening] = []
@@ -190,25 +216,26 @@ async def _opened(
         found.append(await check(reader, registry, since))
 
     journal = await open_sqlite(
-        str(path),
+        place.path,
         clock_us=clock.now_us,
         synchronous="NORMAL" if settings.journal.synchronous == "NORMAL" else "FULL",
         readers=settings.journal.readers,
         unclean_period_s=settings.journal.unclean_period_s,
         wal_pages_max=settings.journal.wal_pages_max,
         check=look,
+        lock=place.lock,
     )
     return journal, found[-1] if found else None
 
 
 @contextlib.contextmanager
-def _turns_watched(engine: Engine, journal: str | Path | Journal) -> Iterator[None]:
+def _turns_watched(engine: Engine, place: HeldJournal | Journal) -> Iterator[None]:
     """Name turns that do not return, where there is a file beside which they can be written down."""
-    if not isinstance(journal, str | Path):
+    if not isinstance(place, HeldJournal):
         yield
         return
     suspects = engine.lasting.suspects
-    suspects.path = os.path.realpath(journal) + SUFFIX
+    suspects.path = place.lock.path + SUFFIX
     suspects.found = read_suspects(suspects.path)
     for suspect in suspects.found.values():
         logger.warning("the last run ended in a turn that did not return: %s; that flow is set aside", suspect)
@@ -277,19 +304,19 @@ async def _projecting(engine: Engine, runtime: Runtime, projections: RunningProj
             nursery.cancel_scope.cancel()
 
 
-def _stores_of(registry: Registry, named: str | Path | None, journal: str | Path | Journal) -> str | None:
+def _stores_of(registry: Registry, named: str | Path | None, place: HeldJournal | Journal) -> str | None:
     """The folder in which the stores of projections lie; None: in memory, or there are no projections.
 
     Raises:
         StoreUnusable: that folder can't be used.
     """
-    beside = isinstance(journal, str | Path) and not named
+    beside = place.path if isinstance(place, HeldJournal) and not named else None
     if not registry.projections or not (named or beside):
         return None
     from procession.projections.folder import StoreFolder, folder_of  # noqa: PLC0415 - as above
 
-    path = folder_of(str(journal)) if beside else str(named)
-    StoreFolder(path).check(make=beside)
+    path = folder_of(beside) if beside else str(named)
+    StoreFolder(path).check(make=beside is not None)
     return path
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar, overload
 
 import trio
 
-from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, Supervised, supervise
+from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, Supervised, foreign, supervise
 from procession.engine.engine import Engine
 from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
 from procession.facade import Runtime
@@ -159,7 +159,7 @@ class Injecting:
         try:
             await supervise(
                 actor,
-                lambda: injector.run(intake),
+                lambda: foreign(lambda: injector.run(intake)),
                 self._policy,
                 jitter=self._random.random,
                 on_failure=lambda error: self._failed(actor, error),

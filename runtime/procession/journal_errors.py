@@ -54,8 +54,9 @@ class JournalUnwritable(JournalError):
 
     path: str
     found: str
+    cure: str = "give write access to the file and its folder"
 
-    _says = "{0.path} can't be used as a journal: {0.found}; give write access to the file and its folder"
+    _says = "{0.path} can't be used as a journal: {0.found}; {0.cure}"
 
 
 @attrs.define
@@ -64,8 +65,9 @@ class JournalDamaged(JournalError):
 
     path: str
     found: str
+    cure: str = "run `procession doctor`, restore a backup"
 
-    _says = "{0.path} is damaged: {0.found}; run `procession doctor`, restore a backup"
+    _says = "{0.path} is damaged: {0.found}; {0.cure}"
 
 
 @attrs.define

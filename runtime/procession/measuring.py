@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import trio
 
 from procession.engine.engine import Engine
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.errors import ProcessionError
 from procession.journal.undone import Undone
 from procession.settings import Settings

@@ -65,8 +65,8 @@ class Operating(Asking):
         await self._log(ProjectionRebuildRequested(name, by, why))
         self._projections.begin_rebuild(name)
 
-    async def record_act(self, act: TokenAdded | TokenRevoked | GatewayLimited) -> None:
-        """Record what was done beside the runtime: to the tokens of HTTP, or by loading the configuration again.
+    async def record_act(self, act: TokenAdded | TokenRevoked | GatewayLimited | ProjectionRebuildRequested) -> None:
+        """Record what was done beside the runtime: to tokens, projections (by another process), the configuration.
 
         Raises:
             NotAccepted: the journal is held; nothing was written.

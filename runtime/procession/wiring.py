@@ -19,6 +19,7 @@ from procession.errors import ProcessionError, WiringError
 from procession.facade import Runtime
 from procession.hosting import open_runtime, takers_of
 from procession.journal.journal import Journal
+from procession.journal.ownership import HeldJournal
 from procession.primitives.registration import build_registry
 from procession.primitives.registry import Registry
 from procession.primitives.resources import combine_resources, plan_resources, resources_of
@@ -61,7 +62,10 @@ def wiring_of(module: ModuleType, settings: Settings, kind: Kind = "production")
     wire = getattr(module, name, None)
     if not callable(wire):
         raise WiringError(f"module {module.__name__} has no {name}", f"define {name}(settings) -> Wiring")
-    wiring = wire(settings)
+    try:
+        wiring = wire(settings)
+    except SystemExit as error:
+        raise WiringError(f"{module.__name__}.{name} raised {describe(error)}", "return a Wiring") from error
     if not isinstance(wiring, Wiring):
         raise WiringError(f"{module.__name__}.{name} returned {type(wiring).__name__}", "return a Wiring")
     return wiring
@@ -80,7 +84,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # annotations are resolved through it
     try:
         spec.loader.exec_module(module)
-    except (ImportError, OSError, SyntaxError) as error:
+    except (ImportError, OSError, SyntaxError, SystemExit) as error:
         del sys.modules[spec.name]
         raise WiringError(f"{path} can't be loaded: {error}", "mend the file") from error
     return module
@@ -132,7 +136,7 @@ async def open_wired(
     wiring: Wiring,
     settings: Settings,
     *,
-    journal: str | Path | Journal | None = None,
+    journal: str | Path | HeldJournal | Journal | None = None,
     since: Mapping[str, Since] | None = None,
     injecting: bool = True,
 ) -> AsyncIterator[Runtime]:
@@ -182,5 +186,5 @@ def _import(name: str, import_paths: Sequence[str]) -> ModuleType:
         ) from error
     except ProcessionError:
         raise
-    except Exception as error:  # the user's module: whatever it raises, it can't be used
+    except (Exception, SystemExit) as error:  # the user's module: whatever it raises, it can't be used
         raise WiringError(f"module {name!r} can't be imported ({describe(error)})", "mend the module") from error

@@ -66,6 +66,25 @@ def left_by_kill(folder: Path) -> Left:
     return Left(deliveries, sum(command in begun for (command,) in opened))
 
 
+def told_too_early(folder: Path) -> list[str]:
+    """What left the process before it was durable, right after the kill: the next life may well make good for it."""
+    begun, _ = _effects(folder)
+    with closing(_connect(folder)) as journal:
+        commands = {id_ for (id_,) in journal.execute("select lower(hex(id)) from command")}
+        events = dict(journal.execute("select source_id, position from event where source_id is not null"))
+    found = [
+        f"{what} of {flow} was begun under the id {id_}, which the journal does not know at the kill"
+        for id_ in begun.keys() - commands
+        for flow, what in begun[id_][:1]
+    ]
+    found += [
+        f"{id_} was acknowledged at position {position}, and is at {events.get(id_)} at the kill"
+        for id_, position in acknowledged(folder)
+        if events.get(id_) != position
+    ]
+    return found[:_SHOWN_MAX]
+
+
 def cohorts(folder: Path) -> int:
     """The last cohort of flows that anything was accepted for."""
     with closing(_connect(folder)) as journal:
@@ -147,12 +166,11 @@ def _effects(folder: Path) -> tuple[dict[str, list[tuple[str, str]]], Counter[st
     begun: dict[str, list[tuple[str, str]]] = defaultdict(list)
     done: Counter[str] = Counter()
     for line in (folder / "effects.log").read_text().splitlines():
-        kind, command, *rest = line.split()
-        if kind == "begin":
-            flow, what = rest
-            begun[command].append((flow, what))
-        else:
-            done[command] += 1
+        match line.split():
+            case "begin", command, flow, what:
+                begun[command].append((flow, what))
+            case "end", command:
+                done[command] += 1
     return begun, done
 
 

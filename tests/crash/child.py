@@ -1,12 +1,12 @@
 """The process that is killed: an embedded runtime on a real file, publishing its script for as long as it lives.
 
-    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split|deaf] [careful] [normal]
+    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split|deaf] [early] [careful] [normal]
 
 Prints `ready` once the runtime is open and the first burst is acknowledged. With a COHORT_LAST that is not `-` it is
 the last life: it publishes all that is left of these cohorts, lets everything come to rest, and ends in order.
 
-`split` and `deaf` plant a fault. `normal` commits without waiting for the disk. `careful` leaves it to the runtime when
-to start carefully; else it never does, for what runs alone leaves little undone when it is killed.
+`split`, `deaf` and `early` plant a fault. `normal` commits without waiting for the disk. `careful` leaves it to the
+runtime when to start carefully; else it never does, for what runs alone leaves little undone when it is killed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import trio
 from procession import Outside, Position, Runtime, Settings, open_runtime
 from procession.engine.clock import SystemClock
 from procession.errors import NotAccepted, OutcomeUnknown
+from procession.journal.head_file import HeadFile
 from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal, open_sqlite
+from procession.journal.sqlite_write import Tail
 from procession.journal_errors import CommitFailed
 from procession.settings import FlowsSettings, GatewaysSettings, JournalSettings, TimersSettings
 from tests.crash.story import BURSTS_BACK, Bank, Batch, EffectsLog, Order, Shop, World, burst, bursts_of
@@ -72,6 +74,24 @@ class DeafJournal:
             await self._journal.commit(commit)
 
 
+def tell_early() -> None:
+    """Plant a fault: the head file tells of a commit when it is only about to be made."""
+    stamp, note = HeadFile.stamp, HeadFile.note
+    last: list[Tail] = []
+
+    def noting(head: HeadFile, tail: Tail) -> None:
+        last[:] = [tail]
+        note(head, tail)
+
+    def early(head: HeadFile) -> int:
+        stamp_us = stamp(head)
+        note(head, last[0])
+        return stamp_us
+
+    for name, planted in {"note": noting, "stamp": early}.items():
+        setattr(HeadFile, name, planted)
+
+
 PLANTED = {"split": SplitOutbox, "deaf": DeafJournal}
 
 
@@ -97,6 +117,8 @@ def settings_of(life: int, *, careful: bool = False) -> Settings:
 async def main(folder: Path, seed: int, life: int, cohort_last: int | None, options: Collection[str]) -> None:
     settings = settings_of(life, careful="careful" in options)
     outside = World(EffectsLog(str(folder / "effects.log")), random.Random(f"{seed} {life}"), 40)
+    if "early" in options:
+        tell_early()
     journal = await open_sqlite(
         folder / "journal.db",
         clock_us=SystemClock().now_us,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sqlite3
 import sys
@@ -31,13 +32,14 @@ import trio
 
 from procession import ProcessionError, Settings, open_runtime
 from procession.journal.archive_folder import ArchiveFolder
+from procession.journal.head_file import refuse_older
 from procession.journal.salvage import Salvaged, salvage
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal.sqlite_schema import prepare_reader, uri_of
 from procession.journal.sqlite_verify import checks
 from procession.settings import FlowsSettings, JournalSettings
 from tests.crash.counts import Counts, add_arguments, hand_out, within
-from tests.crash.damages import DAMAGES, OF_A_LOG, Moment, lay
+from tests.crash.damages import DAMAGES, HEAD_DAMAGES, OF_A_LOG, Moment, lay
 from tests.fixtures.journals.folding import fold_all
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
@@ -85,7 +87,7 @@ async def make(path: Path, parcels: int, moments: list[Moment] | None = None) ->
             await runtime.publish(ParcelScanned(f"never-{number}", "hub"), id=f"never/{number}", source="post")
             if moments is not None:
                 await runtime.drain()
-                moments.append(Moment(path.read_bytes(), Path(f"{path}-wal").read_bytes()))
+                moments.append(Moment.of(path))
         await runtime.drain()
 
 
@@ -99,6 +101,7 @@ class Case:
     wal: bytes | None = None
     moments: Sequence[Moment] = ()
     """Earlier ones of the same journal."""
+    head: bytes | None = None
 
     @classmethod
     async def of(cls, path: Path, moments: Sequence[Moment] = ()) -> Case:
@@ -109,8 +112,8 @@ class Case:
     async def killed(cls, path: Path, moments: Sequence[Moment]) -> Case:
         """As it was at the last moment, when its owner ran; `path` is where it is laid out."""
         last = moments[-1]
-        lay(path, last.content, last.wal)
-        return cls(last.content, rows_of(path), await _folded(path), last.wal, moments[:-1])
+        lay(path, *last)
+        return cls(last.content, rows_of(path), await _folded(path), last.wal, moments[:-1], last.head)
 
 
 @attrs.define
@@ -152,9 +155,12 @@ async def _folded(path: Path) -> dict[str, object]:
         await reader.close()
 
 
-def layer_of(path: Path, original: Tables, *, chains: bool = True) -> tuple[str, frozenset[str]]:
-    """Who noticed, and what was wrong; `chains=False` plants a fault: a check without checksums."""
+def layer_of(path: Path, original: Tables, *, chains: bool = True, heads: bool = True) -> tuple[str, frozenset[str]]:
+    """Who noticed, and what was wrong; `chains=False` plants a fault: a check without checksums, `heads=False` another:
+    an owner that does not look at the head file."""
     try:
+        if heads:
+            refuse_older(str(path))
         with closing(sqlite3.connect(uri_of(str(path), "mode=ro"), uri=True, isolation_level=None)) as connection:
             prepare_reader(connection, str(path))
             connection.execute("select id from journal").fetchone()[0]
@@ -236,7 +242,7 @@ async def breaches_of(path: Path, target: Path, case: Case) -> tuple[list[str], 
         f"{name} folds to something else: {_state(folded[name])}, not {_state(case.folded.get(name))}"
         for name in differing[:5]
     ]
-    return breaches, len(folded) / len(case.folded)
+    return breaches, len(folded) / max(1, len(case.folded))
 
 
 def _told_of(flows: set[str], case: Case, found: Salvaged, rows: Tables) -> set[str]:
@@ -280,13 +286,16 @@ async def starts(path: Path) -> bool:
     return True
 
 
-async def look(case: Case, folder: Path, content: bytes, wal: bytes | None = None) -> Seen:
+async def look(case: Case, folder: Path, content: bytes, wal: bytes | None = None, head: bytes | None = None) -> Seen:
     """Ask everything of one damaged file."""
-    path, target = folder / "damaged.db", folder / "new.db"
-    lay(path, content, wal)
+    path, target, flows = folder / "damaged.db", folder / "new.db", len(case.folded)
+    lay(path, content, wal, head)
     layer, differing = layer_of(path, case.rows)
-    earlier = layer == "earlier"
-    breaches, kept = ([], 1.0) if earlier else await breaches_of(path, target, case)
+    whole = ("earlier", "missed", "equal")
+    if layer == "open" and head is not None and layer_of(path, case.rows, heads=False)[0] in whole:
+        case = await Case.of(path)  # whole, as of an earlier commit: more than there is can't be kept
+    breaches, kept = await breaches_of(path, target, case)
+    kept = None if kept is None else kept * len(case.folded) / flows
     if layer == "missed" and not await starts(path):
         layer = "start"
     for name in folder.iterdir():
@@ -304,7 +313,10 @@ async def run(
         for count in range(number):
             content = bytearray(case.content)
             wal = DAMAGES[name](content, case.wal, case.moments, chance)
-            found = await look(case, folder, bytes(content), wal)
+            head = case.head
+            if head is not None and name in HEAD_DAMAGES:
+                head = HEAD_DAMAGES[name](head, case.moments, chance)
+            found = await look(case, folder, bytes(content), wal, head)
             seen.setdefault(name, []).append(found)
             for breach in found.breaches if told else ():
                 print(f"{name} {count + 1}: {breach}", file=sys.stderr, flush=True)
@@ -361,6 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=1, help="so often, each by the next seed")
     add_arguments(parser)
     options = parser.parse_args(arguments)
+    logging.disable(logging.WARNING)  # each damage is told there, and counted here
     case, seen = trio.run(_main, options)
     print(f"seed {options.seed}, {len(case.content):,} bytes, {len(case.folded)} flows")
     print(table(seen))

@@ -1,4 +1,4 @@
-"""Kinds of damage to the file of a journal, or to its write-ahead log: what disks, and people who copy files, do."""
+"""Kinds of damage to a journal's file, its log or its head file: what disks do, and people who copy files."""
 
 from __future__ import annotations
 
@@ -11,23 +11,31 @@ PAGE_BYTES = 4096
 
 
 class Moment(NamedTuple):
-    """A journal's file and its write-ahead log while an owner had it."""
+    """A journal's file, its write-ahead log and its head file while an owner had it."""
 
     content: bytes
     wal: bytes
+    head: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> Moment:
+        """Now; the head file first, since it is never further than the journal."""
+        head = Path(f"{path}-head").read_bytes()
+        return cls(path.read_bytes(), Path(f"{path}-wal").read_bytes(), head)
 
 
 Damage = Callable[[bytearray, "bytes | None", Sequence[Moment], random.Random], "bytes | None"]
 """Damages the file in place, given its log and earlier moments; returns the log that lies beside it then."""
 
 
-def lay(path: Path, content: bytes, wal: bytes | None) -> None:
-    """Write a file, and its write-ahead log where there is one."""
+def lay(path: Path, content: bytes, wal: bytes | None, head: bytes | None = None) -> None:
+    """Write a file, and its write-ahead log and head file where there are such."""
     path.write_bytes(content)
     Path(f"{path}-shm").unlink(missing_ok=True)
-    Path(f"{path}-wal").unlink(missing_ok=True)
-    if wal is not None:
-        Path(f"{path}-wal").write_bytes(wal)
+    for end, beside in (("wal", wal), ("head", head)):
+        Path(f"{path}-{end}").unlink(missing_ok=True)
+        if beside is not None:
+            Path(f"{path}-{end}").write_bytes(beside)
 
 
 def _pages(content: bytes | bytearray) -> int:
@@ -119,6 +127,23 @@ def flip_log(content: bytearray, wal: bytes | None, _: Sequence[Moment], chance:
     return bytes(damaged)
 
 
+def leave(_: bytearray, wal: bytes | None, __: Sequence[Moment], ___: random.Random) -> bytes | None:
+    """Nothing: it is the head file that is hit."""
+    return wal
+
+
+def flip_head(head: bytes, _: Sequence[Moment], chance: random.Random) -> bytes:
+    """One bit of the head file."""
+    damaged = bytearray(head)
+    damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def old_head(_: bytes, moments: Sequence[Moment], chance: random.Random) -> bytes:
+    """The head file of an earlier moment, as a power loss may leave it."""
+    return chance.choice(moments).head
+
+
 DAMAGES: dict[str, Damage] = {
     "bit flip": flip,
     "page swap": swap,
@@ -130,6 +155,12 @@ DAMAGES: dict[str, Damage] = {
     "log deleted": drop_log,
     "older log": old_log,
     "bit flip in the log": flip_log,
+    "bit flip in the head file": leave,
+    "older head file": leave,
 }
-OF_A_LOG = ("log deleted", "older log", "bit flip in the log")
+HEAD_DAMAGES: dict[str, Callable[[bytes, Sequence[Moment], random.Random], bytes]] = {
+    "bit flip in the head file": flip_head,
+    "older head file": old_head,
+}
+OF_A_LOG = ("log deleted", "older log", "bit flip in the log", *HEAD_DAMAGES)
 """Those that are done to the journal of an owner that was killed."""

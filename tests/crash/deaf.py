@@ -33,6 +33,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.lab import Lab, lab
 from tests.crash.senders import Wire, post
 from tests.crash.served import FAULTS
@@ -100,6 +101,17 @@ class Life:
             f" {self.latency_s_max * 1000:.0f} ms, dropped {self.dropped}, ended with {self.code} after"
             f" {self.end_s:.1f} s"
         )
+
+
+def figures_of(lives: list[Life]) -> dict[str, float]:
+    """As counts."""
+    return {
+        "lives of a daemon": len(lives),
+        "flows that ended": sum(life.flows for life in lives),
+        "ms until the slowest answer": round(1000 * max(life.latency_s_max for life in lives)),
+        "spans, metrics and lines dropped": round(sum(sum(life.dropped.values()) for life in lives)),
+        "s to the slowest end": max(life.end_s for life in lives),
+    }
 
 
 def breaches(lives: list[Life], flows: int) -> list[str]:
@@ -266,20 +278,28 @@ def _end(process: subprocess.Popen[bytes], life: Life) -> None:
 
 
 def run(work: Path, kinds: tuple[str, ...], flows: int, fault: str = "-") -> list[Life]:
-    """A life of each kind; the first in which all is well."""
-    return [live(work, kind, flows, fault if kind != "well" else "-") for kind in dict.fromkeys(("well", *kinds))]
+    """A life of each kind; the first in which all is well. One that ended late has another: a machine may be busy."""
+    well = live(work / "0", "well", flows)
+    lives = [well]
+    for kind in kinds:
+        life = live(work / "0", kind, flows, fault)
+        if life.code == 0 and life.end_s > well.end_s + END_MORE_S_MAX:
+            life = live(work / "1", kind, flows, fault)
+        lives.append(life)
+    return lives
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run a daemon whose telemetry and log nobody takes.")
     parser.add_argument("--flows", type=int, default=300)
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
+    add_arguments(parser, minutes=False)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        lives = run(Path(folder), KINDS, given.flows, given.fault)
+        lives = run(Path(folder), KINDS[1:], given.flows, given.fault)
     found = breaches(lives, given.flows)
-    print("\n".join([*map(str, lives), f"{len(found)} breaches", *found]))
-    return 1 if found else 0
+    print("\n".join([*map(str, lives), f"{len(found)} breaches"]))
+    return hand_out(given, Counts(figures_of(lives), found))
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ class Disk:
 
     @property
     def unsynced(self) -> int:
-        """Writes that a power loss may undo."""
-        return sum(map(len, self._pending.values()))
+        """Writes that a power loss may undo, but for those to the head file, which are never synced."""
+        return sum(len(changes) for name, changes in self._pending.items() if not name.endswith("-head"))
 
     def follow(self, operation: Operation) -> None:
         """One operation more was done."""

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.crash.checker import Left, left_by_kill
+from tests.crash.checker import Left, left_by_kill, told_too_early
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import acknowledgements, come_to_rest, judged
 from tests.crash.lab import Lab, Load, lab, sending, stop
@@ -99,19 +99,21 @@ def run(
     ways: list[Callable[[Lab, random.Random], bool]] = [*[die_at_random] * kills, *[die_at_write] * writes]
     chance.shuffle(ways)
     left: list[Left] = []
+    early: list[str] = []
     at_write = 0
     with lab(folder, fault=fault) as killed, sending(killed, load or Load(seed=seed)) as end:
         for die in within(minutes, ways):
             at_write += die(killed, chance)
             if killed.journal.exists() and killed.journal.stat().st_size:
                 left.append(left_by_kill(folder))
+                early += told_too_early(folder)
         with killed.life() as process:
             assert killed.wait_ready(process), killed.said
             told = end()
             come_to_rest(killed)
             code, _ = stop(process)
         assert code == 0, f"the last life ended with {code}: {killed.said}"
-    return Report(left, at_write, judged(folder), acknowledgements(folder), told)
+    return Report(left, at_write, early + judged(folder), acknowledgements(folder), told)
 
 
 def die_at_random(killed: Lab, chance: random.Random) -> bool:

@@ -37,6 +37,10 @@ _COMMIT_MS = 400
 OFFERED_TIMES_MIN = 10
 _LOOK_S = 0.1
 GROWN_MB_MAX = 64
+WAITING_MB_MAX = 200
+"""Memory for the flows that wait: of 100,000, as of few."""
+THREADS_MORE_MAX = 4
+"""Threads come and go with reads of the journal; none comes with flows, events or senders."""
 SETTINGS = "http.send_s = 600\nintake.events_max = 200\nhttp.requests_max = 1000\ncommit.rows_max = 100\n"
 
 
@@ -59,6 +63,8 @@ class Report:
     before_mb: float = 0.0
     """Memory before the flood."""
     rss_mb_max: float = 0.0
+    threads: list[int] = attrs.field(factory=list)
+    """Of the daemon: empty, with flows that wait, before the flood, and the most in it."""
     breaches: list[str] = attrs.field(factory=list)
 
     @property
@@ -82,6 +88,10 @@ class Report:
             self.breaches.append(f"senders heard {sorted(unknown)}")
         if not self.told[429]:
             self.breaches.append("nothing was refused: the intake has no bound")
+        if self.waiting_mb > WAITING_MB_MAX:
+            self.breaches.append(f"{self.waiting} flows that wait took {self.waiting_mb:.0f} MB, over {WAITING_MB_MAX}")
+        if max(self.threads) > self.threads[0] + THREADS_MORE_MAX:
+            self.breaches.append(f"threads grew from {self.threads[0]} to {max(self.threads)}")
         if self.grown_mb > GROWN_MB_MAX:
             self.breaches.append(f"memory grew by {self.grown_mb:.0f} MB in the flood, over {GROWN_MB_MAX}")
 
@@ -107,8 +117,14 @@ class Report:
         return (
             f"{self.waiting} flows waited, {self.waiting_mb:.0f} MB more for them; {self.offered} events sent by"
             f" {SENDERS} senders, {len(self.accepted)} accepted (1 of {self.times:.0f}); answers {dict(self.told)};"
-            f" memory {self.before_mb:.0f} MB, {self.grown_mb:.0f} MB more in the flood; {len(self.breaches)} breaches"
+            f" memory {self.before_mb:.0f} MB, {self.grown_mb:.0f} MB more in the flood; threads {self.threads};"
+            f" {len(self.breaches)} breaches"
         )
+
+
+def threads(pid: int) -> int:
+    """Of a process, on Linux."""
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
 
 
 async def _fill(port: int, flows: int) -> None:
@@ -149,6 +165,7 @@ async def _loaded(loaded: Lab, pid: int, report: Report, seconds: float) -> None
                 nursery.start_soon(_flood, loaded.port, report, sender)
             while True:
                 report.rss_mb_max = max(report.rss_mb_max, rss_mb(pid))
+                report.threads[-1] = max(report.threads[-1], threads(pid))
                 await trio.sleep(_LOOK_S)
 
 
@@ -159,13 +176,16 @@ def run(folder: Path, *, seconds: float, waiting: int, fault: str = "-") -> Repo
         with flooded.life() as quick:
             assert flooded.wait_ready(quick), flooded.said
             empty_mb = rss_mb(quick.pid)
+            report.threads.append(threads(quick.pid))
             trio.run(_fill, flooded.port, waiting)
+            report.threads.append(threads(quick.pid))
             report.waiting_mb = rss_mb(quick.pid) - empty_mb
             assert stop(quick)[0] == 0, flooded.said
         flooded.commit_ms = _COMMIT_MS
         with flooded.life() as slow:
             assert flooded.wait_ready(slow), flooded.said
             report.before_mb = rss_mb(slow.pid)
+            report.threads += [threads(slow.pid)] * 2
             trio.run(partial(_loaded, flooded, slow.pid, report, seconds))
             if (code := stop(slow)[0]) != 0:
                 report.breaches.append(f"the daemon ended with {code}: {flooded.said}")

@@ -76,6 +76,14 @@ def _follow(minutes: float) -> list[str]:
     return ["--clients", scaled(50, 500 * minutes, 500), "--seconds", scaled(8, 20 * minutes, 20)]
 
 
+def _isolate(minutes: float) -> list[str]:
+    return ["--flows", scaled(900, 3_500 * minutes, 10_000)]
+
+
+def _crowd(minutes: float) -> list[str]:
+    return ["--kills", scaled(1, 3 * minutes, 20), "--seconds", scaled(1, 20 * minutes, 60)]
+
+
 def _archive(minutes: float) -> list[str]:
     kills = ["--kills", scaled(3, 10 * minutes, 20), "--lines-max", "2", "--moment-s-max", "0.04"]
     return ["--flows", scaled(2_000, 10_000 * minutes, 100_000), *kills, "--file-flows-max", "500"]
@@ -86,7 +94,11 @@ HARNESSES: tuple[Harness, ...] = (
     Harness("flooding", ("R7",), 3, "tests.crash.flooding", _flood, _by_nothing),
     Harness("streaming", ("R7",), 1, "tests.crash.streaming", _follow, _by_nothing),
     Harness(
-        "isolating", ("R6",), 3, "tests.crash.isolating", lambda minutes: ["--seconds", scaled(6, 15 * minutes, 60)]
+        "isolating",
+        ("R6",),
+        3,
+        "tests.crash.isolating",
+        _isolate,
     ),
     Harness(
         "slow disk", ("R15",), 2, "tests.crash.slow_disk", lambda minutes: ["--seconds", scaled(4, 8 * minutes, 20)]
@@ -98,6 +110,16 @@ HARNESSES: tuple[Harness, ...] = (
         "tests.crash.bad_input",
         lambda minutes: ["--requests", scaled(500, 10_000 * minutes, 20_000)],
     ),
+    Harness(
+        "deaf",
+        ("R24",),
+        1.5,
+        "tests.crash.deaf",
+        lambda minutes: ["--flows", scaled(100, 200 * minutes, 300)],
+        _by_nothing,
+    ),
+    Harness("limits", ("R22",), 0.3, EXAMINING, _tests("tests/test_limits.py")),
+    Harness("secrets", ("R23",), 0.7, EXAMINING, _tests("tests/secrecy/test_sweep.py")),
     Harness("archiving", ("R1",), 2, "tests.crash.archiving", _archive),
     Harness("turn watch", ("R6",), 0.3, EXAMINING, _tests("tests/engine/test_turn_watch.py")),
     Harness("full disk", ("R13",), 0.3, EXAMINING, _tests("tests/crash/test_full_disk.py")),
@@ -107,6 +129,7 @@ HARNESSES: tuple[Harness, ...] = (
     Harness("fuzz", ("R19",), 2, "tests.daemon.http.fuzz", _until("--requests", _MANY)),
     Harness("deciding", ("R1", "R3"), 1, "tests.crash.deciding", _until("--kills", _MANY)),
     Harness("following", ("R1", "R3"), 1, "tests.crash.following", _until("--kills", _MANY)),
+    Harness("crowding", ("R3", "R5"), 2, "tests.crash.crowding", _crowd),
     Harness("ending", ("R8",), 4, "tests.crash.ending", _until("--times", _MANY)),
     Harness("io faults", ("R14",), 5, "tests.crash.io_faults", _until("--runs", _MANY)),
     Harness(

@@ -1,6 +1,7 @@
 """Disks that fail: the n-th write or sync of a real process is refused, once or from then on; and short writes.
 
     python -m tests.crash.io_faults [--seed 1] [--runs 100]
+    python -m tests.crash.io_faults --every 1
 
 Each run begins with a fault: strace has a system call of SQLite's own fail with an error, or the size of files is
 limited, so that a write comes out short and the next fails. A fault that passes must be survived without a restart;
@@ -11,6 +12,7 @@ happened, and what was acknowledged must be there.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import resource
@@ -18,9 +20,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import attrs
@@ -38,6 +40,8 @@ _PASSING_S_MAX = 60
 _NUMBER_MAX = 400
 _LIMIT_BYTES = (150_000, 1_500_000)
 _LAST_LINES = 3
+_LOOK_S = 0.1
+_CALLS_LOG = "calls.txt"
 
 
 @attrs.frozen
@@ -54,7 +58,7 @@ class Refusal:
         """What runs the process so."""
         when = f"{self.number}{'+' if self.lasting else ''}"
         fault = f"inject={self.call}:error={self.error}:when={when}"
-        return ["strace", "-f", "-qq", "-e", f"trace={self.call}", "-e", fault, "-o"]
+        return ["strace", "-f", "--seccomp-bpf", "-qq", "-e", f"trace={self.call}", "-e", fault, "-o"]
 
     def __str__(self) -> str:
         return f"{self.call} number {self.number} fails by {self.error}{' and all after it' if self.lasting else ''}"
@@ -83,6 +87,8 @@ class Report:
     """Runs in which the fault was met."""
     survived: int = 0
     """Of them, those that went on to their end in the same process."""
+    met: bool = False
+    """Whether the last run met its fault."""
     breaches: list[str] = attrs.field(factory=list)
 
     @property
@@ -102,9 +108,9 @@ class Report:
         )
 
 
-def drawn(chance: random.Random) -> Iterator[Fault]:
-    """Faults without end."""
-    while True:
+def drawn(chance: random.Random, runs: int) -> Iterator[Fault]:
+    """So many faults by chance."""
+    for _ in range(runs):
         lasting = chance.random() < 1 / 3
         if chance.random() < 1 / 4:
             yield Limit(chance.randint(*_LIMIT_BYTES), lasting)
@@ -113,9 +119,20 @@ def drawn(chance: random.Random) -> Iterator[Fault]:
             yield Refusal(chance.choice(CALLS), chance.choice(ERRORS), number, lasting)
 
 
-def run(work: Path, faults: Iterable[Fault], seed: int, options: Sequence[str] = ()) -> Report:
+def every(step: int, report: Report, calls: Sequence[str] = CALLS) -> Iterator[Fault]:
+    """The first call fails, the next but so many, and so on, until a run has no such call any more."""
+    for call, error, lasting in itertools.product(calls, ERRORS, (False, True)):
+        for number in itertools.count(1, step):
+            yield Refusal(call, error, number, lasting)
+            if not report.met:
+                break
+
+
+def run(
+    work: Path, faults: Iterable[Fault], seed: int, options: Sequence[str] = (), report: Report | None = None
+) -> Report:
     """One run after the other, each in a folder of its own."""
-    report = Report()
+    report = report or Report()
     calm = _folder(work, "calm")
     live_to_the_end(calm, seed, 0, _COHORTS, ())
     expected = outcomes(calm)
@@ -124,6 +141,7 @@ def run(work: Path, faults: Iterable[Fault], seed: int, options: Sequence[str] =
         met, ended = _live_with(folder, seed, fault, options)
         report.runs += 1
         report.struck += met
+        report.met = met
         report.survived += met and ended == 0
         breaches = (
             [] if ended == 0 or not _must_survive(fault, folder) else [f"it ended with {ended}: {_last_words(folder)}"]
@@ -156,7 +174,7 @@ def _last_words(folder: Path) -> str:
 def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) -> tuple[bool, int | None]:
     """Whether the fault was met, and how the process ended: None where it had to be ended."""
     child = [sys.executable, "-m", "tests.crash.child", str(folder), str(seed), "0", str(_COHORTS), *options]
-    calls = folder / "calls.txt"
+    calls = folder / _CALLS_LOG
     command = [*fault.command, str(calls), *child] if isinstance(fault, Refusal) else child
     limit: Callable[[], None] | None = None
     if isinstance(fault, Limit):
@@ -176,6 +194,7 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
     ):
         ended = None
         try:
+            _wait_met(running, lambda: _is_met(fault, folder))
             ended = _waited(running, _LASTING_S if fault.lasting or isinstance(fault, Limit) else _PASSING_S_MAX)
             if ended is None and isinstance(fault, Limit) and not fault.lasting:
                 resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -183,9 +202,21 @@ def _live_with(folder: Path, seed: int, fault: Fault, options: Sequence[str]) ->
         finally:
             if ended is None:
                 os.killpg(running.pid, 9)
-    said = (folder / "errors.log").read_text()
-    met = "(INJECTED)" in calls.read_text() if isinstance(fault, Refusal) else "the journal is held" in said
-    return met, ended
+    return _is_met(fault, folder), ended
+
+
+def _is_met(fault: Fault, folder: Path) -> bool:
+    calls = folder / _CALLS_LOG
+    if isinstance(fault, Refusal):
+        return calls.exists() and "(INJECTED)" in calls.read_text()
+    return "the journal is held" in (folder / "errors.log").read_text()
+
+
+def _wait_met(running: subprocess.Popen[bytes], is_met: Callable[[], bool]) -> None:
+    """Until the fault was met, or the process ended; on a busy machine that takes its time."""
+    give_up_at = time.monotonic() + _PASSING_S_MAX
+    while not is_met() and time.monotonic() < give_up_at and _waited(running, _LOOK_S) is None:
+        pass
 
 
 def _waited(running: subprocess.Popen[bytes], patience_s: float) -> int | None:
@@ -199,12 +230,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.io_faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument(
+        "--every", type=int, default=0, help="no chance: each call, or each so many, until none is left"
+    )
     add_arguments(parser)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="io-faults-"))
-    source = drawn(random.Random(options.seed))
+    report = Report()
+    faults = every(options.every, report) if options.every else drawn(random.Random(options.seed), options.runs)
     try:
-        report = run(work, within(options.minutes, islice(source, options.runs)), options.seed)
+        run(work, within(options.minutes, faults), options.seed, report=report)
     finally:
         shutil.rmtree(work)
     sys.stdout.write(f"seed {options.seed}: {report}\n")

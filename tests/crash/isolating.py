@@ -1,6 +1,6 @@
 """Isolation: bad flows and bad calls of every kind among many that are well; each is set aside by name, no other waits.
 
-    python -m tests.crash.isolating --seed 1 --seconds 30
+    python -m tests.crash.isolating --seed 1 --flows 10000
 
 First under load: windows with bad flows and without take turns in one run, and the latencies of those that are well are
 compared. Then, one by one, what stops the loop or ends the process: it must be named, and its flow set aside.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,18 +29,27 @@ from procession.engine.turn_watch import SUFFIX
 from procession.journal.rows import FlowQuery
 from procession.journal.sqlite_reader import read_sqlite
 from tests.crash.counts import Counts, add_arguments, hand_out
-from tests.crash.isolating_child import FAULTS, WELL_BEFORE
-from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS, TIME_IS_UP
+from tests.crash.isolating_child import FAULTS, WELL_BEFORE, WINDOWS, with_bad
+from tests.crash.isolating_flows import FATAL, FATAL_DECISIONS, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS, TIME_IS_UP
 from tests.crash.lab import verified
 from tests.daemon.command import ROOT, environment
 
 LATENCY_TIMES_MAX, LATENCY_MORE_MS_MAX = 1.05, 50.0
 """The p99 of those that are well: by a share more beside bad ones, or by so much on a machine that has other work."""
+CHANCE_MAX = 0.02
+"""So seldom would so many rounds be slower beside bad ones by chance alone."""
+STALLS_MORE_MAX = 2
+"""Windows with bad flows in which the loop stood still for 100 ms, beyond those without: a machine has its own."""
+NAMED_S_MAX = 1.0
+BAD_OF = 50
+"""Of so many flows one more is bad, in every other window: one of a hundred in all."""
 LIVES_MAX = 12
-LOAD_S_MAX, LIFE_S_MAX = 120, 15
+LOAD_S_MAX, LIFE_S_MAX = 300, 15
 _LOOK_S = 0.01
 _KINDS = (*IN_TURNS, *IN_GATEWAYS, *IN_THREADS)
 _SHOWN_MAX = 20
+_ENOUGH = 100
+"""Flows of a round, with and without bad ones, of which there is a p99."""
 
 
 @attrs.define
@@ -52,11 +63,27 @@ class Report:
     """Of those that are well, while no other is bad."""
     p99_beside_ms: float = 0.0
     """And while others are."""
+    ratios: list[float] = attrs.field(factory=list)
+    """By round: the p99 beside bad ones, of that without right before and after."""
+    stalls: tuple[int, int] = (0, 0)
+    """How often the loop stood still for 100 ms: while no other is bad, and while others are."""
     lives: dict[str, int] = attrs.field(factory=dict)
     """By what ends the process: starts until one came to rest."""
     named_s: float = 0.0
-    """The longest from the start of a process to the name of the flow that blocks it."""
+    """The longest that a turn looped until it was named."""
     breaches: list[str] = attrs.field(factory=list)
+
+    def judge_latencies(self) -> None:
+        """Compare what was measured beside bad flows with what was without."""
+        if self.p99_beside_ms > self.p99_ms * LATENCY_TIMES_MAX + LATENCY_MORE_MS_MAX:
+            found = f"{self.p99_beside_ms:.1f} ms beside bad ones, and {self.p99_ms:.1f} ms without"
+            self.breaches.append(f"the p99 of those that are well is {found}")
+        slower = sum(ratio > LATENCY_TIMES_MAX for ratio in self.ratios)
+        if by_chance(slower, len(self.ratios)) < CHANCE_MAX:
+            self.breaches.append(f"in {slower} of {len(self.ratios)} rounds the p99 of the well rose by over 5 %")
+        calm, beside = self.stalls
+        if beside > calm + STALLS_MORE_MAX:
+            self.breaches.append(f"the loop stood still for over 100 ms {beside} times beside bad ones, {calm} without")
 
     @property
     def counts(self) -> Counts:
@@ -67,17 +94,21 @@ class Report:
             "kinds of them": len(self.bad),
             "ms p99 of the well without": self.p99_ms,
             "ms beside bad ones": self.p99_beside_ms,
+            "times that, median of rounds": statistics.median(self.ratios or [0]),
+            "times the loop stood still beside them": self.stalls[1],
             "starts at most until all was at rest": max(self.lives.values(), default=0),
             "s until a turn that blocks was named": self.named_s,
         }
         return Counts(figures, self.breaches)
 
     def __str__(self) -> str:
+        ratio = f"{statistics.median(self.ratios):.2f} (median of {len(self.ratios)} rounds)" if self.ratios else "none"
         lives = ", ".join(f"{kind}: {count}" for kind, count in self.lives.items())
         return (
             f"{self.well} flows well, {self.bad.total()} bad ones of {len(self.bad)} kinds set aside by name; p99 of"
-            f" the well {self.p99_ms:.1f} ms, beside bad ones {self.p99_beside_ms:.1f} ms; starts until all was at"
-            f" rest: {lives or 'not tried'}; {len(self.breaches)} breaches"
+            f" the well {self.p99_ms:.1f} ms, beside bad ones {self.p99_beside_ms:.1f} ms, ratio {ratio}; the loop"
+            f" stood still for 100 ms {self.stalls[0]} and {self.stalls[1]} times; starts until all was at rest:"
+            f" {lives or 'not tried'}; named after {self.named_s:.2f} s at most; {len(self.breaches)} breaches"
         )
 
 
@@ -86,11 +117,16 @@ def command(folder: Path, fault: str, *given: str) -> list[str]:
     return [sys.executable, "-m", "tests.crash.isolating_child", str(folder), fault, *given]
 
 
-def under_load(folder: Path, report: Report, *, seed: int, seconds: float, fault: str) -> None:
+def by_chance(slower: int, rounds: int) -> float:
+    """How likely so many or more rounds are slower where each is as likely slower as not."""
+    return math.fsum(math.comb(rounds, one) for one in range(slower, rounds + 1)) / 2.0**rounds
+
+
+def under_load(folder: Path, report: Report, *, seed: int, flows: int, fault: str, bad_of: int = BAD_OF) -> None:
     """Bad flows of every kind, again and again, beside a steady load."""
     folder.mkdir(parents=True)
     ended = subprocess.run(
-        command(folder, fault, "load", str(seed), str(seconds)),
+        command(folder, fault, "load", str(seed), str(flows), str(bad_of)),
         cwd=ROOT, env=environment({"PYTHONPATH": str(ROOT)}), capture_output=True, text=True, timeout=LOAD_S_MAX,
         check=False,
     )  # fmt: skip
@@ -99,11 +135,18 @@ def under_load(folder: Path, report: Report, *, seed: int, seconds: float, fault
         return
     told = json.loads(ended.stdout)
     judge_flows(report, told["flows"], told["well"], told["kinds"])
-    report.p99_ms = p99([latency for beside, latency in told["latencies"] if not beside]) * 1000
-    report.p99_beside_ms = p99([latency for beside, latency in told["latencies"] if beside]) * 1000
-    if report.p99_beside_ms > report.p99_ms * LATENCY_TIMES_MAX + LATENCY_MORE_MS_MAX:
-        found = f"{report.p99_beside_ms:.1f} ms beside bad ones, and {report.p99_ms:.1f} ms without"
-        report.breaches.append(f"the p99 of those that are well is {found}")
+    measured: dict[int, dict[bool, list[float]]] = {}
+    for window, latency in told["latencies"]:
+        measured.setdefault(window // WINDOWS, {False: [], True: []})[with_bad(window)].append(latency * 1000)
+    report.p99_ms, report.p99_beside_ms = (
+        p99([latency for one in measured.values() for latency in one[bad]]) for bad in (False, True)
+    )
+    report.ratios = [
+        p99(one[True]) / p99(one[False]) for one in measured.values() if min(map(len, one.values())) >= _ENOUGH
+    ]
+    stalls = Counter(with_bad(window) for window, _ in told["stalls"])
+    report.stalls = stalls[False], stalls[True]
+    report.judge_latencies()
     report.breaches += verified(folder / "journal.db")
 
 
@@ -132,15 +175,13 @@ def ended_by(folder: Path, report: Report, kind: str, *, fault: str) -> None:
     folder.mkdir(parents=True)
     suspect = folder / f"journal.db{SUFFIX}"
     for life in range(1, LIVES_MAX + 1):
-        began = time.monotonic()
         with subprocess.Popen(
             command(folder, fault, "fatal", kind),
-            cwd=ROOT, env=environment({"PYTHONPATH": str(ROOT)}), stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=environment({"PYTHONPATH": str(ROOT)}), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             try:
                 if kind in LOOPS and life == 1:
-                    _wait_named(process, suspect)
-                    report.named_s = max(report.named_s, time.monotonic() - began)
+                    report.named_s = max(report.named_s, _named_after_s(process, suspect))
                     if kind != TIME_IS_UP:
                         process.kill()
                 code = process.wait(LIFE_S_MAX)
@@ -154,6 +195,8 @@ def ended_by(folder: Path, report: Report, kind: str, *, fault: str) -> None:
     report.lives[kind] = life
     if kind in LOOPS and life > _LIVES_OF_LOOPS:
         report.breaches.append(f"{kind}: it was named, and set aside only at start {life}")
+    if report.named_s > NAMED_S_MAX:
+        report.breaches.append(f"{kind}: its flow was named after {report.named_s:.2f} s")
     flows = trio.run(_flows, folder / "journal.db")
     status, reason = flows.get("bad", [None, None])
     if status != "quarantined" or not reason:
@@ -166,12 +209,16 @@ def ended_by(folder: Path, report: Report, kind: str, *, fault: str) -> None:
     report.breaches += verified(folder / "journal.db")
 
 
-def _wait_named(process: subprocess.Popen[bytes], suspect: Path) -> None:
+def _named_after_s(process: subprocess.Popen[bytes], suspect: Path) -> float:
+    """Wait until a turn that loops, which says when it begins, is named: how long that took."""
+    assert process.stdout is not None
+    began = float(process.stdout.readline() or "inf")
     until = time.monotonic() + LIFE_S_MAX
     while not suspect.exists() and process.poll() is None:
         if time.monotonic() > until:
             raise TimeoutError
         time.sleep(_LOOK_S)
+    return suspect.stat().st_mtime - began if suspect.exists() else math.inf
 
 
 async def _flows(journal: Path) -> dict[str, list[str | None]]:
@@ -185,14 +232,14 @@ async def _flows(journal: Path) -> dict[str, list[str | None]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Bad flows and bad calls of every kind, among many that are well.")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=30, help="under load")
+    parser.add_argument("--flows", type=int, default=10_000, help="that are well, under load")
     parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the process")
     add_arguments(parser, minutes=False)
     given = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-        under_load(Path(folder) / "load", report, seed=given.seed, seconds=given.seconds, fault=given.fault)
-        for number, kind in enumerate(FATAL):
+        under_load(Path(folder) / "load", report, seed=given.seed, flows=given.flows, fault=given.fault)
+        for number, kind in enumerate((*FATAL, *FATAL_DECISIONS)):
             ended_by(Path(folder) / f"fatal-{number}", report, kind, fault=given.fault)
     print(f"fault {given.fault}, seed {given.seed}: {report}")
     return hand_out(given, report.counts)

@@ -1,6 +1,6 @@
 """The process in which bad flows live among others: an embedded runtime on a real file, under steady load.
 
-    python -m tests.crash.isolating_child FOLDER FAULT load SEED SECONDS
+    python -m tests.crash.isolating_child FOLDER FAULT load SEED FLOWS BAD_OF
     python -m tests.crash.isolating_child FOLDER FAULT fatal KIND
 
 `load` prints what it measured as JSON. `fatal` meets one flow that ends the process, and prints nothing.
@@ -24,9 +24,10 @@ import attrs
 import trio
 
 from procession import Outside, Runtime, Settings, hosting, open_runtime
+from procession.engine import turn_watch
 from procession.engine.flow import Delivery, Flow
 from procession.engine.quarantine import Quarantine
-from procession.engine.turn_watch import Suspect
+from procession.engine.turn_watch import Name, Suspect
 from procession.journal.rows import FlowQuery, FlowRow
 from procession.settings import FlowsSettings
 from tests.crash.isolating_flows import (
@@ -37,6 +38,7 @@ from tests.crash.isolating_flows import (
     TIME_IS_UP,
     WELL,
     Begun,
+    Book,
     Desk,
     Errand,
     Pit,
@@ -48,9 +50,15 @@ LIMITS = Settings(flows=FlowsSettings(turn_returns_s=0.1))
 WELL_BEFORE = 20
 """Flows that are well, begun with the one that is fatal."""
 _PAUSE_S = 0.004
-_WINDOW_S = 0.4
+_WINDOW_S = 1.0
 """Windows with bad flows and without take turns, so that both see the same machine."""
-_BAD_EVERY = 6
+_SETTLED_S = 0.4
+"""Of each window, until what the one before began is over: those that begin in it count for neither."""
+_WITH_BAD = (False, True, True, False)
+WINDOWS = len(_WITH_BAD)
+"""Of a round."""
+_BEAT_S = 0.005
+STALL_S = 0.1
 _PAGE = 1000
 _REST_S = 20.0
 CPU_S = 4
@@ -60,23 +68,49 @@ CPU_S = 4
 class Load:
     """What was published, and when."""
 
-    begun_at: dict[str, tuple[float, bool]] = attrs.field(factory=dict)
-    """By key of a flow that is well: when its event was published, and whether bad ones were about."""
+    begun_at: dict[str, tuple[float, int | None]] = attrs.field(factory=dict)
+    """By key of a flow that is well: when its event was published, and in which window; None where that was new."""
     kinds: dict[str, str] = attrs.field(factory=dict)
     """By key of a bad flow: how it is bad."""
+    window: int = 0
+    stalls: list[tuple[int, float]] = attrs.field(factory=list)
+    """Windows in which the loop stood still, and for how many seconds, without those in which it waited for a core."""
 
 
-async def publish(runtime: Runtime, load: Load, seed: int, seconds: float) -> None:
-    """Well flows at a steady pace; bad ones of every kind among them, in every other window."""
+def with_bad(window: int) -> bool:
+    """Whether there are bad flows in a window."""
+    return _WITH_BAD[window % WINDOWS]
+
+
+def _waited_for_a_core_s() -> float:
+    """Of this thread, so far; Linux counts it."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
+async def beat(load: Load) -> None:
+    """Notice when the loop stands still."""
+    now, waited = time.perf_counter(), _waited_for_a_core_s()
+    while True:
+        await trio.sleep(_BEAT_S)
+        before, waited_before = now, waited
+        now, waited = time.perf_counter(), _waited_for_a_core_s()
+        stood_s = now - before - (waited - waited_before)
+        if stood_s > STALL_S:
+            load.stalls.append((load.window, stood_s))
+
+
+async def publish(runtime: Runtime, load: Load, seed: int, flows: int, bad_of: int) -> None:
+    """So many well flows at a steady pace; every other window, one more of so many is bad, of every kind in turn."""
     chance = random.Random(seed)
     kinds: list[str] = []
     began, number = time.perf_counter(), 0
-    while time.perf_counter() < began + seconds or kinds:
+    while number < flows or kinds:
         now = time.perf_counter()
-        bad = int((now - began) / _WINDOW_S) % 2 == 1
+        load.window = int((now - began) / _WINDOW_S)
+        settled = (now - began) % _WINDOW_S > _SETTLED_S
         events: list[Begun | Told] = [Begun(f"well-{number}"), Told(f"well-{number}", WELL)]
-        load.begun_at[f"well-{number}"] = (now, bad)
-        if bad and number % _BAD_EVERY == 0:
+        load.begun_at[f"well-{number}"] = (now, load.window if settled else None)
+        if with_bad(load.window) and number % bad_of == 0:
             if not kinds:
                 kinds = [*IN_TURNS, *IN_GATEWAYS, *IN_THREADS]
                 chance.shuffle(kinds)
@@ -93,18 +127,35 @@ def outside(event: Begun | Told) -> Outside:
     return Outside(event, f"{event.errand} {type(event).__name__}", "lab")
 
 
-async def load(folder: Path, seed: int, seconds: float) -> None:
+async def load(folder: Path, seed: int, flows: int, bad_of: int) -> None:
     """Run it, let all come to rest, and print what is there."""
     desk, told = Desk(), Load()
     async with open_runtime(
-        folder / "journal.db", processes=[Errand], gateways=[desk, Pit(), Shaft()], settings=LIMITS
+        folder / "journal.db", processes=[Errand], gateways=[desk, Pit(), Shaft()], aggregates=[Book], settings=LIMITS
     ) as runtime:
-        await publish(runtime, told, seed, seconds)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beat, told)
+            await publish(runtime, told, seed, flows, bad_of)
+            nursery.cancel_scope.cancel()
         with trio.move_on_after(_REST_S):
             await runtime.drain()
-        flows = {row.key: (row.status, row.reason) for row in await all_flows(runtime)}
-    latencies = [(bad, desk.done_at[key] - at) for key, (at, bad) in told.begun_at.items() if key in desk.done_at]
-    print(json.dumps({"flows": flows, "well": list(told.begun_at), "kinds": told.kinds, "latencies": latencies}))
+        found = {row.key: (row.status, row.reason) for row in await all_flows(runtime)}
+    latencies = [
+        (window, desk.done_at[key] - at)
+        for key, (at, window) in told.begun_at.items()
+        if window is not None and key in desk.done_at
+    ]
+    print(
+        json.dumps(
+            {
+                "flows": found,
+                "well": list(told.begun_at),
+                "kinds": told.kinds,
+                "latencies": latencies,
+                "stalls": told.stalls,
+            }
+        )
+    )
 
 
 async def all_flows(runtime: Runtime) -> list[FlowRow]:
@@ -119,7 +170,7 @@ async def fatal(folder: Path, kind: str) -> None:
     """Flows that are well, and among them one that stops or ends the process; then all come to rest."""
     keys = [f"well-{number}" for number in range(WELL_BEFORE)]
     async with open_runtime(
-        folder / "journal.db", processes=[Errand], gateways=[Desk(), Pit(), Shaft()], settings=LIMITS
+        folder / "journal.db", processes=[Errand], gateways=[Desk(), Pit(), Shaft()], aggregates=[Book]
     ) as runtime:
         events: list[Begun | Told] = [one for key in keys for one in (Begun(key), Told(key, WELL))]
         events += [Begun("bad"), Told("bad", kind)]
@@ -154,19 +205,31 @@ def stalls_when_it_sets_aside() -> None:
     setattr(Quarantine, "set_aside", slowly)  # noqa: B010 - that is the fault
 
 
+def names_late() -> None:
+    """Whoever watches turns looks up seldom."""
+    look = turn_watch._Watch._look  # noqa: SLF001 - that is the fault
+
+    def seldom(self: turn_watch._Watch) -> None:
+        time.sleep(_STALL_S * 4)
+        look(self)
+
+    setattr(turn_watch._Watch, "_look", seldom)  # noqa: B010, SLF001 - as above
+
+
 def forgets_who_was_suspected() -> None:
     """A start does not read what the one before wrote down."""
 
-    def none(_: str) -> dict[tuple[str, str], Suspect]:
+    def none(_: str) -> dict[Name, Suspect]:
         return {}
 
     setattr(hosting, "read_suspects", none)  # noqa: B010 - that is the fault
 
 
 FAULTS: dict[str, Callable[[], None]] = {
-    planted.__name__: planted for planted in (sets_nothing_aside, stalls_when_it_sets_aside, forgets_who_was_suspected)
+    planted.__name__: planted
+    for planted in (sets_nothing_aside, stalls_when_it_sets_aside, forgets_who_was_suspected, names_late)
 }
-_STALL_S = 0.1
+_STALL_S = 0.12
 
 
 def main() -> None:
@@ -176,7 +239,7 @@ def main() -> None:
         FAULTS[fault]()
     if what == "load":
         limit_memory()
-        trio.run(load, Path(folder), int(given[0]), float(given[1]))
+        trio.run(load, Path(folder), int(given[0]), int(given[1]), int(given[2]))
     else:
         if given[0] == TIME_IS_UP:
             resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))

@@ -13,7 +13,21 @@ from typing import Any
 import attrs
 import trio
 
-from procession import Command, Effects, Event, Gateway, ProcessManager, allows, ends, folds, on, starts
+from procession import (
+    Aggregate,
+    Command,
+    Effects,
+    Event,
+    Gateway,
+    ProcessManager,
+    allows,
+    applies,
+    decides,
+    ends,
+    folds,
+    on,
+    starts,
+)
 
 WELL = "well"
 GIGABYTE = 1 << 30
@@ -95,12 +109,13 @@ def _recurses(event: Event) -> Any:  # noqa: ANN401 - as above
     return _recurses(event)
 
 
-def _for_ever(_: Event) -> None:
+def _for_ever(_: object) -> None:
+    os.write(1, f"{time.time()}\n".encode())
     while True:
         pass
 
 
-def _killed(_: Event) -> None:
+def _killed(_: object) -> None:
     """As the kernel does when memory is out: at once, and nobody is asked."""
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -123,7 +138,7 @@ IN_TURNS: dict[str, Callable[[Event], Any]] = {
 """By kind, what the turn of a bad flow does; each must end in quarantine."""
 
 TIME_IS_UP = "loops until its time is up"
-LOOPS = ("loops until it is killed", TIME_IS_UP)
+LOOPS = ("loops until it is killed", TIME_IS_UP, "decides until it is killed")
 FATAL: dict[str, Callable[[Event], Any]] = {
     "loops until it is killed": _for_ever,
     TIME_IS_UP: _for_ever,
@@ -132,7 +147,36 @@ FATAL: dict[str, Callable[[Event], Any]] = {
 }
 """What stops or ends the whole process."""
 
+FATAL_DECISIONS: dict[str, Callable[[Any], Any]] = {
+    "decides until it is killed": _for_ever,
+    "dies of memory in a decision": _killed,
+}
+"""The same of an aggregate: the command is given up, so that its flow is set aside, and the aggregate goes on."""
+
 _TURNS = {**IN_TURNS, **FATAL}
+
+
+class Judged(Event, name="errand.judged"):
+    errand: str
+
+
+class Judge(Command, name="errand.judge"):
+    errand: str
+    kind: str
+
+
+class Book(Aggregate, name="book", key="errand"):
+    """Decides for ever, or ends the process."""
+
+    @applies
+    def judged(self, judged: Judged) -> Book:
+        return self
+
+    @allows("LAW03", reason="it does what a fault would")
+    @decides
+    def judge(self, judge: Judge) -> Judged:
+        FATAL_DECISIONS[judge.kind](judge)
+        return Judged(judge.errand)
 
 
 class Errand(ProcessManager, name="errand", key="errand"):
@@ -152,10 +196,15 @@ class Errand(ProcessManager, name="errand", key="errand"):
             return iter([Fetch(told.errand)])
         if told.kind in IN_THREADS:
             return iter([HarmInThread(told.errand, told.kind)])
+        if told.kind in FATAL_DECISIONS:
+            return iter([Judge(told.errand, told.kind)])
         if told.kind in IN_GATEWAYS:
             return iter([Harm(told.errand, told.kind)])
         effects: Effects = _TURNS[told.kind](told)
         return effects
+
+    @on
+    def judged(self, judged: Judged) -> None: ...
 
     @on
     def take_it(self, fetched: Fetched) -> Effects:

@@ -52,7 +52,13 @@ def acknowledgements(folder: Path) -> int:
 
 def judged(folder: Path) -> list[str]:
     """Every breach of what is promised, as a sentence; the first ones of each kind."""
-    return [*check(folder), *_lost(folder), *_other_ends(folder), *verified(folder / "journal.db")]
+    return [
+        *check(folder),
+        *_lost(folder),
+        *_other_ends(folder),
+        *_done_again(folder),
+        *verified(folder / "journal.db"),
+    ]
 
 
 def _lost(folder: Path) -> list[str]:
@@ -60,6 +66,21 @@ def _lost(folder: Path) -> list[str]:
         stored = {id_ for (id_,) in journal.execute("select source_id from event where source_id is not null")}
     lost = [id_ for id_ in acknowledged_by_socket(folder) if id_ not in stored]
     return [f"{id_} was accepted over the socket, and the journal does not have it" for id_ in lost[:20]]
+
+
+def _done_again(folder: Path) -> list[str]:
+    """What is done is not begun again, unless the process died in between."""
+    found: list[str] = []
+    done: set[str] = set()
+    for line in (folder / "effects.log").read_text().splitlines():
+        match line.split():
+            case ("life",):
+                done.clear()
+            case "end", command:
+                done.add(command)
+            case "begin", command, flow, what if command in done:
+                found.append(f"{what} of {flow} was done under the id {command}, and the same process began it again")
+    return found[:20]
 
 
 def _other_ends(folder: Path) -> list[str]:
@@ -86,4 +107,4 @@ def _batch_end(key: str) -> str:
 def calls_under_way(folder: Path) -> int:
     """Attempts that gateways have begun and not ended, by their log."""
     lines = (folder / "effects.log").read_text().splitlines()
-    return sum(1 if line.startswith("begin ") else -1 for line in lines)
+    return sum(line.startswith("begin ") - line.startswith("end ") for line in lines)

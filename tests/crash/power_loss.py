@@ -1,13 +1,14 @@
 """Power loss: a real process is recorded, and the disk that it leaves at each operation is opened and judged.
 
-    python -m tests.crash.power_loss [--seed 1] [--seconds 3] [--images 20000] [--lives 50] [--normal]
+    python -m tests.crash.power_loss [--seed 1] [--seconds 3] [--images 20000] [--lives 50] [--normal | --early]
     python -m tests.crash.power_loss --images 500 --lives 2 --rounds 1000 --minutes 8
 
 Of everything that was not synced at that moment, all is lost, all is kept, each write is torn at 512 bytes, or some
 writes are kept and earlier ones are not. Each image is opened as the next start does, every row is verified, and the
 laws of histories are judged against what the publisher had heard and what gateways had begun. Some images live on
 until everything has come to rest. `--normal` writes with `synchronous=NORMAL`, and must be found to lose what was
-acknowledged: else this proves nothing.
+acknowledged; `--early` has the head file tell of a commit before it is made, and must be found to be refused: else this
+proves nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import trio
 
 from procession.engine.clock import SystemClock
 from procession.journal.sqlite import open_sqlite
+from procession.journal_errors import JournalDamaged
 from tests.crash.checker import check, check_now, cohorts
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.disk import FATES, Disk, Fate, write_image
@@ -135,7 +137,10 @@ def judge(work: Path, found: Sequence[Operation], seed: int, *, images_max: int,
 
 async def _breaches(image: Path) -> list[str]:
     """What is wrong with an image, once the journal was opened as the next start opens it."""
-    journal = await open_sqlite(image / "journal.db", clock_us=SystemClock().now_us)
+    try:
+        journal = await open_sqlite(image / "journal.db", clock_us=SystemClock().now_us)
+    except JournalDamaged as error:
+        return [f"it was refused: {error.found}"]
     try:
         faults = [f"{fault.code}: {fault.found}" for fault in await journal.verify()]
     finally:
@@ -168,7 +173,7 @@ def run_rounds(options: argparse.Namespace) -> Report:
                 seconds=options.seconds,
                 images_max=options.images,
                 lives_max=options.lives,
-                options=("normal",) if options.normal else (),
+                options=[option for option in ("normal", "early") if vars(options)[option]],
             )
         finally:
             shutil.rmtree(work)
@@ -183,6 +188,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=20_000, help="at most; fewer are drawn by chance")
     parser.add_argument("--lives", type=int, default=50, help="images that live on until all has come to rest")
     parser.add_argument("--normal", action="store_true", help="with synchronous=NORMAL, which must lose something")
+    parser.add_argument("--early", action="store_true", help="with a head file that is ahead, which must be refused")
     parser.add_argument("--rounds", type=int, default=1, help="so many runs are recorded, each by the next seed")
     add_arguments(parser)
     options = parser.parse_args()

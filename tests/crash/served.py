@@ -13,15 +13,22 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
+import attrs
 import trio
 from starlette.requests import Request
 from starlette.types import Scope
 
+from procession.actors.mailbox import Mailbox
+from procession.daemon import verb_run
 from procession.daemon.cli import main
 from procession.daemon.local_server import LocalServer
+from procession.engine.gateway_host import GatewayHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Intake, Submission
 from procession.engine.ledger import Ledger, Released
@@ -32,10 +39,15 @@ from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal
 from procession.primitives.event import Event
 from procession.primitives.outside import Outside, Position
+from procession.primitives.wiring import Wiring
+from procession.settings import Settings
+from procession.wiring import Kind, load_wiring
 
 COMMIT_MS = "LAB_COMMIT_MS"
 """In the environment: each commit takes so much longer, as on a slow disk."""
 _DROPPED_OF = 10
+_EARLY_S = 0.3
+"""So long one who listens too early does not own the journal yet."""
 
 
 def _plant(on: type | ModuleType, name: str, by: object) -> None:
@@ -73,6 +85,17 @@ def ids_by_chance() -> None:
         return ids.fresh()
 
     _plant(Ids, "command", by_chance)
+
+
+def calls_twice() -> None:
+    """Each command is done, and done again, before its flow hears of it."""
+    call = GatewayHost._call
+
+    async def twice(host: GatewayHost, *given: Any) -> object:  # noqa: ANN401 - whatever a call takes
+        await call(host, *given)
+        return await call(host, *given)
+
+    _plant(GatewayHost, "_call", twice)
 
 
 def commits_whoever_owns() -> None:
@@ -116,6 +139,57 @@ def sends_one_after_another() -> None:
             await send_all(stream, data)
 
     _plant(BoundedStream, "send_all", in_line)
+
+
+def takes_last_first() -> None:
+    """What came to a flow last is handled first."""
+
+    def take(mailbox: Mailbox[Any]) -> object:
+        last = [*mailbox][-1]
+        mailbox.remove(last)
+        return last
+
+    _plant(Mailbox, "take", take)
+
+
+def takes_again_what_it_has() -> None:
+    """Now and then an event under an id that is there already counts as new."""
+    publish = Runtime.publish
+    calls = iter(range(sys.maxsize))
+
+    async def forgetful(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        call = next(calls)
+        if call % _DROPPED_OF == 0:
+            events = [attrs.evolve(one, id=f"{one.id} {call}") if isinstance(one, Outside) else one for one in events]
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", forgetful)
+
+
+def ends_without_closing() -> None:
+    """The last process to have the journal does not say that it closed it in order."""
+    _plant(SqliteJournal, "close_clean", SqliteJournal.close)
+
+
+def _at_each_publish(also: Callable[[], object]) -> None:
+    publish = Runtime.publish
+
+    async def with_more(runtime: Runtime, events: Sequence[Event | Outside], *, wait: bool = True) -> list[Position]:
+        also()
+        return await publish(runtime, events, wait=wait)
+
+    _plant(Runtime, "publish", with_more)
+
+
+def keeps_what_it_is_sent() -> None:
+    """Each request leaves a megabyte behind, refused or not."""
+    kept: list[bytes] = []
+    _at_each_publish(lambda: kept.append(b"x" * 1_000_000))
+
+
+def takes_a_thread_for_each_request() -> None:
+    """Each request leaves a thread behind."""
+    _at_each_publish(lambda: threading.Thread(target=threading.Event().wait, daemon=True).start())
 
 
 def syncs_in_the_loop() -> None:
@@ -170,21 +244,44 @@ def logs_as_others_do() -> None:
     _plant(log_lines, "_descriptor_of", lambda _: None)
 
 
+def takes_the_address_first() -> None:
+    """A starter listens for HTTP before it owns the journal."""
+    from procession.daemon.http import server  # noqa: PLC0415 - as above
+
+    listening_at = server.listening_at
+
+    def listening(settings: Settings, kind: Kind = "production") -> Wiring:
+        assert settings.http.bind is not None
+        early = listening_at(settings.http.bind)
+        time.sleep(_EARLY_S)
+        _plant(server, "listening_at", lambda _: early)
+        return load_wiring(settings, kind)
+
+    _plant(verb_run, "load_wiring", listening)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     planted.__name__: planted
     for planted in (
         answers_before_the_commit,
         sends_before_the_commit,
         ids_by_chance,
+        calls_twice,
         commits_whoever_owns,
         drops_what_it_accepted,
         takes_without_bound,
         sends_one_after_another,
+        takes_last_first,
+        takes_again_what_it_has,
+        ends_without_closing,
+        keeps_what_it_is_sent,
+        takes_a_thread_for_each_request,
         syncs_in_the_loop,
         keeps_what_was_asked,
         reads_all_that_comes,
         bears_whoever_says_nothing,
         logs_as_others_do,
+        takes_the_address_first,
     )
 }
 

@@ -1,4 +1,4 @@
-"""The flows that the lab's daemons run: the story, before a world whose pace the environment names."""
+"""The flows that the lab's daemons run: the story, before a world whose pace the environment names, and a crowd."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import random
 
 from procession import Wiring
+from tests.crash.crowded_flows import Crowd
 from tests.crash.story import Bank, Batch, EffectsLog, Order, Shop, World
 
 EFFECTS = "LAB_EFFECTS"
@@ -16,7 +17,7 @@ LATENCY_MS = "LAB_LATENCY_MS"
 
 def wire_production(settings: object) -> Wiring:
     outside = World(EffectsLog(os.environ[EFFECTS]), random.Random(os.getpid()), float(os.environ[LATENCY_MS]))
-    return Wiring(processes=(Order, Batch), gateways=(Shop(outside), Bank(outside)))
+    return Wiring(processes=(Order, Batch, Crowd), gateways=(Shop(outside), Bank(outside)))
 
 
 wire_testing = wire_production

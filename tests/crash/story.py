@@ -222,6 +222,9 @@ class World:
     chance: random.Random
     latency_ms_max: float
 
+    def __attrs_post_init__(self) -> None:
+        self.log.write("life")
+
     async def do(self, attempt: Attempt, what: str) -> None:
         """One effect, from its begin to its end."""
         self.log.write(f"begin {attempt.command_id} {attempt.process}/{attempt.key} {what}")

@@ -23,7 +23,7 @@ from tests.crash.corrupting import (
     rows_of,
     run,
 )
-from tests.crash.damages import PAGE_BYTES, Moment, lay
+from tests.crash.damages import HEAD_DAMAGES, OF_A_LOG, PAGE_BYTES, Moment, lay
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
 SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation at a page": 4, "truncation anywhere": 4}
@@ -95,18 +95,29 @@ async def test_an_older_log_that_is_put_back_is_noticed_or_changes_nothing(tmp_p
     assert layer != "missed" or differing <= FORGIVEN
 
 
-async def test_without_the_log_of_a_killed_owner_an_older_journal_is_left_whole(tmp_path: Path, work: Path) -> None:
-    """SQLite alone can't know that there was a log. What is left is what it was at the last checkpoint."""
-    await make(tmp_path / "a.db", 5)
-    async with open_runtime(tmp_path / "a.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
-        await runtime.publish(ParcelPosted("late-1", Decimal(1)))
-        await runtime.drain()
-        shutil.copy(tmp_path / "a.db", work / "left.db")
-    reader = await read_sqlite(work / "left.db")
-    assert await reader.verify() == []
-    await reader.close()
-    whole, left = rows_of(tmp_path / "a.db"), rows_of(work / "left.db")
-    assert set(map(repr, left["event"])) < set(map(repr, whole["event"]))
+async def test_what_is_done_to_a_log_is_noticed_and_what_is_done_to_a_head_file_refuses_nothing(
+    tmp_path: Path, work: Path
+) -> None:
+    moments: list[Moment] = []
+    await make(tmp_path / "a.db", 5, moments)
+    killed = await Case.killed(tmp_path / "killed.db", moments)
+    seen = await run(killed, work, 1, dict.fromkeys(OF_A_LOG, 4))
+    layers = {name: {one.layer for one in of_kind} for name, of_kind in seen.items()}
+    assert [one.breaches for of_kind in seen.values() for one in of_kind if one.breaches] == []
+    assert layers["log deleted"] == {"open"}
+    assert not {"earlier", "missed"} & set().union(*layers.values())
+    assert [layers[name] for name in HEAD_DAMAGES] == [{"equal"}] * len(HEAD_DAMAGES)
+
+
+async def test_an_owner_that_does_not_look_at_the_head_file_misses_what_the_real_one_finds(
+    tmp_path: Path, work: Path
+) -> None:
+    moments: list[Moment] = []
+    await make(tmp_path / "a.db", 5, moments)
+    case = await Case.killed(tmp_path / "killed.db", moments)
+    lay(work / "damaged.db", moments[0].content, None, case.head)
+    assert layer_of(work / "damaged.db", case.rows)[0] == "open"
+    assert layer_of(work / "damaged.db", case.rows, heads=False)[0] == "earlier"
 
 
 async def test_publishing_again_accepts_nothing_that_was_kept(case: Case, work: Path) -> None:

@@ -32,6 +32,7 @@ def test_what_clients_heard_was_accepted_outlives_any_kill_and_happens_once(tmp_
         ("answers_before_the_commit", "was acknowledged at position"),
         ("sends_before_the_commit", "which the journal does not know"),
         ("ids_by_chance", "which is not derived from event and index"),
+        ("calls_twice", "and the same process began it again"),
     ],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, fault: str, found: str) -> None:

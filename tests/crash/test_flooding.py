@@ -24,6 +24,8 @@ def test_a_flood_is_refused_aloud_and_what_was_accepted_is_kept(tmp_path: Path) 
     [
         ("takes_without_bound", "nothing was refused: the intake has no bound"),
         ("drops_what_it_accepted", "was accepted at"),
+        ("keeps_what_it_is_sent", "memory grew by"),
+        ("takes_a_thread_for_each_request", "threads grew from"),
     ],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, fault: str, found: str) -> None:

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.crash.isolating import Report, ended_by, under_load
-from tests.crash.isolating_flows import FATAL, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
+from tests.crash.isolating_flows import FATAL, FATAL_DECISIONS, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path) -> None:
     report = Report()
-    under_load(tmp_path / "load", report, seed=1, seconds=4, fault="-")
+    under_load(tmp_path / "load", report, seed=1, flows=900, fault="-", bad_of=8)
     assert report.breaches == [], report
     assert set(report.bad) == {*IN_TURNS, *IN_GATEWAYS, *IN_THREADS}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", FATAL)
-def test_a_turn_that_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*FATAL, *FATAL_DECISIONS])
+def test_what_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
     report = Report()
     ended_by(tmp_path / "fatal", report, kind, fault="-")
     assert report.breaches == [], report
@@ -35,17 +35,35 @@ def test_a_turn_that_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_pa
     [
         ("sets_nothing_aside", "(raises) is active, with the reason None"),
         ("stalls_when_it_sets_aside", "the p99 of those that are well is"),
+        ("stalls_when_it_sets_aside", "the loop stood still for over 100 ms"),
     ],
 )
 def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: str) -> None:
     report = Report()
-    under_load(tmp_path / "load", report, seed=1, seconds=3, fault=fault)
+    under_load(tmp_path / "load", report, seed=1, flows=900, fault=fault, bad_of=8)
     assert any(found in breach for breach in report.breaches), report
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path) -> None:
+def test_a_watch_that_names_a_flow_late_is_found(tmp_path: Path) -> None:
     report = Report()
-    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="forgets_who_was_suspected")
+    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="names_late")
+    assert any("its flow was named after" in breach for breach in report.breaches), report
+
+
+def test_rounds_that_are_slower_beside_bad_flows_more_often_than_by_chance_are_found() -> None:
+    noisy, slower = Report(ratios=[0.6, 1.5] * 5), Report(ratios=[*[1.1] * 9, 0.7])
+    for report in (noisy, slower):
+        report.judge_latencies()
+    assert noisy.breaches == []
+    assert slower.breaches == ["in 9 of 10 rounds the p99 of the well rose by over 5 %"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", [LOOPS[0], LOOPS[-1]])
+def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path, kind: str) -> None:
+    report = Report()
+    ended_by(tmp_path / "fatal", report, kind, fault="forgets_who_was_suspected")
     assert any("neither ended nor was at rest" in breach for breach in report.breaches), report

@@ -70,3 +70,11 @@ def test_no_power_loss_takes_back_what_was_acknowledged(tmp_path: Path) -> None:
 def test_the_harness_finds_a_journal_that_does_not_wait_for_the_disk(tmp_path: Path) -> None:
     report = run(tmp_path, seed=1, seconds=0.6, images_max=40, lives_max=0, options=("normal",))
     assert any("was acknowledged at position" in breach for breach in report.breaches), report
+
+
+@STRACE
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_harness_finds_a_head_file_that_is_ahead_of_its_journal(tmp_path: Path) -> None:
+    report = run(tmp_path, seed=1, seconds=0.6, images_max=150, lives_max=0, options=("early",))
+    assert any("it was refused: it is at event" in breach for breach in report.breaches), report

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from procession import Event, Runtime, Settings, open_runtime
+from procession.journal.sqlite_reader import read_sqlite
 from procession.settings import ProjectorsSettings
 from tests.daemon.command import run
 from tests.daemon.inside import json_inside, run_inside
@@ -117,16 +118,36 @@ def test_a_store_that_is_ahead_of_a_restored_journal_is_shown_as_that_and_can_be
     assert "holds events that the journal has not" in failed["found"]
     assert failed["cure"] == "run `procession projections rebuild purses`"
     json_inside("projections", "rebuild", *WHERE, cwd=written)
-    assert (listed(written)["state"], listed(written)["position"]) == ("ready", 4)
+    assert (listed(written)["state"], listed(written)["position"]) == ("ready", 5)
 
 
 def test_a_rebuild_with_no_owner_takes_the_place(written: Path) -> None:
-    found = json_inside("projections", "rebuild", *WHERE, cwd=written)
+    who = ("--by", "ann", "--reason", "a column more")
+    found = json_inside("projections", "rebuild", *who, *WHERE, cwd=written)
     (rebuilt,) = found["rebuilt"]
-    assert (rebuilt["projector"], rebuilt["position"], rebuilt["events"]) == ("purses", 4, 4)
+    assert (rebuilt["projector"], rebuilt["position"], rebuilt["events"]) == (
+        "purses",
+        5,
+        4,
+    )
     assert (rebuilt["taken_up_by_owner"], found["stopped_by"]) == (False, None)
     assert listed(written)["path"] == str(store_of(Path(), 2))
     assert not store_of(written, 1).exists()
+    assert requested(written / "purses.db") == [{"projection": "purses", "by": "ann", "why": "a column more"}]
+
+
+def requested(journal: Path) -> list[dict[str, Any]]:
+    """The rebuilds that the journal knows of."""
+
+    async def read() -> list[dict[str, Any]]:
+        reader = await read_sqlite(journal)
+        try:
+            rows = await reader.events(0, 100, ["procession.projection_rebuild_requested"])
+        finally:
+            await reader.close()
+        return [json.loads(row.payload) for row in rows]
+
+    return trio.run(read)
 
 
 def test_what_was_never_projected_is_rebuilt_from_the_journal(written: Path) -> None:

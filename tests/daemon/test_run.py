@@ -153,6 +153,19 @@ def test_verbs_for_an_owner_say_so_where_there_is_none(tmp_path: Path) -> None:
     assert run_json("pause", "legs", "--reason", "x", cwd=tmp_path, code=5)["kind"] == "NoOwner"
 
 
+def test_what_was_paused_is_paused_after_a_kill(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    with serving(folder) as daemon:
+        run_json("pause", "legs", "--reason", "road works", "--by", "ann", cwd=folder)
+        daemon.process.kill()
+    with serving(folder) as daemon:
+        publish(daemon, "cheese", wait=False)
+        state = run_json("top", cwd=folder)["gateways"][0]
+        assert (state["paused"], state["held_back"], state["running"]) == (True, "paused", 0)
+        run_json("resume", "legs", "--reason", "done", "--by", "ann", cwd=folder)
+        assert publish(daemon, "cheese")["journal"]["commands"].get("open") is None  # type: ignore[index]  # it is JSON
+
+
 def test_a_daemon_that_was_killed_starts_again_over_what_it_left(tmp_path: Path) -> None:
     with serving(project(tmp_path, "[shutdown]\ngrace_s = 0\n")) as daemon:
         publish(daemon, "endless walk", wait=False)

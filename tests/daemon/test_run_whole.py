@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon.command import run, run_json
 from tests.daemon.serving import Daemon, project, serving
+from tests.daemon.test_projections import requested
 
 FLOWS = """
 import contextlib
@@ -193,6 +194,13 @@ def test_what_has_stopped_is_named_first_and_to_the_service_manager(daemon: Daem
     assert run_json("top", cwd=daemon.folder)["stopped"] == ["brittle", "injectors/broken"]
     while "stopped: brittle, injectors/broken" not in daemon.listen("STATUS")["STATUS"]:
         pass
+
+
+def test_a_rebuild_beside_it_is_an_act_in_its_journal(daemon: Daemon) -> None:
+    settled(daemon)
+    done = run("projections", "rebuild", "doors", "--by", "ann", "--reason", "to see", cwd=daemon.folder)
+    assert done.returncode == 0, done.stderr
+    assert requested(daemon.folder / "procession.db") == [{"projection": "doors", "by": "ann", "why": "to see"}]
 
 
 def test_at_sigterm_injectors_end_first_and_resources_last(tmp_path: Path) -> None:

@@ -94,6 +94,15 @@ def test_a_refusal_is_not_retried(path: Path) -> None:
     assert len(attempts) == 1
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_what_would_end_the_process_ends_neither_the_host_nor_the_runtime(path: Path, error: BaseException) -> None:
+    async def deliver(command: SendLetter, attempt: Attempt) -> None:
+        if attempt.number == 1:
+            raise error
+
+    assert asyncio.run(outcome(path, deliver)) == "sent"
+
+
 def test_a_time_out_cancels_the_task(path: Path) -> None:
     ends: list[str] = []
 

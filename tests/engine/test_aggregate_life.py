@@ -15,6 +15,8 @@ from procession import (
     Command,
     CommandGivenUp,
     Effects,
+    Event,
+    Gateway,
     ProcessManager,
     Refusal,
     Runtime,
@@ -136,6 +138,71 @@ async def test_a_decision_of_which_the_process_dies_is_given_up_in_the_end(
     assert outcomes == ["given up"]
     assert 2 <= len(killed) <= 10
     assert breaches(journal) == []
+
+
+class Fetch(Command, name="bank.fetch"):
+    transfer_id: str
+
+
+class Fetched(Event, name="bank.fetched"):
+    transfer_id: str
+
+
+class FetchRequested(Event, name="bank.fetch_requested"):
+    transfer_id: str
+
+
+class Fetching(ProcessManager, name="fetching", key="transfer_id"):
+    @starts
+    def ask(self, requested: FetchRequested) -> Effects:
+        yield Fetch(requested.transfer_id)
+
+    @ends(outcome="fetched")
+    def fetched(self, fetched: Fetched) -> None: ...
+
+
+class Runner(Gateway, name="runner"):
+    """Takes longer than a process lives that a decision kills."""
+
+    async def fetch(self, command: Fetch) -> Fetched:
+        await trio.sleep(3)
+        return Fetched(command.transfer_id)
+
+
+async def test_a_command_beside_a_decision_that_kills_the_process_is_not_blamed_with_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class Deadly(Account, name="account", key="account_id"):
+        @allows("LAW03", reason="it stands for code that kills the process")
+        @allows("LAW04", reason="as above")
+        @decides
+        def breaks(self, command: Break) -> None:
+            journal.kill()
+
+    class Asking(ProcessManager, name="asking", key="transfer_id"):
+        @starts
+        def ask(self, requested: BreakRequested) -> Effects:
+            yield Break(requested.account_id, requested.transfer_id)
+
+        @ends(outcome="given up")
+        def lost(self, lost: CommandGivenUp[Break]) -> None: ...
+
+    journal = FaultyJournal()
+    settings = Settings(journal=JournalSettings(careful_after=2), purity=PuritySettings(guard="off"))
+    outcomes: list[str] = []
+    for _ in range(12):
+        journal = FaultyJournal.of(journal.reopened())
+        with trio.CancelScope() as process:
+            journal.on_death = process.cancel
+            async with open_runtime(
+                journal, processes=[Asking, Fetching], gateways=[Runner()], aggregates=[Deadly], settings=settings
+            ) as runtime:
+                await runtime.publish(FetchRequested("f"), id="1", source="s")
+                await runtime.publish(BreakRequested("t", "a"), id="2", source="s")
+                outcomes.append(await runtime.flow(Asking, "t").wait_ended(60))
+                outcomes.append(await runtime.flow(Fetching, "f").wait_ended(60))
+                break
+    assert outcomes == ["given up", "fetched"]
 
 
 # Purity.

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
 
 from procession import Effects, ProcessManager, Runtime, allows, starts
 from procession.errors import ImpureTurn, NotFound, WiringError
+from procession.journal.journal import PAUSES
 from procession.journal.memory import MemoryJournal
+from procession.journal.sqlite import open_sqlite
+from procession.journal.sqlite_pauses import ASKED
 from procession.journal_errors import Fenced
+from procession.primitives.event import GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed
+from procession.primitives.stored import stored_of
 from procession.telemetry.names import counter_help
 from tests.engine.faulty_journal import FaultyJournal
-from tests.engine.tally import Asked, Closed, Counted, Desk, Opened, Tally, numbered, opened, settings, story
+from tests.engine.tally import (
+    Asked,
+    Broken,
+    BrokenTally,
+    Closed,
+    Counted,
+    Desk,
+    Opened,
+    Tally,
+    numbered,
+    opened,
+    settings,
+    story,
+)
 
 
 async def test_a_fenced_runtime_stops_at_once(autojump_clock: trio.testing.MockClock) -> None:
@@ -50,6 +70,44 @@ async def test_a_paused_gateway_is_shown_as_paused(autojump_clock: trio.testing.
     async with opened(MemoryJournal()) as runtime:
         await runtime.pause_gateway("desk", by="ann", why="maintenance")
         assert runtime.tree().children[-1].children[0].state == "paused"
+
+
+async def test_what_was_paused_is_paused_over_restarts_until_it_is_resumed(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, processes=[BrokenTally]) as runtime:
+        await runtime.pause_gateway("desk", by="ann", why="maintenance")
+        await runtime.publish([event for n in range(30) for event in (Opened(f"{n}"), Broken(f"{n}", 1))])
+        await runtime.drain()
+        assert runtime.paused_processes() == {"tally"}
+    desk = Desk()
+    async with opened(journal := journal.reopened(), gateways=[desk]) as runtime:
+        assert "gateway desk is still paused by ann: maintenance" in caplog.text
+        assert "process tally is still paused: " in caplog.text
+        await runtime.publish([Opened("late"), Asked("late", (1,))])
+        await trio.sleep(10)
+        assert (desk.numbers, (await runtime.flow(Tally, "late").summary()).version) == ([], 0)
+        await runtime.resume_process("tally", by="ann", why="mended")
+        await trio.sleep(10)
+        assert (desk.numbers, (await runtime.flow(Tally, "late").summary()).version) == ([], 2)
+        await runtime.resume_gateway("desk", by="ann", why="done")
+        await runtime.drain()
+        assert desk.numbers == [1]
+    async with opened(journal.reopened()) as runtime:
+        assert runtime.paused_processes() == frozenset()
+        assert runtime.tree().children[-1].children[0].state != "paused"
+
+
+async def test_what_is_paused_is_found_by_an_index_and_in_its_words(tmp_path: Path) -> None:
+    assert (
+        tuple(stored_of(event).name for event in (GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed))
+        == PAUSES
+    )
+    journal = await open_sqlite(tmp_path / "a.db", clock_us=lambda: 0)
+    plan = await journal.ask(lambda connection: connection.execute(f"explain query plan {ASKED}").fetchall())
+    await journal.close()
+    assert any("event_pause" in row[-1] for row in plan)
 
 
 async def test_an_unknown_gateway_can_not_be_paused(autojump_clock: trio.testing.MockClock) -> None:

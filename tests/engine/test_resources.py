@@ -27,6 +27,9 @@ from procession import (
     starts,
 )
 from procession.errors import WiringError
+from procession.journal.sqlite import open_sqlite
+from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import JournalOwned
 from procession.primitives.resources import ResourceFailed, is_factory
 from procession.settings import ResourcesSettings
 
@@ -173,14 +176,18 @@ async def test_a_resource_is_closed_after_the_last_call_and_the_last_commit(tmp_
     @contextlib.asynccontextmanager
     async def open_scale() -> AsyncIterator[Scale]:
         yield Scale(telling.said)
-        # The journal is closed: it can be opened by another, who finds the flow ended.
-        async with open_runtime(path, processes=[Parcel], gateways=[Weighing(Scale([]))]) as after:
-            summary = await after.flow(Parcel, "a").summary()
-            telling.said.append(f"closed when {summary.outcome}")
+        # The journal is closed, and owned until what the owner opened is closed as well.
+        reader = await read_sqlite(path)
+        flow = ("resources.parcel", "a")
+        found = (await reader.look_up((), (flow,))).flows[flow]
+        await reader.close()
+        telling.said.append(f"closed when {found.status}")
+        with pytest.raises(JournalOwned):
+            await open_sqlite(path, clock_us=lambda: 0)
 
     async with wired(tmp_path, {"scale": open_scale}) as runtime:
         await runtime.publish(ParcelBooked("a"), id="a")
-    assert telling.said == ["scale weighs a", "closed when completed"]
+    assert telling.said == ["scale weighs a", "closed when ended"]
 
 
 async def test_a_sync_context_manager_and_a_class_and_a_partial_make_resources_too(
@@ -325,7 +332,7 @@ async def test_what_can_not_be_wired_is_refused_and_the_journal_is_not_touched(
     with pytest.raises(WiringError, match=sentence):
         async with wired(tmp_path, resources):
             pass
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("j.db")) == []
 
 
 async def test_a_bool_is_no_number(tmp_path: Path) -> None:
@@ -364,7 +371,7 @@ async def test_an_opening_that_fails_closes_what_was_opened_before(tmp_path: Pat
             pass
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert telling.said == ["open bench", "close bench"]
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("j.db")) == []
 
 
 async def test_an_opening_has_a_time_limit(tmp_path: Path, telling: Telling, autojump_clock: trio.abc.Clock) -> None:

@@ -8,12 +8,29 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
-from procession import Event, ProcessManager, Runtime, Settings, allows, ends, on, open_runtime, starts
+from procession import (
+    Aggregate,
+    Command,
+    Effects,
+    Event,
+    ProcessManager,
+    Runtime,
+    Settings,
+    allows,
+    applies,
+    decides,
+    ends,
+    on,
+    open_runtime,
+    starts,
+)
 from procession.engine.turn_watch import SUFFIX
+from procession.send_errors import DecisionFailed
 from procession.settings import FlowsSettings
 from tests.daemon.command import environment
 
@@ -50,6 +67,57 @@ class Errand(ProcessManager, name="errand", key="errand"):
 
     @ends
     def over(self, closed: Closed) -> None: ...
+
+
+class Ordered(Event, name="lever.ordered"):
+    lever: str
+
+
+class Pulled(Event, name="lever.pulled"):
+    lever: str
+
+
+class Pull(Command, name="lever.pull"):
+    lever: str
+
+
+class Lever(Aggregate, name="lever", key="lever"):
+    @applies
+    def pulled(self, pulled: Pulled) -> Lever:
+        return self
+
+    @allows("LAW03", reason="it does what a fault would")
+    @decides
+    def pull(self, pull: Pull) -> Pulled:
+        while pull.lever == "endless":
+            pass
+        return Pulled(pull.lever)
+
+
+class Hand(ProcessManager, name="hand", key="lever"):
+    @starts
+    def order(self, ordered: Ordered) -> Effects:
+        yield Pull(ordered.lever)
+
+    @ends
+    def over(self, pulled: Pulled) -> None: ...
+
+
+DECIDING = """
+import sys
+import trio
+from procession import open_runtime
+from tests.engine.test_turn_watch import QUICK, Hand, Lever, Ordered, Pull
+
+async def main():
+    async with open_runtime(sys.argv[1], processes=[Hand], aggregates=[Lever], settings=QUICK) as runtime:
+        if sys.argv[2] == "flow":
+            await runtime.publish(Ordered("endless"), id="1")
+        else:
+            await runtime.send(Pull("endless"), id="1")
+
+trio.run(main)
+"""
 
 
 CHILD = """
@@ -110,6 +178,47 @@ async def test_a_flow_over_which_the_process_was_ended_is_set_aside_before_it_ru
         found = await runtime.flow(Errand, "endless").summary()
         assert "did not return" in (found.reason or "")
     assert not named.exists()
+
+
+def levers(path: Path) -> AbstractAsyncContextManager[Runtime]:
+    return open_runtime(path, processes=[Hand], aggregates=[Lever], settings=QUICK)
+
+
+def ended_while_deciding(path: Path, who: str) -> None:
+    """A process that decides for ever is named, and killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", DECIDING, str(path), who], env=environment(), stderr=subprocess.DEVNULL
+    ) as child:
+        wait_for(path.with_name(path.name + SUFFIX))
+        child.send_signal(signal.SIGKILL)
+
+
+async def test_a_command_over_whose_decision_the_process_was_ended_is_given_up_before_it_runs_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.db"
+    ended_while_deciding(path, "flow")
+    async with levers(path) as runtime:
+        await runtime.publish(Ordered("endless"), id="1")
+        await runtime.publish(Ordered("well"))
+        await runtime.drain()
+        bad = await runtime.flow(Hand, "endless").summary()
+        assert (bad.status, (await runtime.flow(Hand, "well").summary()).status) == ("quarantined", "ended")
+        assert "the decision did not return and the process ended: pull (" in (bad.reason or "")
+    assert not (tmp_path / f"a.db{SUFFIX}").exists()
+
+
+async def test_a_command_from_outside_that_the_process_was_ended_over_is_refused_until_the_next_start(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.db"
+    ended_while_deciding(path, "outside")
+    async with levers(path) as runtime:
+        assert (await runtime.send(Pull("well"))).events == (Pulled("well"),)
+        for _ in range(2):
+            with pytest.raises(DecisionFailed, match="until the next start: the decision did not return"):
+                await runtime.send(Pull("endless"), id="1")
+    assert not (tmp_path / f"a.db{SUFFIX}").exists()
 
 
 async def test_a_file_of_suspects_that_can_not_be_read_is_told_and_not_heeded(

@@ -268,6 +268,7 @@ async def test_a_bad_deployment_pauses_its_process_and_not_the_others(autojump_c
     async with opened(journal.reopened(), processes=[Tally, Audit], settings=TINY) as runtime:
         for flow in quarantined:
             await runtime.flow("tally", flow.key).release(by="ann", why="mended")
+        await runtime.resume_process("tally", by="ann", why="mended")
         await runtime.drain()
         for key in keys:
             assert (await story(runtime, key))[-1 if key != "0" else -2] == "broken 1"

@@ -136,6 +136,7 @@ async def test_a_journal_of_schema_2_lists_outcomes_before_it_is_migrated_and_qu
         for table in SEALED:
             connection.execute(f"alter table {table} drop column crc")
         connection.execute("alter table owner drop column names")
+        connection.execute("drop index event_pause")
         connection.execute("pragma user_version = 2")
     reader = await read_sqlite(file.path)
     assert await reader.flows(rare, 0, 9) == await memory.flows(rare, 0, 9)

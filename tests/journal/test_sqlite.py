@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 import trio
 
 from procession.journal import sqlite_schema
+from procession.journal.ownership import holder_of
 from procession.journal.rows import Commit, TypeRow
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
@@ -44,6 +46,9 @@ from procession.testing.journal_rows import (
     timer,
     timer_effect,
 )
+
+DEAD = json.dumps({"pid": 4_194_305, "host": os.uname().nodename, "started_us": 1, "address": None})
+"""A lock file of a process that is no more: no system numbers one so high."""
 
 
 async def opened(path: Path, *, readers: int = 2, wal_pages_max: int = 8192) -> SqliteJournal:
@@ -303,6 +308,20 @@ async def test_an_owner_that_was_overtaken_writes_nothing_more(path: Path) -> No
     await reader.close()
 
 
+async def test_a_journal_on_a_disk_without_locks_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await (await opened(path)).close_clean()
+    path.with_name(f"{path.name}.lock").touch()
+
+    def flock(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(JournalUnwritable, match=r"gives no lock on .*; keep it on a local disk"):
+        await opened(path)
+    with pytest.raises(JournalUnwritable, match=r"gives no lock on .*; keep it on a local disk"):
+        holder_of(str(path))
+
+
 async def test_a_closed_journal_leaves_no_lock_and_no_name(path: Path) -> None:
     await made(path)
     assert (path.parent / "journal.db.lock").read_bytes() == b""
@@ -490,12 +509,15 @@ async def test_doctor_learns_of_the_library_and_the_disk(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_owner_that_has_not_named_itself_yet_is_heard_out(path: Path) -> None:
-    with Path(f"{path}.lock").open("w") as held:
+@pytest.mark.parametrize("left", ["", DEAD])
+async def test_an_owner_that_has_not_named_itself_yet_is_heard_out(path: Path, left: str) -> None:
+    Path(f"{path}.lock").write_text(left)  # nothing, or the name of an owner that was killed
+    with Path(f"{path}.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
 
         async def name_itself() -> None:
             await trio.sleep(0.3)  # longer than a reader ever holds the lock
+            held.truncate(0)
             held.write(json.dumps({"pid": 4711, "host": "here", "started_us": 1, "address": None}))
             held.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -176,6 +177,24 @@ async def test_a_checkpoint_that_found_no_room_holds_up_nobody(tmp_path: Path, f
         await journal.commit(started(number, number))
     fails.clear()
     await journal.close_clean()
+
+
+async def test_a_lock_file_that_can_not_be_written_keeps_no_next_owner_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    await journal.commit(started(1, 1))
+
+    def fail(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "ftruncate", fail)
+        journal.announce("/run/somewhere.sock")
+        await journal.close_clean()
+    following = await open_sqlite(tmp_path / "journal.db", clock_us=lambda: 0)
+    assert (await following.heads()).position == 1
+    await following.close_clean()
 
 
 async def test_a_rollback_that_fails_leaves_the_outcome_unknown(tmp_path: Path, fails: dict[str, str]) -> None:

@@ -209,13 +209,13 @@ async def test_what_the_settings_pause_is_paused_until_someone_resumes_it(autoju
     assert around.gateways == {"store": "paused by the settings"}
 
 
-async def test_pauses_of_a_runtime_that_has_ended_are_over(autojump_clock: MockClock) -> None:
+async def test_pauses_of_a_runtime_that_has_ended_go_on(autojump_clock: MockClock) -> None:
     clock = TrioClock()
     journal = MemoryJournal(clock_us=clock.now_us)
     async with open_runtime(journal, processes=[Repair], gateways=[Store()], clock=clock) as runtime:
         await runtime.pause_gateway("store", by="ann", why="stocktaking")
     await trio.sleep(1)
-    assert (await read_surroundings(journal.reopened(), "repair")).gateways == {}
+    assert (await read_surroundings(journal.reopened(), "repair")).gateways == {"store": "paused by ann: stocktaking"}
 
 
 async def test_a_flow_that_nobody_knows_is_refused(autojump_clock: MockClock) -> None:

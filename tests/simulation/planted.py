@@ -49,7 +49,8 @@ def command_before_its_commit(patch: pytest.MonkeyPatch) -> None:
     def send(self: Gateways, ledger: Ledger, sent: SentCommand) -> None:
         receiver = self._registry.receivers[type(sent.command)]
         flow, host = sent.flow, self.host(receiver.name)
-        handle = Handle(sent.row, sent.command, flow.process, flow.key, sent.correlation, sent.trace, receiver.method)
+        known = (flow.process, flow.key, sent.correlation, sent.trace, receiver.method)
+        handle = Handle(host.window, sent.row, sent.command, *known)
         host.window.add(handle, self._clock.now_us())
         host.begin_ready()
 

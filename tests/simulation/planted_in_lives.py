@@ -14,7 +14,7 @@ import trio
 
 from procession.actors.mailbox import Mailbox
 from procession.engine import engine
-from procession.engine.answers import Answer, Answers
+from procession.engine.answers import Answers
 from procession.engine.flow import Flow
 from procession.engine.flow_host import FlowHost
 from procession.engine.ids import Ids
@@ -138,7 +138,9 @@ def nothing_taken_up_at_a_start(patch: pytest.MonkeyPatch) -> None:
 
 def last_come_first_served(patch: pytest.MonkeyPatch) -> None:
     def take(self: Mailbox[Any]) -> Any:
-        return self._items.pop()
+        *older, last = self
+        self.refill(older, more=self.more)
+        return last
 
     patch.setattr(Mailbox, "take", take)
 
@@ -149,7 +151,7 @@ def given_up_without_a_word(patch: pytest.MonkeyPatch) -> None:
 
     def write(self: Answers, verdict: Any) -> None:
         if verdict.state == "given_up":
-            verdict.answer = Answer((), ())
+            verdict.answer = ()
         whole(self, verdict)
 
     patch.setattr(Answers, "write", write)

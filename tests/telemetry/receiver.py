@@ -46,6 +46,8 @@ class Receiver:
     spans: list[Received] = attrs.field(factory=list)
     metrics: list[ExportMetricsServiceRequest] = attrs.field(factory=list)
     paths: set[str] = attrs.field(factory=set)
+    bodies: list[bytes] = attrs.field(factory=list)
+    """All that came, as it came."""
     arrived: threading.Condition = attrs.field(factory=threading.Condition)
 
     @property
@@ -55,6 +57,7 @@ class Receiver:
     def take(self, path: str, body: bytes) -> None:
         with self.arrived:
             self.paths.add(path)
+            self.bodies.append(body)
             if path.endswith("/metrics"):
                 self.metrics.append(ExportMetricsServiceRequest.FromString(body))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
@@ -12,6 +13,7 @@ import trio
 from procession.errors import RuntimeFailed
 
 T = TypeVar("T")
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 ActorState = Literal["starting", "running", "backing_off", "held", "paused", "ended", "failed"]
 
 
@@ -120,11 +122,11 @@ async def supervise(
             return
 
 
-def leaves(error: Exception) -> Iterator[Exception]:
+def leaves(error: ErrorT) -> Iterator[ErrorT]:
     """The errors of a group, however deeply they are nested; one that is no group is its own leaf."""
-    if isinstance(error, ExceptionGroup):
+    if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from leaves(inner)
+            yield from typing.cast("Iterator[ErrorT]", leaves(inner))
     else:
         yield error
 
@@ -140,13 +142,34 @@ async def contained(call: Callable[[], Awaitable[T]]) -> Result[T]:
         return Result(None, error)
 
 
-async def contained_call(call: Callable[[], Awaitable[T]]) -> CallResult[T]:
+class BrokeOut(Exception):  # noqa: N818 - it stands for what its cause is
+    """Foreign code raised what is meant to end a process: for its supervisor a failure as any other."""
+
+
+async def foreign(call: Callable[[], Awaitable[T]]) -> T:
+    """Await a call of foreign code: an error comes out as it is, what is no `Exception` as the cause of one.
+
+    Raises:
+        BrokeOut: it raised `SystemExit` or its like.
+
+    Cancellation and KeyboardInterrupt: as `contained_call`.
+    """
+    result = await contained_call(call)
+    if result.error is None:
+        return typing.cast("T", result.value)
+    if isinstance(result.error, Exception):
+        raise result.error
+    found = next(leaves(result.error))
+    raise BrokeOut(f"it raised {type(found).__name__}: {found}") from result.error
+
+
+async def contained_call(call: Callable[..., Awaitable[T]], *arguments: object) -> CallResult[T]:
     """As `contained`, for a call that nothing may come out of: `SystemExit` and its like come back as values too.
 
     Cancellation and KeyboardInterrupt: pass through, without what was raised beside them.
     """
     try:
-        return CallResult(await call(), None)
+        return CallResult(await call(*arguments), None)
     except (trio.Cancelled, KeyboardInterrupt):
         raise
     except BaseExceptionGroup as group:

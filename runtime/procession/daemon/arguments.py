@@ -209,6 +209,8 @@ def _add_projections(verb: Callable[[str, str], Parser]) -> None:
     projections.add_argument("act", choices=("ls", "rebuild", "verify"), help="what to do")
     projections.add_argument("projectors", nargs="*", metavar="PROJECTION", help="by name; default: all")
     projections.add_argument("--folder", metavar="DIR", help="where their stores lie; default: as configured")
+    projections.add_argument("--reason", default="", metavar="TEXT", help="why it is rebuilt; stays in the journal")
+    projections.add_argument("--by", metavar="NAME", help="who; default: you, at this host")
 
 
 def _add_tasks(verb: Callable[[str, str], Parser]) -> None:

@@ -55,7 +55,7 @@ def refuse_early(journal: str) -> None:
     check_place(name)
     check_header(name)
     holder = holder_of(name)
-    if holder is not None and holder.running:
+    if holder is not None and holder.running and holder.named:  # else taking the lock tells who it is
         raise JournalOwned(name, holder.pid, holder.host, holder.started_at)
 
 

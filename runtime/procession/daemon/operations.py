@@ -19,7 +19,7 @@ from procession.errors import IdReused, PublishRefused
 from procession.facade import Runtime
 from procession.human.gateway import desks_among
 from procession.primitives.cloudevents import CloudEventError, parse
-from procession.primitives.event import TokenAdded, TokenRevoked
+from procession.primitives.event import ProjectionRebuildRequested, TokenAdded, TokenRevoked
 from procession.primitives.outside import Outside
 from procession.primitives.registry import Registry
 from procession.publishing import decoded
@@ -61,6 +61,7 @@ class Operations:
             "drain": self._drain,
             "pause": self._pause,
             "publish": self._publish,
+            "rebuild_noted": self._rebuild_noted,
             "resume": self._resume,
             "snapshot": self._snapshot,
             "task": self._task,
@@ -121,6 +122,11 @@ class Operations:
             return {"process": act.name, "paused": False}
         await self._runtime.resume_gateway(act.name, by=act.by, why=act.why)
         return {"gateway": act.name, "paused": False}
+
+    async def _rebuild_noted(self, asked: Mapping[str, Any]) -> object:
+        """Another process makes a projection anew: it can't write to the journal, and its owner records it."""
+        await self._runtime.record_act(ProjectionRebuildRequested(asked["name"], asked["by"], asked["why"]))
+        return {}
 
     async def _archive(self, asked: Mapping[str, Any]) -> object:
         act = read(Archive, asked)

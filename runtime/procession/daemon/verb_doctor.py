@@ -10,7 +10,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -22,6 +21,7 @@ from procession.daemon.exit_codes import ExitCode
 from procession.daemon.output import Output
 from procession.engine.turn_watch import SUFFIX, read_suspects
 from procession.errors import ProcessionError, WiringError
+from procession.journal.head_file import Behind, gone
 from procession.journal.ownership import holder_of
 from procession.journal.rows import OwnerInfo
 from procession.journal.sqlite_archive import archives
@@ -164,6 +164,8 @@ def _of_projection(standing: Standing) -> Check:
 async def _of_journal(journal: str) -> list[Check]:
     folder = os.path.dirname(os.path.realpath(journal))  # noqa: ASYNC240, PTH120 - does not wait
     checks = [] if not os.path.isdir(folder) else await _of_disk(folder)  # noqa: ASYNC240, PTH112 - does not wait
+    if (missing := gone(os.path.realpath(journal))) is not None:  # noqa: ASYNC240 - does not wait
+        return [*checks, Check("journal", "fail", missing.found, missing.cure)]
     if not os.path.lexists(journal):  # noqa: ASYNC240 - does not wait
         return [*checks, Check("journal", "warn", f"there is none at {journal} yet", "publish something, or name it")]
     try:
@@ -181,6 +183,7 @@ async def _of_journal(journal: str) -> list[Check]:
         checks.append(Check("journal", "ok", found))
         checks.append(Check("schema", "ok", f"{SCHEMA}"))
         checks.append(_of_owner(journal, await reader.owner()))
+        checks += _of_head(await reader.behind())
         checks.append(await _of_archive(reader))
         set_aside = sum(statuses.get("quarantined", 0) for statuses in counts.flows.values())
         broken = sum(statuses.get("quarantined", 0) for statuses in counts.aggregates.values())
@@ -225,18 +228,27 @@ def _of_owner(journal: str, owner: OwnerInfo | None) -> Check:
         return Check("owner", "warn", found, "look into the log of the service for why it ends")
     if holder is not None:
         found = f"nobody now; process {holder.pid} on {holder.host} ended without closing it"
-        log = Path(f"{os.path.realpath(journal)}-wal")
-        if not log.exists() or not log.stat().st_size:
-            found += f", and {log} is missing or empty: what it committed last may have been in it"
-            return Check("owner", "warn", found, "put the log back if somebody took it away; else the end is as it is")
-        return Check("owner", "warn", found, "nothing is lost: the next start takes it up")
+        return Check("owner", "warn", found, "the next start takes it up")
     return Check("owner", "ok", "nobody: free to be opened")
 
 
+def _of_head(behind: Behind | None) -> list[Check]:
+    """What a power loss may have taken, where commits do not wait for the disk; else verifying tells of it."""
+    if behind is None or not behind.head.lossy:
+        return []
+    cure = 'if there was a power loss, that is what `synchronous = "NORMAL"` may lose; else ' + behind.cure
+    return [Check("head", "warn", behind.found, cure)]
+
+
 def _of_suspects(journal: str) -> list[Check]:
-    cure = "mend its handler; while nobody owns the journal, the next start sets the flow aside, then retry or skip"
+    turn = "mend its handler; while nobody owns the journal, the next start sets the flow aside, then retry or skip"
+    decision = "mend its aggregate; while nobody owns the journal, the next start refuses that command; then send it"
     suspects = read_suspects(os.path.realpath(journal) + SUFFIX)
-    return [Check("suspect", "warn", f"a turn did not return: {one}", cure) for one in suspects.values()]
+    return [
+        Check("suspect", "warn", f"a {'decision' if one.command else 'turn'} did not return: {one}", cure)
+        for one in suspects.values()
+        for cure in (decision if one.command else turn,)
+    ]
 
 
 async def _of_disk(folder: str) -> list[Check]:

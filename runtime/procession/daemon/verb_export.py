@@ -73,7 +73,7 @@ async def _make(target: Path, file: FlowFile) -> None:
         raise UsageRefused(f"the flow does not fit together: {error}", "export it again") from error
     finally:
         if not whole:
-            for ending in ("", "-wal", "-shm", ".lock"):
+            for ending in ("", "-wal", "-shm", "-head", ".lock"):
                 with suppress(FileNotFoundError):
                     os.remove(f"{target}{ending}")  # noqa: PTH107 - a name with an ending
 

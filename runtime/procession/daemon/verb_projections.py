@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,19 @@ import attrs
 from procession.daemon.configuration import configured
 from procession.daemon.durations import human, now_us
 from procession.daemon.exit_codes import ExitCode, UsageRefused
+from procession.daemon.local_client import owner_of
 from procession.daemon.output import Output
 from procession.daemon.progress import Progress
 from procession.daemon.stopping import Stop, run_stoppable
+from procession.daemon.verb_repair import whoever
+from procession.engine.clock import SystemClock
+from procession.engine.lone_act import log_act
 from procession.errors import NotFound
+from procession.journal.scratch import scratch
+from procession.journal.sqlite import open_sqlite
 from procession.journal.sqlite_reader import SqliteReader, read_sqlite
+from procession.journal_errors import JournalOwned
+from procession.primitives.event import ProjectionRebuildRequested
 from procession.primitives.projection import Projection
 from procession.primitives.registry import Registry
 from procession.projections.folder import StoreFolder, folder_of
@@ -36,6 +43,10 @@ class _Work:
     stores: StoreFolder
     settings: Settings
     output: Output
+    path: str
+    """Of the journal."""
+    by: str
+    why: str
 
     def named(self, names: Sequence[str]) -> list[Projection]:
         """The projections that are named; all where none is."""
@@ -63,7 +74,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     async def work(stop: Stop) -> int:
         reader = await read_sqlite(journal)
         try:
-            on = _Work(registry, reader, stores, settings, output)
+            who = options.by or whoever()
+            on = _Work(registry, reader, stores, settings, output, journal, who, options.reason)
             if options.act == "ls":
                 return await _list(on)
             return await (_rebuild if options.act == "rebuild" else _verify)(on, options.projectors, stop)
@@ -99,6 +111,25 @@ def _row(output: Output, standing: Standing) -> tuple[str, ...]:
     )
 
 
+async def _record(on: _Work, projection: Projection) -> None:
+    """A rebuild is an act in the journal, whoever does it: written by the owner, or here where nobody is."""
+    act = ProjectionRebuildRequested(projection.name, on.by, on.why)
+    try:
+        owner = owner_of(on.path)
+    except JournalOwned as owned:
+        on.output.say(f"not recorded in the journal, whose owner listens to nobody: {owned}")
+        return
+    if owner is not None:
+        await owner.ask("rebuild_noted", name=projection.name, by=on.by, why=on.why)
+        return
+    journal = await open_sqlite(on.path, clock_us=now_us)
+    try:
+        await log_act(journal, SystemClock(), act)
+        await journal.close_clean()
+    finally:
+        await journal.close()
+
+
 async def _rebuild(on: _Work, names: Sequence[str], stop: Stop) -> int:
     done: list[tuple[Rebuilt, bool]] = []
     for projection in on.named(names):
@@ -106,6 +137,7 @@ async def _rebuild(on: _Work, names: Sequence[str], stop: Stop) -> int:
 
         async def one(projection: Projection = projection, show: _Shown = _Shown(progress)) -> None:
             limits = on.settings.projectors
+            await _record(on, projection)
             done.append(await rebuild(projection, on.registry, on.journal, on.stores, limits, now_us(), show))
 
         try:
@@ -137,7 +169,7 @@ def _tell_rebuilt(on: _Work, done: Sequence[tuple[Rebuilt, bool]], stop: Stop) -
 
 async def _verify(on: _Work, names: Sequence[str], stop: Stop) -> int:
     done: list[Verified] = []
-    with tempfile.TemporaryDirectory(prefix="procession-verify-") as folder:
+    with scratch("procession-verify-") as folder:
         for projection in on.named(names):
             progress = _progress(on, f"verify {projection.name}")
 

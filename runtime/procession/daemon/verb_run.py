@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from collections.abc import AsyncIterator
 import attrs
 import trio
 
+from procession.daemon.collecting import collect_seldom
 from procession.daemon.configuration import Configuration, configured, refuse_early, since_of
 from procession.daemon.descriptors import make_room
 from procession.daemon.http_door import Door, http_door
@@ -27,9 +27,13 @@ from procession.daemon.reloading import Reloaded, limits_of, reload
 from procession.daemon.service_notify import ServiceManager
 from procession.daemon.snapshot import Snapshots
 from procession.daemon.stopping import Stop, run_stoppable
+from procession.engine.clock import SystemClock
 from procession.errors import ProcessionError
 from procession.facade import Runtime
+from procession.journal.holding import held
+from procession.journal.ownership import HeldJournal
 from procession.journal.sqlite import SqliteJournal
+from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import load_wiring, open_wired, registry_of
 
@@ -65,39 +69,51 @@ class _Daemon:
         self.settings = self.configuration.settings
 
     async def run(self, stop: Stop) -> int:
-        """Open, serve, close."""
+        """Own the journal, take the address, serve, close."""
         manager = ServiceManager.of(os.environ)
         refuse_early(self.configuration.journal)
         wiring = load_wiring(self.settings)
-        with (
-            trio.open_signal_receiver(signal.SIGHUP) as hangups,
-            contextlib.closing(manager),
-            http_door(self.settings) as http,
-        ):
-            # What is told to the manager ends last: closing may take as long as the grace.
-            async with trio.open_nursery() as telling:
-                async with open_wired(wiring, self.settings, since=since_of(self.options)) as runtime:
-                    if self.writer is not None:
-                        self.writer.on_dropped = runtime.measuring.count_log_dropped
-                        runtime.measuring.count_log_dropped(self.writer.dropped)
-                    snapshots = Snapshots(runtime, self.configuration.journal)
-                    operations = Operations(runtime, registry_of(wiring), snapshots, http.reread_tokens)
-                    async with (
-                        self._listening(runtime, operations),
-                        http.serve(runtime),
-                        trio.open_nursery() as nursery,
-                    ):
-                        telling.start_soon(manager.keep_told, snapshots.status)
-                        nursery.start_soon(self._reload_on, hangups, runtime, manager, http)
-                        _set_apart_what_stays()
-                        await self._ready(manager, snapshots)
-                        await stop.asked.wait()
-                        await manager.tell(STOPPING="1", STATUS="closing")
-                        logger.info("closing: %s", stop.signal.name if stop.signal else "asked to")
-                        nursery.cancel_scope.cancel()
-                telling.cancel_scope.cancel()
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups, contextlib.closing(manager):
+            # The journal first: who does not own it takes no address that its owner is to have.
+            async with held(self.configuration.journal, SystemClock().now_us()) as journal:
+                with http_door(self.settings) as http:
+                    await self._serve(stop, wiring, journal, http, hangups, manager)
         logger.info("closed in order")
         return 0
+
+    async def _serve(
+        self,
+        stop: Stop,
+        wiring: Wiring,
+        journal: HeldJournal,
+        http: Door,
+        hangups: AsyncIterator[int],
+        manager: ServiceManager,
+    ) -> None:
+        """Open what is owned, serve it until somebody wants it to stop, close it."""
+        # What is told to the manager ends last: closing may take as long as the grace.
+        async with trio.open_nursery() as telling:
+            since = since_of(self.options)
+            async with open_wired(wiring, self.settings, journal=journal, since=since) as runtime:
+                if self.writer is not None:
+                    self.writer.on_dropped = runtime.measuring.count_log_dropped
+                    runtime.measuring.count_log_dropped(self.writer.dropped)
+                snapshots = Snapshots(runtime, self.configuration.journal)
+                operations = Operations(runtime, registry_of(wiring), snapshots, http.reread_tokens)
+                async with (
+                    self._listening(runtime, operations),
+                    http.serve(runtime),
+                    trio.open_nursery() as nursery,
+                ):
+                    telling.start_soon(manager.keep_told, snapshots.status)
+                    nursery.start_soon(self._reload_on, hangups, runtime, manager, http)
+                    collect_seldom()
+                    await self._ready(manager, snapshots)
+                    await stop.asked.wait()
+                    await manager.tell(STOPPING="1", STATUS="closing")
+                    logger.info("closing: %s", stop.signal.name if stop.signal else "asked to")
+                    nursery.cancel_scope.cancel()
+            telling.cancel_scope.cancel()
 
     @contextlib.asynccontextmanager
     async def _listening(self, runtime: Runtime, operations: Operations) -> AsyncIterator[None]:
@@ -157,12 +173,3 @@ class _Daemon:
         else:
             if changed:
                 logger.info("read again, and in force: %s", ", ".join(changed))
-
-
-def _set_apart_what_stays() -> None:
-    """Take all that is there now out of garbage collection, which would hold the loop for 50 ms again and again.
-
-    The process is ours: an embedded runtime leaves its host's collector alone.
-    """
-    gc.collect()
-    gc.freeze()

@@ -47,6 +47,7 @@ def _json(options: argparse.Namespace, found: Salvaged, seconds: float) -> dict[
         "events": found.events,
         "steps": found.steps,
         "flows": found.flows,
+        "behind": found.behind or None,
         "events_lost": _spans_json(found.events_lost),
         "steps_lost": _spans_json(found.steps_lost),
         "flows_left_out": [
@@ -74,7 +75,8 @@ def _name(flow: LeftOut) -> str | None:
 
 def _print(output: Output, target: str, found: Salvaged, seconds: float) -> None:
     output.line(target)
-    rows = [("lost", f"events {first} to {last}", "") for first, last in found.events_lost[:_SPANS_MAX]]
+    rows = [("lost", "its last commits", found.behind)] if found.behind else []
+    rows += [("lost", f"events {first} to {last}", "") for first, last in found.events_lost[:_SPANS_MAX]]
     rows += [("lost", f"steps {first} to {last}", "") for first, last in found.steps_lost[:_SPANS_MAX]]
     rows += [("left out", _name(flow) or f"flow {flow.flow}", flow.reason) for flow in found.left_out]
     rows += [("unreadable", table, f"{len(spans)} ranges") for table, spans in found.unreadable.items()]

@@ -10,6 +10,7 @@ from typing import Any
 
 import trio
 
+from procession.actors.supervisor import CallResult
 from procession.embed.call import UNWIND_S
 from procession.engine.host_loop import HostLost
 
@@ -50,7 +51,7 @@ class AsyncioCall:
         self._on_end = ended
         self._token = trio.lowlevel.current_trio_token()
         self._context = contextvars.copy_context()
-        self._task: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[CallResult[object]] | None = None
         self._left = False
         self._over = trio.Event()
         self._lost = not self._tell(self._start)
@@ -75,7 +76,10 @@ class AsyncioCall:
         task = self._task
         if task is None or task.cancelled():
             raise HostLost(_CANCELLED)
-        return task.result()
+        result = task.result()
+        if result.error is not None:
+            raise result.error
+        return result.value
 
     def _tell(self, what: Callable[[], None]) -> bool:
         """Have something run in the loop; False where that is closed."""
@@ -91,8 +95,17 @@ class AsyncioCall:
         if self._left:
             self._end()
             return
-        self._task = self._loop.create_task(self._work(), context=self._context)
+        self._task = self._loop.create_task(self._contained(), context=self._context)
         self._task.add_done_callback(lambda _: self._end())
+
+    async def _contained(self) -> CallResult[object]:
+        """A task that raised `SystemExit` or its like would end the loop, and the host with it."""
+        try:
+            return CallResult(await self._work(), None)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - carried over, and raised to the gateway's host
+            return CallResult(None, error)
 
     def _leave(self) -> None:
         self._left = True

@@ -14,8 +14,10 @@ from procession.engine.ledger import Ledger
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.solo import Solo
 from procession.engine.turn import TurnFailed
+from procession.engine.turn_watch import Suspect, Suspects
 from procession.errors import InvalidKey, NotAccepted, ProcessionError
 from procession.primitives.decisions import AggregateDefinition
+from procession.primitives.stored import stored_of
 from procession.send_errors import AggregateSetAside, DecisionFailed
 from procession.telemetry.names import Counters
 
@@ -39,6 +41,24 @@ class _Actor:
         return self.loading is None and (self.stream.state is not None or self.stream.reason is not None)
 
 
+@attrs.define(eq=False)
+class _Settled:
+    """A suspect whose command is given up: it is taken off the file when that is durable."""
+
+    suspects: Suspects
+    suspect: Suspect
+
+    def durable(self) -> None:
+        self.suspects.settle(self.suspect)
+
+    def failed(self, error: Exception) -> None:
+        """Nothing to do: the command is still open, and its suspect in the file."""
+
+
+def _never_returned(suspect: Suspect) -> str:
+    return f"the decision did not return and the process ended: {suspect.place}"
+
+
 class AggregateHost:
     """Decides what flows ask for, and hands streams to the intake for what comes from outside.
 
@@ -55,6 +75,7 @@ class AggregateHost:
         counters: Counters,
         *,
         solo: Solo,
+        suspects: Suspects,
         cached_max: int,
         slice_ms: int,
     ) -> None:
@@ -64,6 +85,7 @@ class AggregateHost:
         self._inbox = inbox
         self._counters = counters
         self._solo = solo
+        self._suspects = suspects
         self._cached_max = cached_max
         self._slice_s = slice_ms / 1000
         self._actors: dict[tuple[str, str], _Actor] = {}
@@ -108,6 +130,12 @@ class AggregateHost:
             DecisionFailed: the user's code raised; nothing was written.
         """
         actor = self._actors[sent.definition.name, sent.key]
+        named = stored_of(type(sent.command)).name
+        suspect = self._suspects.of(sent.definition.name, sent.key, named)
+        if suspect is not None:
+            self._suspects.refused(suspect)
+            found = f"{actor.stream.name} is not asked {named} until the next start: {_never_returned(suspect)}"
+            raise DecisionFailed(found, "mend it, start again, then send again: nothing was written")
         try:
             return self._decisions.from_outside(actor.stream, sent)
         except TurnFailed as error:
@@ -183,8 +211,13 @@ class AggregateHost:
 
     def _decide(self, actor: _Actor, asked: Asked) -> None:
         if not asked.done:
-            if actor.stream.state is None:
-                self._decisions.give_up(asked, f"{actor.stream.name} is set aside: {actor.stream.reason}")
+            stream = actor.stream
+            suspect = self._suspects.of(stream.process, stream.key, asked.row.type, asked.asker)
+            if stream.state is None:
+                self._decisions.give_up(asked, f"{stream.name} is set aside: {stream.reason}")
+            elif suspect is not None:
+                self._decisions.give_up(asked, _never_returned(suspect))
+                self._ledger.when_durable(_Settled(self._suspects, suspect))
             else:
                 self._decisions.from_flow(actor.stream, asked)
         self._inbox.decided(asked)
@@ -213,7 +246,7 @@ class AggregateHost:
             return
         if not actor.is_read:
             await self._begin_loading(actor).wait()
-        async with self._solo.alone(actor.stream):
+        async with self._solo.apart(self._inbox.marks_of(asked)), self._solo.alone(actor.stream):
             rejected = self._solo.guilty.pop((actor.stream.process, actor.stream.key), None)
             if asked.done:
                 self._inbox.decided(asked)

@@ -179,16 +179,20 @@ class AggregateInbox:
             finally:
                 self.end_read()
 
-    async def mark(self, asked: Asked) -> bool:
-        """Mark a command before it is decided alone; False where the process died of it too often."""
-        entries = from_json(asked.row.log) if asked.row.log else []
+    def marks_of(self, asked: Asked) -> int:
+        """How often the process died while this command was decided alone."""
         marks = 0
-        for entry in reversed(entries):
+        for entry in reversed(from_json(asked.row.log) if asked.row.log else []):
             if entry["found"] != _MARK:
                 break
             marks += 1
-        if marks >= MARKS_MAX:
+        return marks
+
+    async def mark(self, asked: Asked) -> bool:
+        """Mark a command before it is decided alone; False where the process died of it too often."""
+        if self.marks_of(asked) >= MARKS_MAX:
             return False
+        entries = from_json(asked.row.log) if asked.row.log else []
         log = to_json([*entries, {"n": 1, "at_us": asked.row.due_us, "found": _MARK}][-_LOG_MAX:]).decode()
         change = CommandChange(asked.row, "open", asked.row.attempts, asked.row.due_us, log)
         asked.row = asked.row._replace(log=log)

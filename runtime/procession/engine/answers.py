@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import attrs
 
@@ -37,11 +37,8 @@ class Desk:
     solo: Solo
 
 
-class Answer(NamedTuple):
-    """What a gateway returned, found good and encoded."""
-
-    events: tuple[Event, ...]
-    payloads: tuple[str, ...]
+Answer = tuple[tuple[Event, str], ...]
+"""What a gateway returned, found good: each event with its payload."""
 
 
 @attrs.define(eq=False)
@@ -102,8 +99,8 @@ class Answers:
         if not contract.accepts(value):
             return f"{type(value).__name__} was returned, the contract is {contract.shown}"
         definition = self._registry.processes.get(handle.process)
-        events, payloads = _events(value), []
-        for event in events:
+        found: list[tuple[Event, str]] = []
+        for event in _events(value):
             try:
                 payload = self._codec.encode(event)
                 size, size_max = len(payload), self._payload_bytes_max
@@ -116,8 +113,8 @@ class Answers:
                 return str(error)
             if keys != (handle.key,):
                 return f"{type(event).__name__} of flow {', '.join(keys)} was returned to flow {handle.key}"
-            payloads.append(payload.decode())
-        return Answer(events, tuple(payloads))
+            found.append((event, payload.decode()))
+        return tuple(found)
 
     def answered(self, handle: Handle, answer: Answer) -> None:
         """The whole answer and the command's completion are one transaction, whatever the turn makes of it."""
@@ -131,16 +128,17 @@ class Answers:
         if handle.ended != "open":
             return
         event = CommandGivenUp(handle.command, handle.row.id.hex(), reason, handle.attempts, found)
-        answer = Answer((event,), (self._codec.encode(event).decode(),))
-        self._end(Verdict(self, handle, "given_up", answer, self._forget))
+        answer = (event, self._codec.encode(event).decode())
+        self._end(Verdict(self, handle, "given_up", (answer,), self._forget))
 
     def cancelled(self, handle: Handle, *, unknown: bool) -> None:
         """The flow was cancelled; where a call runs, whether it was done is not known."""
         if unknown:
-            handle.log.append(
-                {"n": handle.attempts, "at_us": self._ids.now_us(), "found": "cancelled while it ran: outcome unknown"}
-            )
-        self._end(Verdict(self, handle, "cancelled", _NO_ANSWER, self._forget))
+            self._note_of(handle, "cancelled while it ran: outcome unknown")
+        self._end(Verdict(self, handle, "cancelled", (), self._forget))
+
+    def _note_of(self, handle: Handle, found: str) -> None:
+        handle.log = (*handle.log, {"n": handle.attempts, "at_us": self._ids.now_us(), "found": found})
 
     async def mark(self, handle: Handle) -> bool:
         """After the process died more than once: mark a command before it runs; False where it died of it too often."""
@@ -153,7 +151,7 @@ class Answers:
             marks += 1
         if marks >= MARKS_MAX:
             return False
-        handle.log.append({"n": handle.attempts, "at_us": self._ids.now_us(), "found": _MARK})
+        self._note_of(handle, _MARK)
         self.retry_later(handle, handle.row.due_us)
         ledger = self.desk.ledger
         await ledger.wait_durable(ledger.latest)
@@ -176,7 +174,7 @@ class Answers:
         desk.ledger.when_durable(verdict)
         self._count(verdict)
         definition = self._registry.processes[handle.process]
-        for index, (event, payload) in enumerate(zip(*verdict.answer, strict=True)):
+        for index, (event, payload) in enumerate(verdict.answer):
             if verdict.state == "given_up":
                 event_id = self._ids.given_up(handle.row.id, handle.sent_again)
             else:
@@ -208,7 +206,7 @@ class Answers:
         if self.desk is None:
             return
         definition = self._registry.processes[handle.process]
-        for event, payload in zip(*answer, strict=True):
+        for event, payload in answer:
             flow = self.desk.table.flow(definition, handle.key)
             origin = Origin(
                 self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context
@@ -223,7 +221,7 @@ class Answers:
             gateway.answered += 1
             gateway.command.observe(perf_counter() - verdict.handle.began)
             self._counters.commands_answered += 1
-            self._counters.answers_recorded += len(verdict.answer.events)
+            self._counters.answers_recorded += len(verdict.answer)
         elif verdict.state == "given_up":
             self._counters.commands_given_up += 1
             gateway.given_up += 1
@@ -232,7 +230,6 @@ class Answers:
             gateway.cancelled += 1
 
 
-_NO_ANSWER = Answer((), ())
 _MARK = "begun, alone, after the process had died"
 
 

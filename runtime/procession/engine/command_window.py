@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 import trio
 
+from procession.engine.clock import Clock
 from procession.journal.rows import CommandRow, CommandState
 from procession.primitives.command import Command
 from procession.primitives.gateway import CommandMethod
@@ -22,6 +23,7 @@ HandleState = Literal["ready", "resting", "running", "stuck", "done"]
 class Handle:
     """One open command in memory."""
 
+    window: CommandWindow
     row: CommandRow
     command: Command
     process: str
@@ -33,14 +35,24 @@ class Handle:
     """`stuck`: a thread of an attempt that was cancelled has not returned; no other attempt begins until then."""
     ended: CommandState = "open"
     attempts: int = 0
-    log: list[dict[str, object]] = attrs.field(factory=list)
+    log: tuple[dict[str, object], ...] = ()
+    """How its attempts failed."""
     scope: trio.CancelScope | None = None
+    broken_off: bool = False
+    """Its attempt was cancelled."""
     timed_out: bool = False
     """Its last attempt ran until its deadline."""
     began: float = attrs.field(factory=perf_counter)
     """When it was asked for, or read from the journal."""
     attempt: Context | None = None
     """The span of its last attempt, where it is traced."""
+
+    def durable(self) -> None:
+        """Its row is durable: it may begin."""
+        self.window.add(self, self.row.due_us)
+
+    def failed(self, error: Exception) -> None:
+        """It was not decided: the turn runs again, or the journal has the command."""
 
     @property
     def context(self) -> str | None:
@@ -147,12 +159,10 @@ class CommandWindow:
         if not self._readers:
             self._forgotten.clear()
 
-    def next(self, now_us: int) -> Handle | None:
+    def next(self, clock: Clock) -> Handle | None:
         """The next command whose turn it is: flows in turns, each flow's commands in order."""
-        while self._resting and self._resting[0][0] <= now_us:
-            _, _, handle = heapq.heappop(self._resting)
-            if handle.state == "resting":
-                self._place(handle, now_us)
+        if self._resting:
+            self._rouse(clock.now_us())
         for _ in range(len(self._ready)):
             flow, queue = self._ready.popitem(last=False)
             while queue and queue[0].state != "ready":
@@ -169,6 +179,12 @@ class CommandWindow:
                 self._ready[flow] = queue
             return handle
         return None
+
+    def _rouse(self, now_us: int) -> None:
+        while self._resting and self._resting[0][0] <= now_us:
+            _, _, handle = heapq.heappop(self._resting)
+            if handle.state == "resting":
+                self._place(handle, now_us)
 
     def next_due_us(self) -> int | None:
         """When the first resting command is due; None where none rests."""
@@ -199,7 +215,7 @@ class CommandWindow:
 
     def _place(self, handle: Handle, now_us: int) -> None:
         # What was never tried is due, also where the clock was set back since its event was accepted.
-        if handle.row.due_us <= now_us or not handle.attempts:
+        if not handle.attempts or handle.row.due_us <= now_us:
             handle.state = "ready"
             queue = self._ready.setdefault(handle.flow, deque())
             queue.append(handle)

@@ -58,6 +58,11 @@ class Asked:
     done: bool = False
     """It is decided, given up or cancelled: in the batch, or durable."""
 
+    @property
+    def asker(self) -> str:
+        """The flow that asked, by name."""
+        return f"{self.process.name}/{self.key}"
+
 
 @attrs.frozen(slots=True)
 class FromOutside:
@@ -189,6 +194,7 @@ class Decisions:
         at_work = self._at_work
         for last in (False, True):
             at_work.count += 1
+            at_work.command, at_work.asker = stored_of(type(command)).name, "" if asked is None else asked.asker
             at_work.what, at_work.position = stream, 0
             try:
                 verdict = decide(stream.definition, stream.state, command, self._guard)

@@ -38,20 +38,6 @@ _AHEAD_MAX = 1_000
 """Commands that are read before they may begin; their flows are in memory by then."""
 
 
-@attrs.define(eq=False)
-class _Sent:
-    """A command whose row joins a batch: it leaves when that is durable."""
-
-    host: GatewayHost
-    handle: Handle
-
-    def durable(self) -> None:
-        self.host.window.add(self.handle, self.host.clock.now_us())
-
-    def failed(self, error: Exception) -> None:
-        """It was not decided: the turn runs again, or the journal has the command."""
-
-
 class Gateways:
     """All gateways of one runtime."""
 
@@ -147,10 +133,12 @@ class Gateways:
     def send(self, ledger: Ledger, sent: SentCommand) -> None:
         """A turn asked for a command: it leaves when the batch that is filling now is durable."""
         receiver = self._registry.receivers[type(sent.command)]
-        handle = Handle(
-            sent.row, sent.command, sent.flow.process, sent.flow.key, sent.correlation, sent.trace, receiver.method
+        window, flow = self._hosts[receiver.name].window, sent.flow
+        ledger.when_durable(
+            Handle(
+                window, sent.row, sent.command, flow.process, flow.key, sent.correlation, sent.trace, receiver.method
+            )
         )
-        ledger.when_durable(_Sent(self._hosts[receiver.name], handle))
 
     def on_durable(self, batch: Batch) -> None:
         """Begin what a batch released."""
@@ -204,7 +192,7 @@ class Gateways:
         host = self._hosts.get(command.row.gateway)
         if host is None or host.window.has_ended(command.row.seq):
             return False
-        handle = host.window.known.get(command.row.seq) or self._handle(command)
+        handle = host.window.known.get(command.row.seq) or self._handle(host, command)
         running = handle.state in ("running", "stuck")
         if not running:
             host.window.hold_back(handle)
@@ -227,7 +215,7 @@ class Gateways:
         """Send a command again under the same id when the batch is durable; its attempts count anew."""
         row = command.row._replace(state="open", attempts=0, due_us=self._clock.now_us())
         host = self.host(row.gateway)
-        ledger.when_durable(_Sent(host, self._handle(command._replace(row=row))))
+        ledger.when_durable(self._handle(host, command._replace(row=row)))
         ledger.when_durable(_Wake(host))
 
     def info(self) -> tuple[ActorInfo, ...]:
@@ -288,17 +276,18 @@ class Gateways:
 
     def _take_one(self, host: GatewayHost, command: OpenCommand, effect: Mapping[str, Any]) -> None:
         try:
-            host.window.add(self._handle(command, effect), self._clock.now_us())
+            host.window.add(self._handle(host, command, effect), self._clock.now_us())
         except ProcessionError as error:
             logger.error("command %s can't be sent: %s", command.row.id.hex(), error)  # noqa: TRY400 - no fault of ours
 
-    def _handle(self, command: OpenCommand, effect: Mapping[str, Any] | None = None) -> Handle:
+    def _handle(self, host: GatewayHost, command: OpenCommand, effect: Mapping[str, Any] | None = None) -> Handle:
         message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
         receiver = self._registry.receivers[type(message)]
-        log = from_json(command.row.log) if command.row.log else []
+        log = tuple(from_json(command.row.log)) if command.row.log else ()
         tracing = self._answers.tracing
         trace = command.trace if tracing is None else tracing.of_effect(command.trace, command.row.id)
-        handle = Handle(command.row, message, command.process, command.key, command.correlation, trace, receiver.method)
+        known = (command.process, command.key, command.correlation, trace, receiver.method)
+        handle = Handle(host.window, command.row, message, *known)
         handle.attempts, handle.log = command.row.attempts, log
         return handle
 

@@ -27,6 +27,7 @@ from procession.engine.parts import Parts
 from procession.engine.recovery import take_up
 from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
+from procession.engine.standing import keep_paused
 from procession.engine.starting import part_names, start_parts
 from procession.engine.stream import Stream
 from procession.engine.tracing import Tracing
@@ -323,6 +324,7 @@ class Engine:
         began = perf_counter()
         heads = await self._journal.heads()
         life = assemble(self.lasting, heads)
+        await keep_paused(self._journal, self.lasting, life, first=not self._ready)
         self.watch.reset(heads.position)
         self._unsettled.begin(life)
         life.solo.active, life.solo.why = bool(self._careful), self._careful

@@ -121,9 +121,7 @@ class FlowHost:
             flow = self._ready.popleft()
             if flow.state is None and not flow.known and not flow.acts and not self._solo.active:
                 self.loader.put(flow)
-            elif (
-                not self._must_wait(flow) and self._drain(flow, until) and not (flow.has_work() and self._may_run(flow))
-            ):
+            elif not self._must_wait(flow) and self._drain(flow, until) and not self._goes_on(flow):
                 self._leave(flow)
             else:
                 self._task_for(flow)
@@ -142,18 +140,19 @@ class FlowHost:
 
     def _must_wait(self, flow: Flow) -> bool:
         """Whether this flow has to wait for something before, or instead of, its turns."""
-        aside = flow.is_set_aside() or self._is_suspect(flow)
-        return not flow.mailbox or flow.state is None or bool(flow.acts) or aside or self._solo.active
+        if not flow.mailbox or flow.state is None or flow.acts or self._solo.active:
+            return True
+        return flow.status == "quarantined" or (bool(self._suspects.found) and self._is_suspect(flow))
 
     def _is_suspect(self, flow: Flow) -> bool:
-        return bool(self._suspects.found) and (flow.process, flow.key) in self._suspects.found
+        return self._suspects.of(flow.process, flow.key) is not None
 
     async def _run(self, flow: Flow) -> None:
         """Handle what is there until nothing is; never between two checkpoints more than a slice of time."""
         try:
             if flow.state is None:
                 await self._load(flow)
-            while flow.has_work() and self._may_run(flow):
+            while self._goes_on(flow):
                 if flow.acts:
                     await self._operator.apply(flow)
                 elif flow.is_set_aside():
@@ -176,8 +175,9 @@ class FlowHost:
         if self._table.awake == 0:
             self.on_idle()
 
-    def _may_run(self, flow: Flow) -> bool:
-        return bool(flow.acts) or flow.process not in self._table.paused
+    def _goes_on(self, flow: Flow) -> bool:
+        """Whether there is something for it that it may do now."""
+        return flow.has_work() and (bool(flow.acts) or flow.process not in self._table.paused)
 
     def _drain(self, flow: Flow, until: float) -> bool:
         """Handle the mailbox; False where the slice of time was over first."""
@@ -216,11 +216,12 @@ class FlowHost:
 
     async def _set_aside_suspect(self, flow: Flow) -> None:
         """The process was ended while a turn of this flow did not return: it is not run again unasked."""
-        suspect = self._suspects.found[flow.process, flow.key]
+        suspect = self._suspects.of(flow.process, flow.key)
+        assert suspect is not None, "it was asked before, and nobody else settles it"
         async with self._solo.alone(flow):
             found = f"a turn of it did not return and the process ended: {suspect.place}"
             self._quarantine.set_aside(flow, flow.mailbox.take(), "crash", found)
-        self._suspects.settle(suspect.name)
+        self._suspects.settle(suspect)
 
     async def _load(self, flow: Flow) -> None:
         """Fold the flow from its steps; what a crash left undone of it stands before what is new."""

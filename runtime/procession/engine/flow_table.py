@@ -48,9 +48,10 @@ class FlowTable:
         name = (definition.name, key)
         flow = self._flows.get(name)
         if flow is None:
-            flow = self._flows[name] = Flow(definition=definition, key=key, mailbox=Mailbox(self._mailbox_max))
-        else:
-            self._resting.pop(name, None)
+            flow = Flow(definition=definition, key=key, mailbox=Mailbox(self._mailbox_max))
+            self._flows[flow.named] = flow
+        elif flow.resting:
+            self._rouse(flow)
         return flow
 
     def post(self, delivery: Delivery) -> None:
@@ -88,11 +89,13 @@ class FlowTable:
 
     def rest(self, flow: Flow) -> None:
         """A flow without work stays in the cache; the one that rested longest leaves where there is no room."""
-        name = (flow.process, flow.key)
+        name = flow.named
         if flow.running or flow.queued or self._flows.get(name) is not flow:
             return
-        self._resting[name] = flow
-        self._resting.move_to_end(name)
+        if flow.resting:
+            self._resting.move_to_end(name)
+        else:
+            self._resting[name], flow.resting = flow, True
         if len(self._resting) > self._cached_max:
             self._evict()
 
@@ -108,8 +111,13 @@ class FlowTable:
     def _begin(self, flow: Flow) -> None:
         flow.running = True
         self.awake += 1
-        self._resting.pop((flow.process, flow.key), None)
+        if flow.resting:
+            self._rouse(flow)
         self.start(flow)
+
+    def _rouse(self, flow: Flow) -> None:
+        del self._resting[flow.named]
+        flow.resting = False
 
     def _evict(self) -> None:
         durable = self._durable()
@@ -124,6 +132,7 @@ class FlowTable:
                     return  # what rests after it is not durable either, or soon will be
                 continue
             del self._flows[name]
+            flow.resting = False
             self._counters.flows_evicted += 1
 
 

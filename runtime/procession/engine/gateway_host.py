@@ -13,10 +13,11 @@ import attrs
 import trio
 
 from procession.actors.supervisor import CallResult, contained_call
-from procession.engine.answers import Answer, Answers
+from procession.engine.answers import Answers
 from procession.engine.breaker import Breaker, RateLimit, wait_s
 from procession.engine.clock import Clock
 from procession.engine.command_window import CommandWindow, Handle
+from procession.engine.gateway_state import GatewayState
 from procession.engine.host_loop import HOST_LOOP, HostLost
 from procession.engine.turn import describe, shown
 from procession.errors import Refused
@@ -39,25 +40,6 @@ _SLICE_S = 0.01
 
 RELOADED = frozenset(field.name for field in attrs.fields(GatewaySettings)) - {"commands_loaded_max", "paused"}
 """Settings of a gateway that may change while it runs. Pausing is an act, with a name and a reason."""
-
-
-@attrs.frozen
-class GatewayState:
-    """Where one gateway stands."""
-
-    name: str
-    paused: bool
-    held_back: str
-    """Why no attempt begins, in words; empty where nothing holds them back."""
-    running: int
-    """Attempts under way."""
-    waiting: int
-    """Commands in memory that wait for an attempt."""
-    more: bool
-    """There may be others in the journal."""
-    concurrency: int
-    breaker: str
-    last_error: str
 
 
 @attrs.define(eq=False)
@@ -133,30 +115,30 @@ class GatewayHost:
     def begin_ready(self) -> bool:
         """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
         while True:
-            handle = self._begin_next()
+            handle = self._begin_next(self._now())
             if handle is None:
                 return not self._held_back
             assert self._nursery is not None, "attempts begin after attach"
             self._nursery.start_soon(self._attempts, handle, name=self.name)
 
-    def _begin_next(self) -> Handle | None:
+    def _begin_next(self, now: float) -> Handle | None:
         """The command whose attempt begins now; None where none may."""
         self._held_back = False
-        if not self.open or self.paused or self.running >= self.drive.concurrency or self._waits_alone():
+        if not self.open or self.paused or self.running >= self.drive.concurrency or not self.window.stirs:
             return None
-        if not self.window.stirs:
+        alone = self._is_solo()
+        if alone and self._waits_alone():
             return None
-        now = self._now()
         if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
             self._held_back = True
             return None
-        handle = self.window.next(self.clock.now_us())
+        handle = self.window.next(self.clock)
         if handle is None:
             return None
         self.breaker.begun()
         self.rate.begun()
         handle.state = "running"
-        if self.answers.desk is not None and self.answers.desk.solo.active:
+        if alone and self.answers.desk is not None:
             self.answers.desk.solo.command = handle
         handle.attempts += 1
         self.running += 1
@@ -202,25 +184,27 @@ class GatewayHost:
         """Stop an attempt at its next checkpoint; its outcome is not known."""
         if handle.scope is not None:
             handle.scope.cancel()
+            handle.broken_off = True
 
     async def _attempts(self, handle: Handle | None) -> None:
         """One attempt after another, as long as all goes well: a task for each would cost more than a quick answer.
 
         They share a cancel scope: the one that is cancelled, or runs into its time-out, is the last.
         """
-        until = self._now() + _SLICE_S
+        until = (now := self._now()) + _SLICE_S
         with trio.CancelScope() as scope:
             while handle is not None:
-                await self._attempt(handle, scope)
-                if self.breaker.failures or scope.cancel_called or self._is_solo():
+                await self._attempt(handle, scope, now)
+                now = self._now()
+                if self.breaker.failures or handle.broken_off or now >= scope.deadline or self._is_solo():
                     return  # the gateway's loop decides what may begin next
-                if self._now() > until:
+                if now > until:
                     scope.deadline = _NEVER
                     await trio.lowlevel.checkpoint()
-                    until = self._now() + _SLICE_S
-                handle = self._begin_next()
+                    until = (now := self._now()) + _SLICE_S
+                handle = self._begin_next(now)
 
-    async def _attempt(self, handle: Handle, scope: trio.CancelScope) -> None:
+    async def _attempt(self, handle: Handle, scope: trio.CancelScope, now: float) -> None:
         """One call of the gateway, with its time-out; whatever it ends with is recorded."""
         method: Any = getattr(self.gateway, handle.method.name)
         tracing = self.answers.tracing
@@ -231,13 +215,14 @@ class GatewayHost:
             arguments = (handle.command, Attempt(*known, self.drive.timeout_s, handle.context))
         result: CallResult[object] | None = None
         doomed = False
-        handle.scope = scope
+        handle.scope, handle.broken_off = scope, False
         began = perf_counter()
         try:
-            if not await self.answers.mark(handle):
-                doomed = True
-                return
-            deadline = self._now() + self.drive.timeout_s
+            if self._is_solo():
+                doomed, now = not await self.answers.mark(handle), self._now()
+                if doomed:
+                    return
+            deadline = now + self.drive.timeout_s
             if deadline - scope.deadline > self.drive.timeout_s * _EARLY_MAX or scope.deadline == _NEVER:
                 scope.deadline = deadline  # that costs a place in trio's heap of deadlines
             if span is None or tracing is None:
@@ -264,10 +249,10 @@ class GatewayHost:
 
     def _call(self, handle: Handle, method: Any, arguments: tuple[object, ...]) -> Awaitable[CallResult[object]]:  # noqa: ANN401
         if not handle.method.is_async:
-            return contained_call(lambda: self._in_thread(handle, method, arguments))
+            return contained_call(self._in_thread, handle, method, arguments)
         if self.on_host:
-            return contained_call(lambda: self._on_host(handle, functools.partial(method, *arguments)))
-        return contained_call(lambda: method(*arguments))
+            return contained_call(self._on_host, handle, functools.partial(method, *arguments))
+        return contained_call(method, *arguments)
 
     def _stands_aside(self, handle: Handle) -> None:
         desk = self.answers.desk
@@ -328,12 +313,12 @@ class GatewayHost:
     def _finished(self, handle: Handle, result: CallResult[object]) -> None:
         if result.error is None:
             answer = self.answers.examined(handle, result.value)
-            if isinstance(answer, Answer):
+            if isinstance(answer, str):
+                self._failed(handle, answer, refused=False)
+            else:
                 self.measures.attempts_answered += 1
                 self.breaker.succeeded()
                 self.answers.answered(handle, answer)
-            else:
-                self._failed(handle, answer, refused=False)
         elif isinstance(result.error, Refused):
             self.breaker.succeeded()
             self._failed(handle, shown(result.error, hands=(handle.command,)), refused=True)
@@ -393,6 +378,6 @@ class GatewayHost:
             self.window.rest(handle, due_us, self.clock.now_us())
 
     def _note(self, handle: Handle, number: int, found: str) -> None:
-        handle.log.append({"n": number, "at_us": self.clock.now_us(), "found": found})
+        handle.log = (*handle.log, {"n": number, "at_us": self.clock.now_us(), "found": found})
         if len(handle.log) > _LOG_MAX:
-            del handle.log[1]  # the first stays: it tells when the trouble began
+            handle.log = (handle.log[0], *handle.log[2:])  # the first stays: it tells when the trouble began

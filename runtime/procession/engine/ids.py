@@ -10,6 +10,10 @@ from procession.engine.clock import Clock
 
 _RANDOM_BYTES = 4096
 _COUNTER_MAX = 0xFFF
+_DERIVED_BYTES = 10
+_FIXED_BITS = 0x8000_80_00000000000000
+"""Of a derived id after its time: version 8, and the variant."""
+_RANDOM_BITS = 0x0FFF_3F_FFFFFFFFFFFFFF
 
 
 class Ids:
@@ -78,5 +82,5 @@ class Ids:
 
     def _derived(self, origin: bytes, kind: bytes, process: str, key: str, index: int) -> bytes:
         named = b"%s%s|%s|%s\x00%s|%d" % (self._journal_id, kind, origin, process.encode(), key.encode(), index)
-        digest = blake2b(named, digest_size=10).digest()
-        return origin[:6] + bytes((0x80 | digest[0] & 0x0F, digest[1], 0x80 | digest[2] & 0x3F)) + digest[3:]
+        digest = int.from_bytes(blake2b(named, digest_size=_DERIVED_BYTES).digest())
+        return origin[:6] + (digest & _RANDOM_BITS | _FIXED_BITS).to_bytes(_DERIVED_BYTES)

@@ -133,7 +133,8 @@ class Ledger:
         self._position = event.position
         self.filling.position = event.position
         self.filling.commit.events.append(event)
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     def expect(self, delivery: Delivery) -> None:
         """An event of this batch concerns a flow: its step, an unhandled row, or a delivery row will be in it."""
@@ -143,7 +144,8 @@ class Ledger:
     def step(self, step: StepRow, flow: Stream, delivery: Delivery | None) -> None:
         """Put a turn's step, and the flow as it now stands, into the batch."""
         self.filling.commit.steps.append(step)
-        self.touch(flow)
+        if self.filling.touched.get(flow.id) is not flow:
+            self.touch(flow)
         if delivery is not None:
             self.settle(delivery)
 
@@ -154,7 +156,8 @@ class Ledger:
             flow.id = self.next_flow()
         self.filling.touched[flow.id] = flow
         flow.written_in = self.filling.number
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     def unhandled(self, delivery: Delivery, reason: UnhandledReason) -> None:
         """Record that no turn handled an event, and why."""
@@ -192,7 +195,8 @@ class Ledger:
     def when_durable(self, waiter: Released) -> None:
         """Tell `waiter` when all that is in the batch now is durable."""
         self.filling.released.append(waiter)
-        self.wake()
+        if self._sleeps:
+            self.wake()
 
     async def wait_durable(self, number: int) -> None:
         """Wait until a batch, and all before it, are durable, or `run` has raised: `durable_number` tells."""

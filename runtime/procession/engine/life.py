@@ -146,6 +146,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         inbox,
         counters,
         solo=solo,
+        suspects=lasting.suspects,
         cached_max=settings.aggregates.cached_max,
         slice_ms=flows.turn_slice_ms,
     )

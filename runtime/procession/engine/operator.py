@@ -90,10 +90,10 @@ class Operator:
             else:
                 await self._repair(flow, act)
         except ProcessionError as error:
-            flow.acts.popleft()
+            flow.acts = flow.acts[1:]
             act.refuse(error)
             return
-        flow.acts.popleft()
+        flow.acts = flow.acts[1:]
         self._counters.acts_recorded += 1
         self._ledger.when_durable(Receipt(act))
 
@@ -180,7 +180,7 @@ class Operator:
         alive_us = self._ids.now_us() - flow.started_us
         self._measures.processes[flow.process].end(CANCELLED, alive_us / 1_000_000)
         filling.commit.resumed.add(flow.id)
-        flow.waiting.clear()
+        flow.forget_waiting()
         flow.mailbox.leave_to_store()  # what it has not handled is recorded as late
         if flow.state is None:
             flow.state = flow.definition.cls()

@@ -31,6 +31,8 @@ class NewCommand(NamedTuple):
     at: int
     id: bytes
     command: Command
+    type: str
+    """Its stored name."""
     receiver: Receiver | Decider
 
 
@@ -83,7 +85,7 @@ class Outbox:
             try:
                 if isinstance(effect, Command):
                     parts.append(self._command(delivery, index, effect, commands))
-                elif isinstance(effect, After | At):
+                elif isinstance(effect, (After, At)):
                     parts.append(self._timer(delivery, index, effect, timers))
                 elif isinstance(effect, Cancel):
                     timers.append((effect.name, None))
@@ -104,8 +106,8 @@ class Outbox:
         receiver = self._registry.receivers.get(type(command)) or self._decider(command)
         flow = delivery.flow
         command_id = self._ids.command(delivery.event.id, flow.process, flow.key, index)
-        commands.append(NewCommand(index, command_id, command, receiver))
         stored = stored_of(type(command))
+        commands.append(NewCommand(index, command_id, command, stored.name, receiver))
         return b'{"command":%s,"version":%d,"id":"%s","data":%s}' % (
             to_json(stored.name),
             stored.version,

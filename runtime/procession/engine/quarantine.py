@@ -106,7 +106,7 @@ class Quarantine:
                 flow.written_in = self._ledger.filling.number
                 self._ledger.wake()
         flow.mailbox.refill((), more=flow.mailbox.more)
-        flow.waiting.clear()
+        flow.forget_waiting()
         flow.fired = 0
 
     def _mark(self, flow: Flow, reason: str) -> None:

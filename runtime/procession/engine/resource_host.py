@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 import trio
 
-from procession.actors.supervisor import contained, leaves
+from procession.actors.supervisor import contained_call, leaves
+from procession.engine.turn import shown
 from procession.errors import WiringError
 from procession.mask import without_credentials
 from procession.primitives.resources import Factory, Plan, ResourceFailed, arguments
@@ -87,7 +88,7 @@ class _Held:
             with trio.CancelScope() as scope:
                 unbounded = scope.deadline
                 scope.deadline = trio.current_time() + self.limits.open_s
-                result = await contained(lambda: self._use(scope, unbounded, ready, task_status))
+                result = await contained_call(lambda: self._use(scope, unbounded, ready, task_status))
             error = result.error if not scope.cancelled_caught else None
             if scope.cancelled_caught or error is not None:
                 self._failed(error, timed_out=scope.cancelled_caught)
@@ -124,12 +125,12 @@ class _Held:
             "return one, such as contextlib.nullcontext(value) where nothing is to be closed",
         )
 
-    def _failed(self, error: Exception | None, *, timed_out: bool) -> None:
+    def _failed(self, error: BaseException | None, *, timed_out: bool) -> None:
         name, limits = self.factory.name, self.limits
         if isinstance(error, WiringError):
             raise error
         leaf = None if error is None else next(leaves(error))
-        found = "" if leaf is None else f": {type(leaf).__name__}: {without_credentials(str(leaf))}"
+        found = "" if leaf is None else f": {type(leaf).__name__}: {without_credentials(shown(leaf))}"
         if not self._open:
             found = f"was not open after {limits.open_s:g} s" if timed_out else f"could not be opened{found}"
             raise ResourceFailed(

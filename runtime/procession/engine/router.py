@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery, Flow
@@ -23,8 +23,7 @@ Named = tuple[Folding, str]
 """What an event names in its keys: the flows that it concerns, and the aggregate in whose stream it stands."""
 
 
-@attrs.frozen(slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an event comes from."""
 
     id: bytes
@@ -131,7 +130,8 @@ class Router:
     ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         found: list[Target] = []
         refused: list[str] = []
-        for definition in self._registry.concerned.get(self._registry.chains.newest(type(event)), ()):
+        newest = self._registry.chains.newest(type(event)) if seen is None else type(seen)
+        for definition in self._registry.concerned.get(newest, ()):
             if definition is asking:
                 continue
             if seen is None:
@@ -192,7 +192,7 @@ def targets_of(registry: Registry, event: Event, keys_max: int) -> tuple[Target,
 def _keys_json(targets: tuple[Named, ...]) -> str:
     if len(targets) == 1:
         definition, key = targets[0]
-        return f"{{{to_json(definition.name).decode()}:[{to_json(key).decode()}]}}"
+        return to_json({definition.name: (key,)}).decode()
     keys: dict[str, list[str]] = {}
     for definition, key in targets:
         keys.setdefault(definition.name, []).append(key)

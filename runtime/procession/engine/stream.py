@@ -16,6 +16,10 @@ class Stream:
 
     definition: Folding
     key: str
+    process: str = attrs.field(init=False)
+    """The stored name of its process or aggregate."""
+    named: tuple[str, str] = attrs.field(init=False)
+    """Process and key: what tables find it by."""
     id: int = 0
     """Row id; 0 before it has a row."""
     version: int = 0
@@ -34,10 +38,9 @@ class Stream:
     written_in: int = 0
     """The last batch that holds something of it: a step, or an event on its way to it."""
 
-    @property
-    def process(self) -> str:
-        """The stored name of its process or aggregate."""
-        return self.definition.name
+    def __attrs_post_init__(self) -> None:
+        self.process = self.definition.name
+        self.named = self.process, self.key
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from procession.engine.clock import Clock
-from procession.engine.flow import Flow
+from procession.engine.flow import NONE_ARMED, Flow
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
@@ -88,7 +88,7 @@ class Timers:
     def arm(self, flow: Flow, row: TimerRow) -> None:
         """Set or replace a timer, with the batch that is filling."""
         self._ledger.filling.commit.timers[flow.id, row.name] = row
-        flow.armed.add(row.name)
+        flow.note_armed(row.name)
         self._counters.timers_armed += 1
         self._drop(flow.id, row.name)
         timer = ArmedTimer(row, flow.process, flow.key, flow.trace)
@@ -107,7 +107,7 @@ class Timers:
             if name in flow.armed or flow.timers_stored:
                 timers[flow.id, name] = None
                 self._counters.timers_cancelled += 1
-                flow.armed.discard(name)
+                flow.note_disarmed(name)
                 self._drop(flow.id, name)
             return
         if flow.armed or flow.timers_stored:
@@ -119,7 +119,7 @@ class Timers:
             self._drop(flow.id, other)
         if self._reading is not None:
             self._reading.ended.add(flow.id)
-        flow.armed.clear()
+        flow.armed = NONE_ARMED
         flow.timers_stored = False
 
     async def run(self) -> None:
@@ -234,7 +234,7 @@ class Timers:
         event = self._registry.codec.decode(self._registry.event_class(row.type, row.version), row.payload)
         self._ledger.filling.commit.timers[row.flow, row.name] = None
         self._drop(row.flow, row.name)
-        flow.armed.discard(row.name)
+        flow.note_disarmed(row.name)
         trace = timer.trace if self._tracing is None else self._tracing.of_effect(timer.trace, row.id)
         origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation, trace=trace)
         self._router.address(event, row.payload, origin, flow, timer=row.name)

@@ -3,7 +3,7 @@
 The loop of a runtime runs user code in turns and decisions. One that loops for ever stops every flow, and with it
 all that could say so. A thread looks at what runs now. What runs too long it names in the log, with where it is, and
 in a file beside the journal; what returns is taken off the file. What a process was ended over is still on it: the
-next start sets that flow aside before anything of it runs. An aggregate is only named.
+next start sets that flow aside before anything of it runs, and gives a command up whose decision it was.
 
 Not seen: code that holds the interpreter's lock while it does not return (a C extension), and what kills the process
 sooner than a look. Those are found by the careful start, after a second unclean end.
@@ -30,6 +30,8 @@ SUFFIX = ".suspect"
 _LOOKS_PER_PERIOD = 2
 _ENGINE = os.path.dirname(turn.__file__) + os.sep  # noqa: PTH120 - as frames write it
 _PLACE_CHARS_MAX = 500
+Name = tuple[str, str, str, str]
+"""Process, key, command, who asked; the last two are empty where it is a flow."""
 
 
 class Named(Protocol):
@@ -56,6 +58,10 @@ class AtWork:
     """None between turns."""
     position: int = 0
     """Of the event in hand; 0 where a command is decided."""
+    command: str = ""
+    """Its stored name, where one is decided."""
+    asker: str = ""
+    """The flow that asked for it; empty: it came from outside."""
 
 
 @attrs.frozen
@@ -68,31 +74,49 @@ class Suspect:
     """Of the event, which may not have been durable yet; 0: it is an aggregate, which decided a command."""
     place: str
     """Where the code was."""
+    command: str = ""
+    """Stored name of the command that was decided; neither it nor who asked may have been durable yet."""
+    asker: str = ""
+    """The flow that asked for it, or nothing where it came from outside."""
 
     @property
-    def name(self) -> tuple[str, str]:
-        """Process and key."""
-        return self.process, self.key
+    def name(self) -> Name:
+        """Process and key, and of a decision the command and who asked."""
+        return self.process, self.key, self.command, self.asker
 
     def __str__(self) -> str:
-        at = f"the event at position {self.position}" if self.position else "a command"
+        at = f"the event at position {self.position}" if self.position else f"the command {self.command}"
+        at += f" of {self.asker}" if self.asker else ""
         return f"{self.process}/{self.key}, at {at}, in {self.place}"
 
 
 @attrs.define(eq=False)
 class Suspects:
-    """Flows that are set aside when anything comes for them; in the file until that is durable."""
+    """What is set aside when it comes again: flows, and commands of aggregates; in the file until that is durable."""
 
     path: str | None = None
     """None: there is no file."""
-    found: dict[tuple[str, str], Suspect] = attrs.field(factory=dict)
+    found: dict[Name, Suspect] = attrs.field(factory=dict)
+    _refused: set[Name] = attrs.field(factory=set)
+    """Those that are refused for as long as this process runs, and not by the next start."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def settle(self, name: tuple[str, str]) -> None:
+    def of(self, process: str, key: str, command: str = "", asker: str = "") -> Suspect | None:
+        """What was found of a flow, or of a command of an aggregate; None: nothing."""
+        return self.found.get((process, key, command, asker)) if self.found else None
+
+    def settle(self, suspect: Suspect) -> None:
         """It was set aside."""
         with self._lock:
-            self.found.pop(name, None)
+            self.found.pop(suspect.name, None)
             self._write(None)
+
+    def refused(self, suspect: Suspect) -> None:
+        """Its sender has heard: it is refused again and again, until the next start."""
+        with self._lock:
+            if suspect.name not in self._refused:
+                self._refused.add(suspect.name)
+                self._write(None)
 
     def write(self, running: Suspect | None) -> None:
         """Those found before, and the one whose turn runs."""
@@ -102,7 +126,8 @@ class Suspects:
     def _write(self, running: Suspect | None) -> None:
         if self.path is None:
             return
-        rows = [attrs.asdict(one) for one in {**self.found, **({running.name: running} if running else {})}.values()]
+        found = {name: one for name, one in self.found.items() if name not in self._refused}
+        rows = [attrs.asdict(one) for one in {**found, **({running.name: running} if running else {})}.values()]
         if rows:
             with open(f"{self.path}.new", "w", encoding="utf-8") as file:  # noqa: PTH123 - a thread may wait
                 json.dump(rows, file)
@@ -112,7 +137,7 @@ class Suspects:
                 os.unlink(self.path)  # noqa: PTH108 - as above
 
 
-def read_suspects(path: str) -> dict[tuple[str, str], Suspect]:
+def read_suspects(path: str) -> dict[Name, Suspect]:
     """What the file of an earlier run names; nothing where there is none, or none that can be read."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - before anything runs
@@ -126,7 +151,8 @@ def read_suspects(path: str) -> dict[tuple[str, str], Suspect]:
 
 
 def _suspect_of(row: dict[str, Any]) -> Suspect:
-    return Suspect(str(row["process"]), str(row["key"]), int(row["position"]), str(row["place"]))
+    command, asker = str(row.get("command", "")), str(row.get("asker", ""))
+    return Suspect(str(row["process"]), str(row["key"]), int(row["position"]), str(row["place"]), command, asker)
 
 
 @contextlib.contextmanager
@@ -164,25 +190,26 @@ class _Watch:
         self._returned()
 
     def _look(self) -> None:
-        count, what, position = self._at_work.count, self._at_work.what, self._at_work.position
+        at_work = self._at_work
+        count, what = at_work.count, at_work.what
         looks = self._seen[1] + 1 if count == self._seen[0] and what is not None else 0
         self._seen = (count, looks)
         if looks < _LOOKS_PER_PERIOD:
             self._returned()
         elif self._named is None and what is not None:
-            self._name(Suspect(what.process, what.key, position, _place_of(sys._current_frames().get(self._thread))))  # noqa: SLF001 - the documented way
+            place = _place_of(sys._current_frames().get(self._thread))  # noqa: SLF001 - the documented way
+            decided = ("", "") if at_work.position else (at_work.command, at_work.asker)
+            self._name(Suspect(what.process, what.key, at_work.position, place, *decided))
 
     def _name(self, suspect: Suspect) -> None:
         self._named = suspect
         logger.error(
             "%s: this does not return, and nothing else runs until it does. If it never does, mend it and end the"
-            " process%s",
+            " process: the next start %s first",
             suspect,
-            ": the next start sets that flow aside first" if suspect.position else "",
+            "sets that flow aside" if suspect.position else "refuses that command",
             extra={"flow": f"{suspect.process}/{suspect.key}"},
         )
-        if not suspect.position:
-            return  # an aggregate has no quarantine: its command is decided again
         try:
             self._suspects.write(suspect)
         except OSError as error:
@@ -191,8 +218,9 @@ class _Watch:
     def _returned(self) -> None:
         if self._named is None:
             return
-        flow = "{}/{}".format(*self._named.name)
-        logger.warning("%s: that turn returned after all", flow, extra={"flow": flow})
+        flow = f"{self._named.process}/{self._named.key}"
+        what = "turn" if self._named.position else "decision"
+        logger.warning("%s: that %s returned after all", flow, what, extra={"flow": flow})
         self._named = None
         try:
             self._suspects.write(None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-
-import attrs
+from typing import NamedTuple
 
 from procession.engine.clock import Clock
 from procession.engine.envelopes import envelope_of, message_of
@@ -24,18 +23,17 @@ from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
 from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
 from procession.journal.snapshot_seal import sealed
 from procession.primitives.command import Command
+from procession.primitives.definition import Reaction
 from procession.primitives.event import CommandRefused, Event
 from procession.primitives.history import Turned
 from procession.primitives.registry import Registry
-from procession.primitives.stored import stored_of
 from procession.settings import FlowsSettings
 from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 from procession.telemetry.trace_context import within
 
 
-@attrs.frozen(slots=True)
-class SentCommand:
+class SentCommand(NamedTuple):
     """A command whose row joins the batch; it leaves when the batch is durable."""
 
     row: CommandRow
@@ -100,9 +98,10 @@ class Turns:
         except ProcessionError as error:
             self._quarantine.set_aside(flow, delivery, "decode", str(error))
             return
-        where = place(flow.life, flow.definition.reaction(event), event)
+        reaction = flow.definition.reaction(event)
+        where = place(flow.life, reaction, event)
         if where == "step":
-            self._step(flow, delivery, event, depth=0)
+            self._step(flow, delivery, event, reaction, depth=0)
         elif where == "wait":
             self._wait(flow, delivery)
         elif where == "quarantine":
@@ -130,23 +129,31 @@ class Turns:
             self.unhandled(delivery, "missing")
             return
         self._ledger.touch(flow)
-        flow.waiting[delivery.event.position] = delivery
+        flow.keep_waiting(delivery)
         if delivery.stored:  # it came as one of many that are pending
             row = DeliveryRow(flow.id, delivery.event.position, "waiting", delivery.timer, delivery.marks)
             self._ledger.filling.commit.deliveries[flow.id, delivery.event.position] = row
 
-    def _step(self, flow: Flow, delivery: Delivery, event: Event, depth: int) -> None:
+    def _step(self, flow: Flow, delivery: Delivery, event: Event, reaction: Reaction | None, depth: int) -> None:
         if flow.version == 0:
             flow.trace = delivery.event.trace
         tracing = self._tracing
         span = None if tracing is None or flow.trace is None else tracing.begin_turn(flow)
         if span is None:
-            self._take(flow, delivery, event, depth, None)
+            self._take(flow, delivery, event, reaction, depth, None)
         else:
             with within(flow.name, span.context):
-                self._take(flow, delivery, event, depth, span)
+                self._take(flow, delivery, event, reaction, depth, span)
 
-    def _take(self, flow: Flow, delivery: Delivery, event: Event, depth: int, span: TurnSpan | None) -> None:
+    def _take(
+        self,
+        flow: Flow,
+        delivery: Delivery,
+        event: Event,
+        reaction: Reaction | None,
+        depth: int,
+        span: TurnSpan | None,
+    ) -> None:
         assert flow.state is not None, "a flow is folded before it takes a turn"
         measures = self._measures[flow.definition]
         waited_us, began = self._clock.now_us() - delivery.event.recorded_us, perf_counter()
@@ -159,7 +166,7 @@ class Turns:
             return
         measures.turn.observe(perf_counter() - began)
         measures.wait.observe(waited_us / 1_000_000)
-        self._went_well(flow, event, turn)
+        self._went_well(flow, reaction, turn)
         started = flow.started_us == 0
         if started:
             flow.started_us, flow.status = delivery.event.recorded_us, "active"
@@ -185,9 +192,8 @@ class Turns:
         if started and flow.waiting:
             self._take_waiting(flow)
 
-    def _went_well(self, flow: Flow, event: Event, turn: Turn) -> None:
+    def _went_well(self, flow: Flow, reaction: Reaction | None, turn: Turn) -> None:
         self._quarantine.handled(flow.process, turn.name)
-        reaction = flow.definition.reaction(event)
         if reaction is not None and reaction.fold is not None and reaction.fold.name != turn.name:
             self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
         self._counters.turns_handled += 1
@@ -236,7 +242,7 @@ class Turns:
                 flow.id,
                 delivery.event.position,
                 new.at,
-                stored_of(type(new.command)).name,
+                new.type,
                 new.receiver.name,
                 "open",
                 0,
@@ -256,7 +262,7 @@ class Turns:
             if timer is None:
                 self._disarm(flow, name)
             else:
-                self._arm(flow, timer._replace(flow=flow.id))
+                self._arm(flow, TimerRow(flow.id, *timer[1:]))
 
     def _withdraw(self, flow: Flow, name: str) -> None:
         """A deadline that has fired and is not handled is withdrawn with its timer."""
@@ -284,9 +290,10 @@ class Turns:
             found = f"{type(fact.event).__name__} was recorded, and can't be lifted"
             self._quarantine.set_aside(flow, delivery, "decode", found)
             return
-        where = place(flow.life, flow.definition.reaction(event), event)
+        reaction = flow.definition.reaction(event)
+        where = place(flow.life, reaction, event)
         if where == "step":
-            self._step(flow, delivery, event, depth + 1)
+            self._step(flow, delivery, event, reaction, depth + 1)
         else:
             self.unhandled(delivery, _reason(where, flow, delivery))
 
@@ -311,7 +318,7 @@ class Turns:
         """Events that waited for the start follow it, in journal order, before anything newer."""
         self._ledger.filling.commit.resumed.add(flow.id)
         waiting: Iterable[Delivery] = [flow.waiting[position] for position in sorted(flow.waiting)]
-        flow.waiting.clear()
+        flow.forget_waiting()
         flow.mailbox.put_first(waiting)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from procession.journal.head_file import Behind, lacked
 from procession.journal.row_crc import decoded
 from procession.journal.sqlite_read import journal_id
 from procession.journal.sqlite_schema import prepare_reader, uri_of
@@ -52,6 +53,8 @@ class DamagedFile:
     """Of the journal."""
     lost: dict[str, list[tuple[int, int]]] = attrs.field(factory=dict)
     """By table, ranges of keys that could not be read; (0, 0) in a table without such keys."""
+    behind: Behind | None = None
+    """What it lacks of what the head file beside it says."""
 
     def rows(self, source: Source, until: int = 0) -> Iterator[tuple[Any, ...]]:
         """Every row that can be read, in order of its key.
@@ -209,7 +212,8 @@ def open_damaged(path: str, copy: str) -> DamagedFile:
     try:
         prepare_reader(connection, path)
         connection.text_factory = decoded
-        return DamagedFile(connection, journal_id(connection))
+        id_ = journal_id(connection)
+        return DamagedFile(connection, id_, behind=lacked(connection, path, id_))
     except (sqlite3.Error, TypeError, AssertionError) as error:
         connection.close()
         raise JournalDamaged(path, f"neither its tables nor its id can be found ({error})") from error

@@ -32,6 +32,14 @@ from procession.journal.rows import (
 )
 from procession.journal.undone import Undone
 
+PAUSES = (
+    "procession.gateway_paused",
+    "procession.gateway_resumed",
+    "procession.process_paused",
+    "procession.process_resumed",
+)
+"""Types of the events by which something was paused and resumed."""
+
 
 class JournalReader(Protocol):
     """All that can be asked. Every method sees one consistent, durable state, and nothing newer is promised.
@@ -50,6 +58,10 @@ class JournalReader(Protocol):
 
     async def heads(self) -> Heads:
         """The highest position, flow id and command seq."""
+        ...
+
+    async def pauses(self) -> list[EventRow]:
+        """The events of the types `PAUSES`, in order: few, and found without reading others."""
         ...
 
     async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
@@ -248,6 +260,7 @@ class Journal(JournalReader, Protocol):
 
         Raises:
             CommitFailed: still not possible; call it again later.
+            JournalDamaged: what was durable is not there any more; nothing was written.
         """
         ...
 

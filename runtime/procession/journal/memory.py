@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from procession.errors import RuntimeClosed
+from procession.journal.journal import PAUSES
 from procession.journal.memory_search import MemorySearch, matches
 from procession.journal.memory_store import Store, check, nested, undone_in
 from procession.journal.rows import (
@@ -105,6 +106,10 @@ class MemoryJournal(MemorySearch):
             store.flow_ids.keys[-1] if store.flow_ids.keys else 0,
             max(store.commands, default=0),
         )
+
+    async def pauses(self) -> list[EventRow]:
+        store = await self._checkpoint()
+        return [row for row in store.events.values() if row.type in PAUSES]
 
     async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
         store = await self._checkpoint()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import sys
 import weakref
@@ -37,9 +39,24 @@ class Holder:
     """Whether the lock is held; if not, the rest tells of the last owner, who did not close."""
 
     @property
+    def named(self) -> bool:
+        """Whether that process is there: one that was killed leaves its name to the next, until that writes its own."""
+        if self.pid == 0 or self.host != os.uname().nodename:
+            return self.pid != 0
+        with contextlib.suppress(PermissionError):  # it is another user's
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+        return True
+
+    @property
     def started_at(self) -> str:
         """When the holder started, ISO 8601 in UTC."""
         return datetime.fromtimestamp(self.started_us / 1_000_000, tz=UTC).isoformat(timespec="seconds")
+
+
+logger = logging.getLogger("procession.journal")
 
 
 class Lock:
@@ -55,7 +72,10 @@ class Lock:
         """Name the owner's local socket in the lock file; once it is released there is nobody to name."""
         self.holder = attrs.evolve(self.holder, address=address)
         if self._descriptor >= 0:
-            _describe(self._descriptor, self.holder)
+            try:
+                _describe(self._descriptor, self.holder)
+            except OSError as error:
+                logger.warning("%s can't be written: %s; verbs don't find this owner", lock_path(self.path), error)
 
     def owned(self) -> JournalOwned:
         """The error for whoever else wants this journal."""
@@ -72,10 +92,21 @@ class Lock:
         if self._descriptor >= 0:
             # In a forked child the descriptor is shared: only the owner may empty the file and unlock it.
             if os.getpid() == self.holder.pid:
-                os.ftruncate(self._descriptor, 0)
+                # On a disk that fails, the next owner is one after an unclean end, and can be one at once all the same.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@attrs.frozen
+class HeldJournal:
+    """The file of a journal that this process owns, and has not opened. Made by `holding.held`."""
+
+    path: str
+    """As it was named."""
+    lock: Lock
 
 
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()
@@ -111,13 +142,13 @@ async def acquire(path: str, started_us: int) -> Lock:
     lock: Lock | None = None
     try:
         for attempt in itertools.count(1):
-            if _try_lock(descriptor, fcntl.LOCK_EX):
+            if _try_lock(path, descriptor, fcntl.LOCK_EX):
                 break
             # A reader that asks whether an owner runs holds the lock for a moment, and an owner that has just taken it
             # has not named itself yet: look again before refusing.
-            named = _content(descriptor)
-            if attempt >= (_TRIES_MAX if named else _NAMELESS_TRIES_MAX):
-                raise _owned(path, _parse(named, running=True))
+            found = _parse(_content(descriptor), running=True)
+            if attempt >= (_TRIES_MAX if found.named else _NAMELESS_TRIES_MAX):
+                raise _owned(path, found)
             await trio.sleep(_TRY_PAUSE_S)
         holder = Holder(os.getpid(), os.uname().nodename, started_us, None, running=True)
         _describe(descriptor, holder)
@@ -131,13 +162,17 @@ async def acquire(path: str, started_us: int) -> Lock:
 
 
 def holder_of(path: str) -> Holder | None:
-    """Who holds the lock of a journal, or died holding it; None where nobody does. Writes nothing."""
+    """Who holds the lock of a journal, or died holding it; None where nobody does. Writes nothing.
+
+    Raises:
+        JournalUnwritable: its file system gives no locks.
+    """
     try:
         descriptor = os.open(lock_path(path), os.O_RDONLY)
     except OSError:
         return None
     try:
-        running = not _try_lock(descriptor, fcntl.LOCK_SH)
+        running = not _try_lock(path, descriptor, fcntl.LOCK_SH)
         content = _content(descriptor)
     finally:
         os.close(descriptor)
@@ -146,11 +181,19 @@ def holder_of(path: str) -> Holder | None:
     return _parse(content, running=running)
 
 
-def _try_lock(descriptor: int, kind: int) -> bool:
+def _try_lock(path: str, descriptor: int, kind: int) -> bool:
+    """Whether it was taken.
+
+    Raises:
+        JournalUnwritable: nobody can tell who owns it, so nobody may.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        found = f"its file system gives no lock on {lock_path(path)}: {error.strerror}"
+        raise JournalUnwritable(path, found, "keep it on a local disk") from error
     return True
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 
 import attrs
@@ -22,6 +21,7 @@ from procession.journal.rows import Fault
 from procession.journal.salvage_copy import Carried, carry_over
 from procession.journal.salvage_judge import Judged, LeftOut, judge
 from procession.journal.salvage_rebuild import indexed_flows
+from procession.journal.scratch import scratch
 from procession.journal.sqlite_archive import archives
 from procession.journal.sqlite_schema import prepare_owner, uri_of
 from procession.journal.sqlite_verify import checks
@@ -40,7 +40,8 @@ class Salvaged:
     flows: int
     """Aggregates too."""
     events_lost: tuple[Span, ...]
-    """Positions of which no event could be proved; they need not all have had one."""
+    """Positions of which no event could be proved; they need not all have had one. Those at the end, of which only the
+    head file tells, are among them: no later event gets them."""
     steps_lost: tuple[Span, ...]
     """The same of steps, by seq; those of flows that were left out are not among them."""
     left_out: tuple[LeftOut, ...]
@@ -58,11 +59,14 @@ class Salvaged:
     """Names of archive files that are missing or changed: put them back beside the new journal."""
     faults: tuple[Fault, ...]
     """What `verify` found in the new journal; nothing, unless archive files are lost."""
+    behind: str = ""
+    """What the damaged one lacks of what its head file says: its last commits, with all that was in them."""
 
     @property
     def whole(self) -> bool:
         """Whether nothing at all was lost."""
-        return not (self.events_lost or self.steps_lost or self.left_out or self.archives_lost or self.faults)
+        lost = self.events_lost or self.steps_lost or self.left_out or self.archives_lost or self.behind
+        return not (lost or self.faults)
 
 
 def salvage(path: str, target: str, progress: Callable[[str, int], None] = lambda *_: None) -> Salvaged:
@@ -87,7 +91,7 @@ def salvage(path: str, target: str, progress: Callable[[str, int], None] = lambd
         raise JournalOwned(path, holder.pid, holder.host, holder.started_at)
     folder = os.path.dirname(os.path.abspath(target))
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{os.path.basename(target)}.half-", dir=folder) as work:
+        with scratch(f"{os.path.basename(target)}.half-", folder) as work:
             damaged = open_damaged(path, copy_file(path, work))
             try:
                 return _salvage(damaged, path, os.path.join(work, "new.db"), target, progress)
@@ -188,6 +192,7 @@ def _report(
         copied,
         tuple(lost),
         tuple(faults),
+        "" if damaged.behind is None else damaged.behind.found,
     )
 
 

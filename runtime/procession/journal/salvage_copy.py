@@ -101,7 +101,7 @@ def carry_over(damaged: DamagedFile, new: sqlite3.Connection, progress: Callable
         _carry_table(damaged, new, source, carried, progress)
         if table in damaged.lost or carried.refused.get(table):
             carried.damaged.add(table)
-    _write_owner(new, _owner(damaged), ends)
+    _write_owner(new, _ended(damaged), ends)
     return carried
 
 
@@ -120,7 +120,7 @@ class _Proof:
         self.source = Source(table, (*self.leading, *self.fields, "crc"), self.place, self.place)
         self.graves = _graves(damaged, table)
         self.chain = ProvenChain(chain_start(damaged.id).event_crc, _unfailing(crc_of))
-        owner = _owner(damaged)
+        owner = _ended(damaged)
         self._end = None if owner is None else (owner[:2] if table == "event" else owner[2:4])
         self._damaged = damaged
 
@@ -194,6 +194,16 @@ def _owner(damaged: DamagedFile) -> tuple[Any, ...] | None:
         return None
     numbers = () if row is None else (*row[:6], *row[7:])
     return row if row is not None and all(isinstance(number, int) for number in numbers) else None
+
+
+def _ended(damaged: DamagedFile) -> tuple[Any, ...] | None:
+    """The same, as far as the journal ever came: what only its head file tells of is lost, and keeps its place."""
+    row = _owner(damaged)
+    if damaged.behind is None or not damaged.behind.older:
+        return row
+    head = damaged.behind.head
+    pid, host, started_us = (0, "unknown", 0) if row is None else row[5:8]
+    return (*head.tail, head.epoch, pid, host, started_us, head.renewed_us)
 
 
 def _write_owner(new: sqlite3.Connection, owner: tuple[Any, ...] | None, ends: list[int]) -> None:

@@ -19,13 +19,16 @@ import attrs
 import trio
 
 from procession.errors import ProcessionError, RuntimeClosed
-from procession.journal import ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal import head_file, ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal.first_look import look
+from procession.journal.fork_gate import inside
+from procession.journal.head_file import HeadFile
 from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.room import require_room
 from procession.journal.rows import Commit
 from procession.journal.sqlite_lanes import close_all, opened
-from procession.journal.sqlite_reader import BUSY_S, SqliteReader, read_sqlite
+from procession.journal.sqlite_reader import BUSY_S, SqliteReader
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal_errors import (
@@ -34,7 +37,6 @@ from procession.journal_errors import (
     Fenced,
     JournalDamaged,
     JournalUnwritable,
-    NotAJournal,
 )
 
 T = TypeVar("T")
@@ -70,14 +72,18 @@ class _Settings:
 class SqliteJournal(SqliteReader):
     """A journal file that this process owns. Made by `open_sqlite`; used within one trio run."""
 
-    def __init__(self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse) -> None:
+    def __init__(
+        self, path: str, thread: LoopThread, settings: _Settings, lock: Lock, use: FileUse, *, release: bool
+    ) -> None:
         super().__init__(path, thread, use)
         self._settings = settings
         self._lock = lock
+        self._releases = release
         self._pid = os.getpid()
         self._writer = Lane()
         self._epoch = 0
         self._tail = sqlite_write.Tail(0, 0, 0, 0)
+        self._head = HeadFile(path, settings.clock_us, lossy=settings.synchronous != "FULL")
         self._turn = trio.Lock()
         self._broken: str | None = None
         self._fenced = False
@@ -101,10 +107,12 @@ class SqliteJournal(SqliteReader):
 
     async def _commit(self, commit: Commit) -> None:
         self._check_usable()
-        settings = self._settings
-        work = partial(
-            sqlite_write.write, tail=self._tail, epoch=self._epoch, commit=commit, clock_us=settings.clock_us
-        )
+
+        def work(connection: sqlite3.Connection) -> sqlite_write.Tail:
+            tail = sqlite_write.write(connection, self._tail, self._epoch, commit, self._head.stamp)
+            self._head.note(tail)
+            return tail
+
         self._tail = await self._written(work)
         # A commit of one step touches about eight pages, and one of many about one for each row.
         rows = len(commit.events) + len(commit.steps) + len(commit.flows) + len(commit.commands)
@@ -145,11 +153,14 @@ class SqliteJournal(SqliteReader):
         with trio.CancelScope(shield=True):
             async with self._turn:
                 self._check_usable()
-                now_us = self._settings.clock_us()
-                changing = partial(sqlite_write.transact, work=work, epoch=self._epoch, now_us=now_us)
-                result, rows = await self._written(changing)
+                result, rows = await self._written(partial(self._changed, work))
                 self._count_pages(8 + rows // _ROWS_GONE_A_PAGE)
         return result
+
+    def _changed(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> tuple[T, int]:
+        done = sqlite_write.transact(connection, work, self._epoch, self._head.stamp())
+        self._head.note(self._tail)
+        return done
 
     async def compact(self) -> None:
         """Give the disk back what archiving made free. Nothing can be committed meanwhile.
@@ -185,6 +196,8 @@ class SqliteJournal(SqliteReader):
                 except sqlite_write.Overtaken:
                     self._fenced = True
                     raise Fenced(self._path) from None
+                except JournalDamaged:
+                    raise
                 except (sqlite3.Error, ProcessionError) as error:
                     raise CommitFailed(str(error)) from error
                 self._broken = None
@@ -205,7 +218,7 @@ class SqliteJournal(SqliteReader):
             async with self._turn:
                 try:
                     if self._thread.running and self._broken is None and not self._fenced:
-                        now_us = self._settings.clock_us()
+                        now_us = self._head.stamp()
                         await self._write(partial(sqlite_write.leave, epoch=self._epoch, now_us=now_us))
                         await self._write(sqlite_write.checkpoint)
                 except sqlite3.Error as error:
@@ -221,8 +234,10 @@ class SqliteJournal(SqliteReader):
     async def _close(self) -> None:
         # The lock goes last: while a connection is open, nobody else may own the file.
         await self._thread.close()
+        self._head.end(whole=self._broken is None and not self._fenced and os.getpid() == self._pid)
         self._use.release()
-        self._lock.release()
+        if self._releases:
+            self._lock.release()
 
     def _check_process(self) -> None:
         # A forked child shares descriptors with the owner, but none of its threads and none of its POSIX locks.
@@ -252,7 +267,7 @@ class SqliteJournal(SqliteReader):
         await self._connect_writer(now_us)
         self._id = await self._writer.run(sqlite_read.journal_id)
         tenure = sqlite_write.Tenure(0, self._pid, self._lock.holder.host, now_us)
-        await self._writer.run(partial(_check_tail, path=self._path))
+        await self._writer.run(partial(head_file.check_tail, path=self._path))
         self._tail, self._epoch = await self._writer.run(
             partial(
                 sqlite_write.take_over,
@@ -270,7 +285,10 @@ class SqliteJournal(SqliteReader):
         try:
             now_us = self._settings.clock_us()
             await self._connect_writer(now_us)
-            self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=now_us))
+            await self._writer.run(self._head.refuse_older)
+            stamp_us = self._head.stamp()
+            self._tail = await self._writer.run(partial(sqlite_write.barrier, epoch=self._epoch, now_us=stamp_us))
+            self._head.resume(self._tail)
             await self._open_readers()
         except (sqlite3.Error, sqlite_write.Overtaken, ProcessionError):
             with suppress(sqlite3.Error, ProcessionError):  # the first error is the one to tell
@@ -301,35 +319,6 @@ class SqliteJournal(SqliteReader):
         await close_all(lanes)
 
 
-async def _look(path: str, check: Callable[[JournalReader], Awaitable[object]]) -> None:
-    if not os.path.exists(path) or not os.path.getsize(path):
-        return
-    try:
-        reader = await read_sqlite(path)
-    except NotAJournal:
-        return  # nothing is in it yet, or it is something else; opening tells which
-    try:
-        await check(reader)
-    finally:
-        await reader.close()
-
-
-def _check_tail(connection: sqlite3.Connection, path: str) -> None:
-    if connection.execute("select count(*) from owner").fetchone()[0] == 0:
-        return
-    tail = sqlite_write.read_tail(connection)
-    position, seq = connection.execute(
-        "select max(coalesce((select max(position) from event), 0),"
-        " coalesce((select last from event_tombstone order by first desc limit 1), 0)),"
-        " max(coalesce((select max(seq) from step), 0),"
-        " coalesce((select last from step_tombstone order by first desc limit 1), 0))"
-    ).fetchone()
-    if (position, seq) != (tail.position, tail.step_seq):
-        raise JournalDamaged(
-            path, f"it ends at event {position} and step {seq}, the last commit at {tail.position} and {tail.step_seq}"
-        )
-
-
 async def open_sqlite(
     path: str | os.PathLike[str],
     *,
@@ -340,11 +329,12 @@ async def open_sqlite(
     wal_pages_max: int = 8192,
     check: Callable[[JournalReader], Awaitable[object]] | None = None,
     new_id: bytes | None = None,
+    lock: Lock | None = None,
 ) -> SqliteJournal:
     """Open a journal file as its owner; make it where there is none.
 
     Args:
-        path: the file; its folder must be there. A lock file and SQLite's own `-wal` and `-shm` lie beside it.
+        path: the file; its folder must be there. A lock, `-head`, and SQLite's own `-wal` and `-shm` lie beside it.
         clock_us: the time, microseconds since 1970 in UTC.
         synchronous: `FULL` keeps every commit through a power loss; `NORMAL` may lose the last ones then.
         readers: connections that read in parallel.
@@ -352,14 +342,14 @@ async def open_sqlite(
         wal_pages_max: estimated pages in the write-ahead log after which it is moved into the file.
         check: looks at what is there, with nobody else owning it and nothing written yet; what it raises refuses the
             journal, whose file and write-ahead log stay as they are.
-        new_id: of 16 bytes, for a journal that is made; default: a random one. Ids of commands derive from it, so the
-            copy of a flow has that of where it came from.
+        new_id: 16 bytes for a journal that is made, else random; ids of commands derive from it, so a copy keeps it.
+        lock: the lock of this file, where the caller holds it already, and lets it go after the journal is closed.
 
     Raises:
         JournalOwned: another process owns it, or this one already does.
         NotAJournal, JournalTooNew: what is there is something else, or of a newer version; untouched.
         JournalUnwritable: the folder or file refuses writing.
-        JournalDamaged: the journal ends before its last commit.
+        JournalDamaged: the journal ends before its last commit, or its head file says that it was further.
 
     Cancellation: everything that was opened is closed, and the lock released.
     """
@@ -368,20 +358,24 @@ async def open_sqlite(
     sqlite_schema.check_place(name)
     now_us = clock_us()
     use = FileUse(name)
-    lock: Lock | None = None
+    own: Lock | None = None
     journal: SqliteJournal | None = None
     try:
         if use.first:
             sqlite_schema.check_header(name)
-        lock = await ownership.acquire(name, now_us)
+        if lock is None:
+            lock = own = await ownership.acquire(name, now_us)
+        if os.path.lexists(head_file.head_path(name)):
+            await trio.to_thread.run_sync(inside, partial(head_file.refuse_older, name))
         if check is not None:
-            await _look(name, check)
+            await look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
         thread = LoopThread(name)
-        opening = SqliteJournal(name, thread, settings, lock, use)
+        opening = SqliteJournal(name, thread, settings, lock, use, release=own is not None)
         thread.end_with(opening._close_all)
         await opened(thread, partial(opening._open_first, now_us))
         journal = opening
+        journal._head.begin(journal._id, journal._epoch, now_us, journal._tail)
     except sqlite3.OperationalError as error:
         raise JournalUnwritable(name, str(error)) from error
     except sqlite3.DatabaseError as error:
@@ -389,6 +383,6 @@ async def open_sqlite(
     finally:
         if journal is None:
             use.release()
-            if lock is not None:
-                lock.release()
+            if own is not None:
+                own.release()
     return journal

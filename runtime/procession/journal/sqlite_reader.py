@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from procession.errors import RuntimeClosed
-from procession.journal import ownership, sqlite_archived, sqlite_load, sqlite_read, sqlite_schema
+from procession.journal import head_file, ownership, sqlite_archived, sqlite_load, sqlite_read, sqlite_schema
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.rows import (
     ArmedTimer,
@@ -43,6 +43,7 @@ from procession.journal.rows import (
     UnhandledRow,
 )
 from procession.journal.sqlite_lanes import close_all, opened
+from procession.journal.sqlite_pauses import pauses
 from procession.journal.sqlite_schema import FileUse
 from procession.journal.sqlite_search import SqliteSearch
 from procession.journal.sqlite_thread import Lane, LoopThread
@@ -150,6 +151,9 @@ class SqliteReader(SqliteSearch):
 
     async def heads(self) -> Heads:
         return await self._read(sqlite_read.heads)
+
+    async def pauses(self) -> list[EventRow]:
+        return await self._read(pauses)
 
     async def look_up(self, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
         return await self._read(partial(sqlite_read.look_up, ids=ids, flows=flows))
@@ -274,10 +278,16 @@ class SqliteReader(SqliteSearch):
         holder = ownership.holder_of(self._path)
         return found if found is None or holder is None else attrs.evolve(found, running=holder.running)
 
+    async def behind(self) -> head_file.Behind | None:
+        """What it lacks of what its head file says; None where nothing, or where nothing tells."""
+        head = head_file.read_head(self._path)  # before the journal, which an owner may take further meanwhile
+        return None if head is None else await self._read(partial(head_file.behind_as_read, path=self._path, head=head))
+
     async def verify(self) -> list[Fault]:
         from procession.journal import sqlite_verify  # noqa: PLC0415 - only where somebody verifies
 
-        faults: list[Fault] = []
+        behind = await self.behind()
+        faults: list[Fault] = [] if behind is None else behind.faults
         for check in sqlite_verify.checks(self.archives):
             while (found := await self._read(check)) is not None:
                 faults += found
@@ -372,6 +382,7 @@ async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
 
 
 async def _open_to_read(reader: SqliteReader, path: str) -> None:
+    head = head_file.read_head(path)
     try:
         await reader._open_lane("mode=ro")
     except sqlite3.OperationalError:
@@ -383,3 +394,5 @@ async def _open_to_read(reader: SqliteReader, path: str) -> None:
         await reader._open_lane("mode=ro&immutable=1")
         reader.immutable = True
     reader._id = await reader._lanes[0].run(sqlite_read.journal_id)
+    if head is not None:
+        await reader._lanes[0].run(partial(head_file.warn_reader, path=path, head=head))

@@ -43,19 +43,19 @@ def statements_of(script: str) -> list[str]:
 
 
 def _seal(connection: sqlite3.Connection) -> None:
-    _run(SCRIPTS[3], connection)
+    _run(SCRIPTS[4], connection)
     seal(connection)
 
 
-SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql")
+SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql", "sqlite_5.sql")
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    *(partial(_run, script) for script in SCRIPTS[:3]),
+    *(partial(_run, script) for script in SCRIPTS[:4]),
     _seal,
 )
 """Number n leads from schema n - 1 to n. Append only: journals out there have run the earlier ones."""
 
 SCHEMA = len(MIGRATIONS)
-_SCHEMA_SEALED = 4
+_SCHEMA_SEALED = 5
 """From this one on rows of flows, commands, types and concerns have a checksum."""
 
 

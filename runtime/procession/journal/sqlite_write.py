@@ -9,7 +9,7 @@ from zlib import crc32
 
 from procession.journal.row_crc import NAMES, SEALED, command_crc, event_crc, flow_crc, step_crc
 from procession.journal.rows import Commit, EventRow, StepRow
-from procession.journal.sqlite_read import archived_ids, has_archived_ids
+from procession.journal.sqlite_read import archived_ids, has_archived_ids, journal_id
 
 T = TypeVar("T")
 
@@ -47,10 +47,9 @@ def chain_start(journal_id: bytes) -> Tail:
 
 
 def read_tail(connection: sqlite3.Connection) -> Tail:
-    """The ends of both chains as the owner row has them."""
-    return Tail._make(
-        connection.execute("select position, event_crc, step_seq, step_crc from owner where one = 1").fetchone()
-    )
+    """The ends of both chains as the owner row has them; of a journal that had no owner yet, their beginnings."""
+    row = connection.execute("select position, event_crc, step_seq, step_crc from owner where one = 1").fetchone()
+    return chain_start(journal_id(connection)) if row is None else Tail._make(row)
 
 
 _INSERT_EVENT = "insert into event values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

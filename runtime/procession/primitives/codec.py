@@ -21,6 +21,7 @@ from procession.primitives.secrecy import plan_of
 from procession.primitives.stored import stored_of
 
 T = TypeVar("T")
+_NEWS = frozenset(GENERIC)
 
 
 class Codec:
@@ -40,6 +41,7 @@ class Codec:
         self._checks: dict[type, tuple[tuple[str, frozenset[type] | None, Any], ...]] = {}
         self._commands: dict[str, type[Command]] = {}
         self._hooks: dict[type, Callable[[Any, Any], Any]] = {}
+        self._writers: dict[type, Callable[[Any], Any]] = {}
         self._refusals: dict[tuple[str, int], type[Refusal]] = {}
 
     def register(self, cls: type[Event | Command | Refusal]) -> None:
@@ -61,7 +63,7 @@ class Codec:
         self._checks[cls] = tuple(
             (name, plain_types(annotation), annotation) for name, annotation in resolved_fields(cls).items()
         )
-        self._hooks[cls] = self._converters.hook(cls)
+        self._hooks[cls], self._writers[cls] = self._converters.hook(cls), self._converters.writer(cls)
         if issubclass(cls, Command):
             self._commands[stored_of(cls).name] = cls
         elif issubclass(cls, Refusal):
@@ -73,15 +75,20 @@ class Codec:
         Raises:
             InvalidPayload: a value does not fit its field, or can't be written as JSON.
         """
-        if isinstance(message, CommandGivenUp | CommandRefused | CommandDecided):
-            if isinstance(message, CommandRefused):
-                self.check(message.refusal)
-            return orjson.dumps(news_data(message, self._unstructure))
+        cls = type(message)
+        if cls in _NEWS:
+            return self._encoded_news(message)
         self.check(message)
         try:
-            return orjson.dumps(self._unstructure(message))
+            return orjson.dumps(self._writers[cls](message))
         except (TypeError, ValueError) as error:
-            raise InvalidPayload(stored_of(type(message)).name, str(error)) from error
+            raise InvalidPayload(stored_of(cls).name, str(error)) from error
+
+    def _encoded_news(self, message: Event | Command | Refusal) -> bytes:
+        assert isinstance(message, CommandGivenUp | CommandRefused | CommandDecided), "these are the generic ones"
+        if isinstance(message, CommandRefused):
+            self.check(message.refusal)
+        return orjson.dumps(news_data(message, self._unstructure))
 
     def check(self, message: Event | Command | Refusal) -> None:
         """That the values of a registered message fit its annotations.
@@ -124,7 +131,7 @@ class Codec:
             try:
                 data = loads(payload)
                 return hook(data, cls) if hook is not None and type(data) is dict else decode(cls, payload)
-            except failures:
+            except (*failures, SystemExit, GeneratorExit):
                 return decode(cls, payload)  # again, to say what does not fit
 
         return read
@@ -144,6 +151,8 @@ class Codec:
             return typing.cast("T", self._hooks[cls](data, cls))
         except self._failures:
             raise InvalidPayload(stored_of(cls).name, self._converters.explain(cls, data)) from None
+        except (SystemExit, GeneratorExit) as error:  # of a validator of the author's
+            raise InvalidPayload(stored_of(cls).name, f"it raised {type(error).__name__}") from error
 
     def digest(self, type_name: str, payload: bytes) -> bytes:
         """16 bytes over type and data: tells a duplicate from a reused id."""

@@ -59,6 +59,10 @@ class Converters:
         """What makes an instance of parsed JSON; `structure` would look it up each time."""
         return self._fast.get_structure_hook(cls)
 
+    def writer(self, cls: type) -> Callable[[Any], Any]:
+        """What makes plain data of an instance; `unstructure` would look it up each time."""
+        return self._fast.get_unstructure_hook(cls)
+
     def explain(self, cls: type, data: object) -> str:
         """Why data is no message of this class."""
         if self._detailed is None:

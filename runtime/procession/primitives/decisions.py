@@ -76,7 +76,9 @@ class AggregateDefinition(Folding):
         name, spec = stored_of(type(command)).name, self.decisions[type(command)].key
         try:
             value: object = getattr(command, spec) if isinstance(spec, str) else spec(command)
-        except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, the command has no key
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's function: whatever it raises, the command has no key
             found = f"can't be computed ({told(repr(error), command)})"
             raise InvalidKey(name, self.name, found) from concealed(error, command)
         return checked_key(name, self.name, value)

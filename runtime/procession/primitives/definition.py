@@ -80,14 +80,14 @@ class Definition(Folding):
         spec = self._keys[type(event)]
         try:
             value = getattr(event, spec) if isinstance(spec, str) else spec(event)
-            if not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
+            if type(value) is not str and not isinstance(value, str | int | bytes) and isinstance(value, Iterable):
                 return tuple(dict.fromkeys([self._checked(event, item) for item in value]))
-        except InvalidKey:
+        except (InvalidKey, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 - the user's function: whatever it raises, the event has no key
+        except BaseException as error:  # noqa: BLE001 - the user's function: whatever it raises, the event has no key
             found = f"can't be computed ({told(repr(error), event)})"
             raise InvalidKey(type(event).__procession__.name, self.name, found) from concealed(error, event)  # type: ignore[attr-defined]  # set by seal
-        return (self._checked(event, value),)
+        return (checked_key(type(event).__procession__.name, self.name, value),)  # type: ignore[attr-defined]  # set by seal
 
     def key_field(self, event: type[Event]) -> str | None:
         """The field of an event type that names its flow; None where a function does, or where it is not concerned."""

@@ -173,7 +173,7 @@ class GatewayLimited(Event, name="procession.gateway_limited"):
 
 
 class ProjectionRebuildRequested(Event, name="procession.projection_rebuild_requested"):
-    """Someone had a running owner make a projection anew."""
+    """Someone had a projection made anew."""
 
     projection: str
     by: str
@@ -181,7 +181,7 @@ class ProjectionRebuildRequested(Event, name="procession.projection_rebuild_requ
 
 
 class ProcessPaused(FailureEvent, name="procession.process_paused"):
-    """Too many flows of a process failed at one handler: its deliveries wait until it is resumed or mended."""
+    """Too many flows of a process failed at one handler: its deliveries wait until it is mended and resumed."""
 
     process: str
     handler: str

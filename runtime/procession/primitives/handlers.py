@@ -211,9 +211,11 @@ def trigger_name(trigger: Trigger) -> str:
 
 def trigger_of(event: Event) -> Trigger:
     """What an event dispatches by."""
-    if isinstance(event, CommandGivenUp | CommandRefused):
-        return (type(event), type(event.command))
-    return type(event)
+    cls = type(event)
+    if cls in _OF_COMMANDS:
+        assert isinstance(event, CommandGivenUp | CommandRefused), "only these tell of a command"
+        return (cls, type(event.command))
+    return cls
 
 
 def check_policies(missing: Missing | None, late: Late | None, site: str, subject: str) -> None:
@@ -269,6 +271,7 @@ def _handler(
     )
 
 
+_OF_COMMANDS: frozenset[type] = frozenset((CommandGivenUp, CommandRefused))
 _YIELDS_NOTHING: dict[MarkKind, tuple[str, str]] = {
     "fold": ("is a fold that yields", "return the new state; effects belong to a reaction"),
     "apply": ("applies an event and yields", "return the new state"),

@@ -67,10 +67,17 @@ class Plan:
             ready: all resources by name: the plain ones, and the opened ones.
 
         Raises:
-            WiringError: a resource was opened as something that the class does not take.
+            WiringError: a resource was opened as something that the class does not take; or the class raised.
         """
         taker = next(taker for taker in self.takers if taker.cls is cls)
-        return cls(**arguments(taker.shown, taker.needs, ready))
+        given = arguments(taker.shown, taker.needs, ready)
+        try:
+            return cls(**given)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            found = f"{taker.shown} can't be made: {type(error).__name__}: {error}"
+            raise WiringError(found, "mend how it is made") from error
 
 
 def arguments(shown: str, needs: Iterable[Need], ready: Mapping[str, object]) -> dict[str, object]:

@@ -13,4 +13,7 @@ class State:
 
     def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields are the user's; attrs refuses unknown ones
         """This state with some fields replaced; the state itself stays as it was."""
-        return attrs.evolve(self, **changes)  # type: ignore[misc]  # __init_subclass__ makes it an attrs class
+        for field in self.__attrs_attrs__:  # type: ignore[attr-defined]  # __init_subclass__ makes it an attrs class
+            if field.init and field.alias not in changes:
+                changes[field.alias] = getattr(self, field.name)
+        return type(self)(**changes)  # as `attrs.evolve`, which asks first whether this is an attrs class

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from procession.engine.envelopes import time_of
+from procession.engine.standing import standing_pauses
 from procession.errors import NotFound
 from procession.journal.journal import JournalReader
 from procession.journal.rows import OpenCommand
 from procession.primitives.codec import from_json
-from procession.primitives.event import GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed
 from procession.primitives.gateway import gateway_class
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
@@ -74,7 +74,7 @@ async def read_why_not(
 
 
 async def read_surroundings(reader: JournalReader, process: str, paused: Sequence[str] = ()) -> Surroundings:
-    """What the journal tells of who runs it and what is paused. Reads all events for that: for operators.
+    """What the journal tells of who runs it and what is paused.
 
     Args:
         paused: gateways that the settings pause.
@@ -82,28 +82,16 @@ async def read_surroundings(reader: JournalReader, process: str, paused: Sequenc
     owner = await reader.owner()
     if owner is None or not owner.running:
         return Surroundings(running=False)
-    gateways = dict.fromkeys(paused, "paused by the settings")
-    held = ""
-    after = 0
-    while True:
-        page = await reader.events(after, _PAGE, _PAUSES)
-        for event in page:
-            if event.recorded_us < owner.started_us:
-                continue  # of a runtime that has ended: the next one began without it
-            data: dict[str, Any] = from_json(event.payload)
-            if event.type == stored_of(GatewayPaused).name:
-                gateways[data["gateway"]] = f"paused by {data['by']}: {data['why']}"
-            elif event.type == stored_of(GatewayResumed).name:
-                gateways.pop(data["gateway"], None)
-            elif data["process"] == process:
-                paused_now = event.type == stored_of(ProcessPaused).name
-                held = f"paused: {data['failures']} flows failed at {data['handler']}" if paused_now else ""
-        if len(page) < _PAGE:
-            return Surroundings(running=True, process=held, gateways=gateways)
-        after = page[-1].position
+    standing = await standing_pauses(reader)
+    # Settings pause at the start: who resumed one earlier did so for the run before.
+    gateways = {
+        name: "paused by the settings" for name in paused if standing.resumed_us.get(name, -1) < owner.started_us
+    }
+    return Surroundings(
+        running=True, process=standing.processes.get(process, ""), gateways=gateways | standing.gateways
+    )
 
 
-_PAUSES = tuple(stored_of(cls).name for cls in (GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed))
 _LIVE = ("active", "quarantined")
 _WAITING = frozenset({"pending", "waiting", "quarantined"})
 

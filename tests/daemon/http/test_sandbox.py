@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from procession.daemon.http.sandbox_served import OPEN_MAX
+from procession.daemon.http.sandbox_served import OPEN_MAX, PREFIX
 from procession.http_settings import HttpSettings
 from procession.journal.sqlite_reader import read_sqlite
 from tests.daemon.http.guarded import guarded, tokens_in
@@ -63,6 +63,15 @@ async def test_a_fork_is_opened_read_only_at_an_address_of_its_own_until_the_ser
     assert (refused.status_code, within.status_code) == (409, 409)
     assert (real["version"], real["status"]) == (2, "ended")
     assert list(temporary.iterdir()) == []
+
+
+async def test_what_a_killed_server_left_is_gone_when_the_next_one_serves(temporary: Path) -> None:
+    left = temporary / f"{PREFIX}left"
+    left.mkdir()
+    (left / ".held").touch()
+    (left / "flow.db").touch()
+    async with served():
+        assert not left.exists()
 
 
 async def test_where_one_more_than_may_be_is_opened_the_oldest_is_closed() -> None:

@@ -11,7 +11,7 @@ from procession.daemon.http.acts import ActAsked
 from procession.daemon.http.bounds import Said
 from procession.daemon.http.problems import FieldFault, HttpRefused
 from procession.daemon.http.routes import Call, Route
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.errors import SettingsError
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import trio
 
 from procession.daemon.durations import now_us
 from procession.daemon.http.source import About, JournalFile, Source, version
+from procession.journal.scratch import scratch
 from procession.journal.sqlite_reader import read_sqlite
 from procession.reading.flow_file import FlowFile
 from procession.reading.flow_journal import write_flow_journal
@@ -61,7 +61,7 @@ class Sandboxes:
     ) -> None:
         began = False
         try:
-            with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, trio.move_on_after(OPEN_S) as scope:
+            with scratch(PREFIX) as folder, trio.move_on_after(OPEN_S) as scope:
                 async with self._opened(file, source, Path(folder) / "flow.db") as address:
                     self._open.append(scope)
                     began = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +15,7 @@ from procession.daemon.http.exporting import ExportAsked, flow_file_of
 from procession.daemon.http.problems import HttpRefused
 from procession.daemon.http.routes import Call, Route
 from procession.daemon.http.sandbox_served import OPEN_S, PREFIX
+from procession.journal.scratch import scratch
 from procession.reading.flow_journal import write_flow_journal
 
 MEDIA = "application/vnd.sqlite3"
@@ -36,7 +36,7 @@ async def sandbox_file(call: Call) -> Response:
         HttpRefused: it is longer than an answer may be.
     """
     file = await flow_file_of(call, call.queried(ExportAsked).at)
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+    with scratch(PREFIX) as folder:
         target = Path(folder) / "flow.db"
         await write_flow_journal(target, file, now_us)
         content = await trio.Path(target).read_bytes()

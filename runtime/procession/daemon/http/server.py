@@ -18,12 +18,13 @@ from procession.daemon.http.app import http_app
 from procession.daemon.http.closing import Closing
 from procession.daemon.http.connections import Connections
 from procession.daemon.http.frame import hosts_of
-from procession.daemon.http.sandbox_served import Sandbox, Sandboxes
+from procession.daemon.http.sandbox_served import PREFIX, Sandbox, Sandboxes
 from procession.daemon.http.source import Source
 from procession.daemon.http.tls import Tls, tls_of
 from procession.daemon.log_ring import LogRing
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
+from procession.journal.scratch import sweep
 
 logger = logging.getLogger("procession.http")
 _BACKLOG = 100
@@ -111,6 +112,7 @@ async def http_served(
         if bind_of(at).is_loopback and tls is None and not isinstance(runtime, Sandbox):
             served = functools.partial(_sandbox_served, host=at.rpartition(":")[0], guard=guard, logs=app.serving.logs)
             app.serving.sandboxes = Sandboxes(serving, served)
+            sweep(PREFIX)
         try:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(

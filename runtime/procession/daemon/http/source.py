@@ -11,7 +11,7 @@ import trio
 
 from procession.actors.supervisor import ActorInfo
 from procession.daemon.durations import now_us
-from procession.engine.gateway_host import GatewayState
+from procession.engine.gateway_state import GatewayState
 from procession.facade import Runtime
 from procession.journal.journal import JournalReader
 from procession.primitives.registry import Registry

@@ -39,7 +39,7 @@ def write(failure: Failure, folder: Path) -> tuple[Path, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     text, journal = folder / f"seed-{failure.seed}.txt", folder / f"seed-{failure.seed}.db"
-    for old in (journal, *(journal.with_name(journal.name + end) for end in ("-wal", "-shm", ".lock"))):
+    for old in (journal, *(journal.with_name(journal.name + end) for end in ("-wal", "-shm", "-head", ".lock"))):
         old.unlink(missing_ok=True)
     trio.run(_copy, failure.run.past.contents, journal, failure.run.now_us)
     text.write_text("\n".join([*_told(failure), *failure.run.trace.lines(), ""]), "utf-8")
