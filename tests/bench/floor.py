@@ -41,12 +41,12 @@ class Group:
 
 _STATEMENTS = {
     "events": "insert into event values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "flows_new": "insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "flows_changed": "update flow set version = ?, status = ?, outcome = ?, reason = ?, started_us = ?, updated_us = ?"
-    " where id = ?",
+    "flows_new": "insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "flows_changed": "update flow set version = ?, status = ?, outcome = ?, reason = ?, started_us = ?, updated_us = ?,"
+    " crc = ? where id = ?",
     "steps": "insert into step values (?, ?, ?, ?, ?, ?, ?, ?)",
-    "commands": "insert into command values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "commands_changed": "update command set state = ?, attempts = ?, due_us = ?, log = ? where seq = ?",
+    "commands": "insert into command values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "commands_changed": "update command set state = ?, attempts = ?, due_us = ?, log = ?, crc = ? where seq = ?",
     "timers_set": "insert into timer values (?, ?, ?, ?, ?, ?, ?, ?)",
     "timers_gone": "delete from timer where flow = ? and name = ?",
 }
@@ -81,7 +81,7 @@ def read_back(product: Path) -> list[Group]:
         group.steps.append(tuple(step))
         _add_flow(group, step, flow, event["recorded_us"])
         for row in commands[step["flow"], step["position"]]:
-            group.commands.append((*tuple(row)[:7], "open", 0, row["due_us"], None))
+            group.commands.append((*tuple(row)[:7], "open", 0, row["due_us"], None, row["crc"]))
         if (command := answered.get(event["caused_by"])) is not None:
             group.commands_changed.append((*tuple(command)[7:], command["seq"]))
         _add_timers(group, step, event, armed[step["flow"]])
@@ -93,7 +93,7 @@ def read_back(product: Path) -> list[Group]:
 def _add_flow(group: Group, step: sqlite3.Row, flow: sqlite3.Row, at_us: int) -> None:
     last = step["version"] == flow["version"]
     stands = (flow["status"], flow["outcome"], None) if last else ("active", None, None)
-    changed = (step["version"], *stands, flow["started_us"], flow["updated_us"] if last else at_us)
+    changed = (step["version"], *stands, flow["started_us"], flow["updated_us"] if last else at_us, flow["crc"])
     if step["version"] == 1:
         group.flows_new.append((flow["id"], flow["process"], flow["key"], *changed))
     else:

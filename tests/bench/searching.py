@@ -23,6 +23,7 @@ import trio
 
 from procession import open_runtime
 from procession.daemon.http.server import http_served, listening_at
+from procession.journal.row_crc import seal
 from tests.bench import large, saga
 from tests.bench.figures import Figures, Report, Row, at_most, percentiles
 
@@ -154,6 +155,7 @@ def _make(path: Path, flows: int) -> None:
             "update flow set status = 'quarantined', reason = 'ship: RuntimeError: parcel ' || id || ' is too heavy'"
             " where outcome is null and id % 20000 = 0"
         )
+        seal(connection)
         connection.commit()
         connection.execute("pragma wal_checkpoint(truncate)")
     half.rename(path)

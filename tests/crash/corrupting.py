@@ -4,8 +4,8 @@
     python -m tests.crash.corrupting --flips 100 --others 10 --rounds 1000 --minutes 5
 
 The journal is that of a real run. Each damage is done to a fresh copy. It counts as noticed by the first layer that
-notices: opening, reading every row, the pages, a checksum chain, the comparison of rows with what they follow from.
-Else every row must equal the original, or it is missed.
+notices: opening, reading every row, the pages, a checksum chain, the checksum of a row, the comparison of rows with
+what they follow from. Else every row must equal the original, or it is missed.
 """
 
 # A script prints.
@@ -44,10 +44,9 @@ from tests.fixtures.journals.folding import fold_all
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
 CHAIN_CODES = ("event_crc", "step_crc", "event_tail", "step_tail", "event_tombstone", "step_tombstone")
-LAYERS = ("open", "read", "pages", "chain", "compared", "start", "equal", "earlier", "missed")
+ROW_CODES = ("flow_crc", "command_crc", "type_crc", "concern_crc", "names")
+LAYERS = ("open", "read", "pages", "chain", "row", "compared", "start", "equal", "earlier", "missed")
 UNPROVED = {
-    "flow": {"reason", "started_us", "updated_us"},
-    "command": {"gateway", "attempts", "due_us", "log"},
     "delivery": {"timer", "marked"},
     "snapshot": {"version", "fingerprint", "state"},
     "owner": {"renewed_us", "started_us", "pid", "host", "epoch", "clean", "unclean_starts"},
@@ -62,11 +61,8 @@ Tables = dict[str, tuple[dict[str, object], ...]]
 
 
 HARMLESS = {
-    "flow": {"reason", "updated_us"},
-    "command": {"gateway", "attempts", "due_us", "log"},
     "snapshot": {"*", "version", "fingerprint", "state"},
     "owner": UNPROVED["owner"],
-    "concern": {"since"},
     "journal": {"created_us"},
 }
 """What may change unnoticed, for no turn and no effect follows from it: docs/salvage.md says of each why."""
@@ -143,7 +139,10 @@ def rows_of(path: Path) -> Tables:
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda content: content.decode(errors="surrogateescape")
         names = [row[0] for row in connection.execute("select name from sqlite_schema where type = 'table'")]
-        found = {name: [dict(row) for row in connection.execute(f"select * from {name}")] for name in names}
+        try:
+            found = {name: [dict(row) for row in connection.execute(f"select * from {name}")] for name in names}
+        except UnicodeDecodeError as error:  # of the name of a column
+            raise sqlite3.DatabaseError("malformed database schema") from error
     return {name: tuple(sorted(rows, key=repr)) for name, rows in found.items()}
 
 
@@ -173,9 +172,10 @@ def layer_of(path: Path, original: Tables, *, chains: bool = True, heads: bool =
     except sqlite3.Error:
         return "read", frozenset()
     found = {
-        "pages": "pages" in codes,
+        "pages": not codes.isdisjoint(("pages", "schema")),
         "chain": chains and bool(codes.intersection(CHAIN_CODES)),
-        "compared": bool(codes.difference(CHAIN_CODES)),
+        "row": chains and bool(codes.intersection(ROW_CODES)),
+        "compared": bool(codes.difference((*CHAIN_CODES, *ROW_CODES))),
         "equal": not differing,
         "earlier": _is_earlier(original, rows_of(path)),
     }

@@ -13,12 +13,14 @@ import pytest
 from procession import open_runtime
 from procession.journal.salvage import salvage
 from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import JournalDamaged
 from tests.crash.corrupting import (
     UNPROVED,
     Case,
     layer_of,
     look,
     make,
+    rows_of,
     run,
 )
 from tests.crash.damages import HEAD_DAMAGES, OF_A_LOG, PAGE_BYTES, Moment, lay
@@ -131,6 +133,35 @@ async def test_publishing_again_accepts_nothing_that_was_kept(case: Case, work: 
         await runtime.drain()
         assert (await runtime.journal.heads()).position == before
     assert first == last
+
+
+async def test_rows_that_no_checksum_proves_are_made_anew(case: Case, work: Path) -> None:
+    lay(work / "damaged.db", case.content, None)
+    with closing(sqlite3.connect(work / "damaged.db")) as connection, connection:
+        connection.execute("update flow set reason = 'lost', updated_us = updated_us + (1 << 40) where key = 'home-2'")
+        connection.execute("update command set gateway = 'courierz' where seq = 1")
+        connection.execute("update type set shape = '[]' where name = 'parcel.posted'")
+    found = salvage(str(work / "damaged.db"), str(work / "new.db"))
+    assert (found.left_out, found.rebuilt, found.refused) == ((), {"flow": 1, "command": 1}, {"type": 1})
+    assert [fault.code for fault in found.faults] == ["type_missing"]
+    new = rows_of(work / "new.db")
+    changed = [row["key"] for row in new["flow"] if row not in case.rows["flow"]]
+    assert changed in ([], ["home-2"])
+    assert new["command"] == case.rows["command"]
+    async with open_runtime(work / "new.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
+        assert await runtime.journal.verify() == []
+
+
+async def test_no_turn_begins_from_a_damaged_row(case: Case, work: Path) -> None:
+    lay(work / "damaged.db", case.content, None)
+    with closing(sqlite3.connect(work / "damaged.db")) as connection, connection:
+        connection.execute("update flow set updated_us = updated_us + 1 where key = 'quiet-4'")
+    before = len(case.rows["step"])
+    with pytest.RaisesGroup(JournalDamaged, flatten_subgroups=True, allow_unwrapped=True):
+        async with open_runtime(work / "damaged.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
+            await runtime.publish(ParcelScanned("quiet-4", "van"))
+            await runtime.drain()
+    assert len(rows_of(work / "damaged.db")["step"]) == before
 
 
 async def test_verify_names_the_range_and_the_flows(case: Case, work: Path) -> None:

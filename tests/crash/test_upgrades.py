@@ -46,7 +46,7 @@ def killed_at(call: str, number: int, journal: Path) -> bool:
     return done.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", ["parcel_v1", "parcel_v2"])
+@pytest.mark.parametrize("name", ["parcel_v1", "parcel_v2", "parcel_v4"])
 async def test_a_migration_that_is_killed_goes_on_and_the_journal_folds_as_before(name: str, tmp_path: Path) -> None:
     kills, archive = 0, JOURNALS / f"{name}.db.archive"
     expected = json.loads((JOURNALS / f"{name}.json").read_text())

@@ -38,7 +38,7 @@ def whole(number: int) -> Commit:
     first = 3 * number - 2
     commit = started(number, first, command_effect(number, first))
     commit.commands = [command(number, number, first)]
-    commit.command_changes = [change(number, "open", "answered", 1)]
+    commit.command_changes = [change(commit.commands[0], "answered", 1)]
     commit.events += [event(first + 1, f"k{number}"), event(first + 2, f"k{number}", source_id=f"late{number}")]
     commit.steps.append(step(number, 2, first + 1))
     commit.unhandled = [UnhandledRow(first + 2, PROCESS, f"k{number}", "late")]

@@ -9,6 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from procession import open_runtime
 from procession.journal.archiver import Archiver
 from procession.journal.sqlite import open_sqlite
@@ -18,6 +20,8 @@ from tests.fixtures.journals import parcel_v1
 from tests.fixtures.journals.folding import fold_all
 
 JOURNALS = Path(__file__).parent.parent / "fixtures" / "journals"
+ARCHIVED = ["parcel_v2", "parcel_v3", "parcel_v4", "parcel_v5"]
+"""By schema: 3 and 4 have an index more, 5 has a checksum in each row of a flow."""
 
 
 async def test_the_first_journal_folds_to_what_was_written_beside_it(tmp_path: Path) -> None:
@@ -70,9 +74,10 @@ async def test_the_first_journal_is_archived_and_folds_as_before(tmp_path: Path)
     assert faults == []
 
 
-async def test_a_journal_with_an_archive_folds_to_what_was_written_beside_it(tmp_path: Path) -> None:
-    copy = shutil.copy(JOURNALS / "parcel_v2.db", tmp_path / "parcel.db")
-    shutil.copytree(JOURNALS / "parcel_v2.db.archive", tmp_path / "parcel.db.archive")
+@pytest.mark.parametrize("name", ARCHIVED)
+async def test_a_journal_with_an_archive_folds_to_what_was_written_beside_it(name: str, tmp_path: Path) -> None:
+    copy = shutil.copy(JOURNALS / f"{name}.db", tmp_path / "parcel.db")
+    shutil.copytree(JOURNALS / f"{name}.db.archive", tmp_path / "parcel.db.archive")
 
     reader = await read_sqlite(str(copy))
     try:
@@ -81,13 +86,14 @@ async def test_a_journal_with_an_archive_folds_to_what_was_written_beside_it(tmp
     finally:
         await reader.close()
 
-    assert folded == json.loads((JOURNALS / "parcel_v2.json").read_text())
+    assert folded == json.loads((JOURNALS / f"{name}.json").read_text())
     assert faults == []
 
 
-async def test_a_runtime_goes_on_with_a_journal_that_has_an_archive(tmp_path: Path) -> None:
-    copy = shutil.copy(JOURNALS / "parcel_v2.db", tmp_path / "parcel.db")
-    shutil.copytree(JOURNALS / "parcel_v2.db.archive", tmp_path / "parcel.db.archive")
+@pytest.mark.parametrize("name", ARCHIVED)
+async def test_a_runtime_goes_on_with_a_journal_that_has_an_archive(name: str, tmp_path: Path) -> None:
+    copy = shutil.copy(JOURNALS / f"{name}.db", tmp_path / "parcel.db")
+    shutil.copytree(JOURNALS / f"{name}.db.archive", tmp_path / "parcel.db.archive")
 
     async with open_runtime(copy, processes=[parcel_v1.Parcel], gateways=[parcel_v1.Couriers()]) as runtime:
         again = await runtime.publish(parcel_v1.ParcelScanned("home-3", "door"), id="home-3/2", source="post")
@@ -100,6 +106,21 @@ async def test_a_runtime_goes_on_with_a_journal_that_has_an_archive(tmp_path: Pa
 
 def _now_us() -> int:
     return time.time_ns() // 1000
+
+
+@pytest.mark.parametrize("name", ["parcel_v1", "crate_v2"])
+async def test_rows_that_had_no_checksum_have_one_once_the_journal_was_opened(name: str, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(JOURNALS / f"{name}.db", tmp_path / "parcel.db"))
+    await (await open_sqlite(copy, clock_us=_now_us)).close_clean()
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("update flow set updated_us = updated_us + 1 where id = 1")
+        connection.execute("update command set due_us = due_us + 1 where seq = (select min(seq) from command)")
+
+    reader = await read_sqlite(str(copy))
+    faults = [fault.code for fault in await reader.verify()]
+    await reader.close()
+
+    assert {"flow_crc", "command_crc"} <= set(faults)
 
 
 async def test_what_this_version_writes_folds_as_the_first_journal_does(tmp_path: Path) -> None:

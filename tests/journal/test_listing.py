@@ -11,6 +11,7 @@ import pytest
 from procession.journal import sqlite_listing
 from procession.journal.flow_match import Match
 from procession.journal.memory import MemoryJournal
+from procession.journal.row_crc import SEALED
 from procession.journal.rows import Commit, FlowQuery, FlowRow, FlowStatus
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_reader import read_sqlite
@@ -132,6 +133,9 @@ async def test_a_journal_of_schema_2_lists_outcomes_before_it_is_migrated_and_qu
     rare = FlowQuery(outcome="rare")
     with closing(sqlite3.connect(file.path)) as connection:
         connection.execute("drop index flow_outcome")
+        for table in SEALED:
+            connection.execute(f"alter table {table} drop column crc")
+        connection.execute("alter table owner drop column names")
         connection.execute("drop index event_pause")
         connection.execute("pragma user_version = 2")
     reader = await read_sqlite(file.path)

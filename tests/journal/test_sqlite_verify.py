@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from procession.engine.solo import MARKS_MAX as SOLO_MARKS_MAX
-from procession.journal.rows import CommandState, Commit, DeliveryState, FlowStatus, UnhandledReason
+from procession.journal.rows import (
+    CommandState,
+    Commit,
+    ConcernRow,
+    DeliveryState,
+    FlowStatus,
+    TypeRow,
+    UnhandledReason,
+)
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_follows import MARKS_MAX
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal_errors import JournalDamaged
 from procession.testing.journal_rows import (
     NOW_US,
+    PROCESS,
+    change,
     command,
     command_effect,
     delivery,
@@ -129,7 +141,7 @@ async def test_a_lost_tail_is_found(path: Path, table: str) -> None:
         ("update delivery set state = 'panding' where flow = 1", "delivery_row"),
         ("update delivery set marked = 16 where flow = 1", "delivery_row"),
         ("insert into unhandled values (2, 'bill', 'k1', 'lbte')", "unhandled_row"),
-        ("insert into type values ('event', 'order.paie', 1, '{}')", "type_missing"),
+        ("insert into type values ('event', 'order.paie', 1, '{}', 0)", "type_missing"),
         ("insert into snapshot values (1, 1, 'abc.00000000', '{}')", "snapshot"),
     ],
 )
@@ -139,6 +151,65 @@ async def test_what_can_be_rebuilt_is_compared(path: Path, damage: str, code: st
     reader = await read_sqlite(path)
     assert code in {fault.code for fault in await reader.verify()}
     await reader.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        ("update flow set updated_us = updated_us + 1 where id = 1", "flow_crc"),
+        ("update flow set reason = 'whz', status = 'quarantined' where id = 1", "flow_crc"),
+        ("update command set due_us = due_us + 1 where seq = 1", "command_crc"),
+        ("update command set gateway = 'bbnk' where seq = 1", "command_crc"),
+        ("update command set attempts = attempts + 1 where seq = 1", "command_crc"),
+        ("update command set log = '[]' where seq = 1", "command_crc"),
+        ("update command set crc = crc + 1 where seq = 1", "command_crc"),
+        ("update type set shape = '[]'", "type_crc"),
+        ("update concern set since = since + 1", "concern_crc"),
+        ("delete from type", "names"),
+        ("delete from concern", "names"),
+        ("drop trigger event_undeleted", "schema"),
+        ("drop index flow_outcome", "schema"),
+        ("alter table timer rename column version to verSion", "schema"),
+    ],
+)
+async def test_what_nothing_else_tells_again_has_a_checksum(path: Path, damage: str, code: str) -> None:
+    await made(path)
+    journal = await opened(path)
+    named = Commit(types=[TypeRow("bank.asked", 1, "refusal", "{}")], concerns=[ConcernRow(PROCESS, "order.paid", 0)])
+    await journal.commit(named)
+    assert await journal.verify() == []
+    await journal.close_clean()
+    plainly(path, damage)
+    reader = await read_sqlite(path)
+    assert code in {fault.code for fault in await reader.verify()}
+    await reader.close()
+
+
+async def test_a_row_that_was_damaged_is_not_served(path: Path) -> None:
+    await made(path)
+    plainly(path, "update flow set updated_us = updated_us + 1 where id = 1", "update command set due_us = 7")
+    reader = await read_sqlite(path)
+    asked: list[Callable[[], Awaitable[object]]] = [
+        partial(reader.load, PROCESS, "k1", 9),
+        partial(reader.load_many, [(PROCESS, "k1")], 9),
+        partial(reader.look_up, [], [(PROCESS, "k1")]),
+        partial(reader.timers, (0, 0, ""), 9),
+        partial(reader.commands, 1, 0, 9),
+        partial(reader.open_commands, "bank", 99, 9),
+    ]
+    for ask in asked:
+        with pytest.raises(JournalDamaged, match="is not what was written"):
+            await ask()
+    await reader.close()
+
+
+async def test_a_change_of_a_command_makes_no_damage_good(path: Path) -> None:
+    await made(path)
+    plainly(path, "update command set gateway = 'bbnk' where seq = 1")
+    journal = await opened(path)
+    await journal.commit(Commit(command_changes=[change(command(1, 1, 1), "answered")]))
+    assert "command_crc" in {fault.code for fault in await journal.verify()}
+    await journal.close()
 
 
 async def test_damaged_pages_are_found(path: Path) -> None:

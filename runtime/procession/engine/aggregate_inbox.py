@@ -194,8 +194,8 @@ class AggregateInbox:
             return False
         entries = from_json(asked.row.log) if asked.row.log else []
         log = to_json([*entries, {"n": 1, "at_us": asked.row.due_us, "found": _MARK}][-_LOG_MAX:]).decode()
+        change = CommandChange(asked.row, "open", asked.row.attempts, asked.row.due_us, log)
         asked.row = asked.row._replace(log=log)
-        change = CommandChange(asked.row.seq, "open", "open", asked.row.attempts, asked.row.due_us, log)
         self._ledger.filling.commit.command_changes.append(change)
         self._ledger.wake()
         await self._ledger.wait_durable(self._ledger.latest)

@@ -161,7 +161,7 @@ class Answers:
         """The retry state is durable with the next commit."""
         if self.desk is None or handle.ended != "open":
             return
-        change = CommandChange(handle.row.seq, "open", "open", handle.attempts, due_us, _log(handle))
+        change = CommandChange(handle.row, "open", handle.attempts, due_us, _log(handle))
         self.desk.ledger.filling.commit.command_changes.append(change)
         self.desk.ledger.wake()
 
@@ -169,7 +169,7 @@ class Answers:
         """Put a verdict into the batch."""
         assert self.desk is not None, "verdicts are written while the engine runs"
         desk, handle = self.desk, verdict.handle
-        change = CommandChange(handle.row.seq, "open", verdict.state, handle.attempts, handle.row.due_us, _log(handle))
+        change = CommandChange(handle.row, verdict.state, handle.attempts, handle.row.due_us, _log(handle))
         desk.ledger.filling.commit.command_changes.append(change)
         desk.ledger.when_durable(verdict)
         self._count(verdict)

@@ -276,7 +276,7 @@ class Decisions:
     def _end(self, asked: Asked, state: CommandState) -> None:
         asked.done = True
         row = asked.row
-        change = CommandChange(row.seq, "open", state, row.attempts, row.due_us, row.log)
+        change = CommandChange(row, state, row.attempts, row.due_us, row.log)
         self._ledger.filling.commit.command_changes.append(change)
         self._ledger.wake()
 

@@ -214,7 +214,7 @@ class Operator:
         row = command.row._replace(log=_counted_again(command.row.log))
         command = command._replace(row=row)
         now_us = self._ledger.filling.commit.events[-1].recorded_us
-        change = CommandChange(row.seq, "given_up", "open", 0, now_us, row.log)
+        change = CommandChange(row, "open", 0, now_us, row.log)
         self._ledger.filling.commit.command_changes.append(change)
         self._commands.send_again(self._ledger, command)
         flow.status, flow.reason = "active", None

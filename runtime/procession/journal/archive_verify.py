@@ -11,10 +11,11 @@ import attrs
 
 from procession.journal.archive_file import ArchivedFlow, Index, digest_of, read_events, read_flows, read_index
 from procession.journal.archive_folder import ArchiveFolder
+from procession.journal.row_crc import event_crc, step_crc
 from procession.journal.rows import Fault
 from procession.journal.sqlite_archive import ArchiveRow, archives
 from procession.journal.sqlite_read import journal_id
-from procession.journal.sqlite_write import chain_start, event_crc, step_crc
+from procession.journal.sqlite_write import chain_start
 from procession.journal_errors import ArchiveUnreadable
 
 _FAULTS_MAX = 100

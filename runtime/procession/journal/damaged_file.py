@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from procession.journal.head_file import Behind, lacked
+from procession.journal.row_crc import decoded
 from procession.journal.sqlite_read import journal_id
 from procession.journal.sqlite_schema import prepare_reader, uri_of
 from procession.journal_errors import JournalDamaged, JournalUnwritable
@@ -210,7 +211,7 @@ def open_damaged(path: str, copy: str) -> DamagedFile:
     connection = sqlite3.connect(uri_of(copy, "mode=rw"), uri=True, isolation_level=None)
     try:
         prepare_reader(connection, path)
-        connection.text_factory = _decoded
+        connection.text_factory = decoded
         id_ = journal_id(connection)
         return DamagedFile(connection, id_, behind=lacked(connection, path, id_))
     except (sqlite3.Error, TypeError, AssertionError) as error:
@@ -219,8 +220,3 @@ def open_damaged(path: str, copy: str) -> DamagedFile:
     except BaseException:
         connection.close()
         raise
-
-
-def _decoded(content: bytes) -> str:
-    # What is no UTF-8 is to be found by the checksums, not by a decoder.
-    return content.decode(errors="surrogateescape")

@@ -215,7 +215,7 @@ class JournalReader(Protocol):
     async def verify(self) -> list[Fault]:
         """Check everything; empty where all is well. Reads the whole journal in slices.
 
-        The CRC chains, and that flows, commands, timers and deliveries agree with events and steps.
+        The CRCs, chained and of single rows; flows, commands, timers and deliveries must agree with events and steps.
         """
         ...
 

@@ -193,9 +193,10 @@ class Store:
             self.open.setdefault(row.gateway, Ordered()).add((row.due_us, row.seq))
 
     def _change_command(self, change: CommandChange) -> None:
-        old = self.commands[change.seq]
+        old = self.commands[change.row.seq]
+        assert old[:_CHANGES_FROM] == change.row[:_CHANGES_FROM], "what is not changed is as it was"
         new = old._replace(state=change.state, attempts=change.attempts, due_us=change.due_us, log=change.log)
-        self.commands[change.seq] = new
+        self.commands[old.seq] = new
         if old.state == "open":
             self.open[old.gateway].discard((old.due_us, old.seq))
         if new.state == "open":
@@ -219,6 +220,9 @@ class Store:
             self.timer_names[flow].discard(name)
 
 
+_CHANGES_FROM = CommandRow._fields.index("state")
+
+
 def check(store: Store, commit: Commit) -> None:
     """Refuse a commit that does not fit, before any of it is written.
 
@@ -236,11 +240,12 @@ def check(store: Store, commit: Commit) -> None:
     _new("command", store.command_effects, [(row.flow, row.position, row.idx) for row in commit.commands])
     states: dict[int, str] = {row.seq: row.state for row in commit.commands}
     for change in commit.command_changes:
-        stored = store.commands.get(change.seq)
-        state = states.get(change.seq, None if stored is None else stored.state)
-        if state != change.was:
-            raise CommitRejected(f"command {change.seq} is {state or 'not there'}, not {change.was}")
-        states[change.seq] = change.state
+        seq, was = change.row.seq, change.row.state
+        stored = store.commands.get(seq)
+        state = states.get(seq, None if stored is None else stored.state)
+        if state != was:
+            raise CommitRejected(f"command {seq} is {state or 'not there'}, not {was}")
+        states[seq] = change.state
 
 
 def _new(what: str, stored: Container[Any], keys: list[Any]) -> None:

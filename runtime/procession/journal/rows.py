@@ -108,10 +108,10 @@ class CommandRow(NamedTuple):
 
 
 class CommandChange(NamedTuple):
-    """Compare-and-set of a command: applied only where its state is `was`."""
+    """Compare-and-set of a command: applied only where its state is still that of `row`."""
 
-    seq: int
-    was: CommandState
+    row: CommandRow
+    """As it was known; what is not changed must be what is stored."""
     state: CommandState
     attempts: int
     due_us: int

@@ -50,7 +50,7 @@ class Salvaged:
     refused: dict[str, int]
     """By table, rows that could be read and can't be right."""
     rebuilt: dict[str, int]
-    """By table, rows that were made anew from events and steps."""
+    """By table, rows that were made anew from events and steps, or are kept though no checksum proves them."""
     unaccounted: int
     """Pairs of an event and a flow that are recorded as `lost`."""
     archives: int

@@ -11,6 +11,7 @@ import attrs
 
 from procession.journal.damaged_file import DamagedFile, Source
 from procession.journal.proven_chain import Gap, ProvenChain, Row
+from procession.journal.row_crc import SEALED, UNPROVED, event_crc, step_crc
 from procession.journal.rows import (
     CommandRow,
     CommandState,
@@ -27,7 +28,7 @@ from procession.journal.rows import (
     UnhandledRow,
 )
 from procession.journal.sqlite_archive import ArchiveRow
-from procession.journal.sqlite_write import chain_start, event_crc, step_crc
+from procession.journal.sqlite_write import chain_start
 
 LOST = 0
 """Number of the archive of a tombstone for rows that are nowhere any more."""
@@ -35,13 +36,13 @@ LOST = 0
 _BATCH_ROWS = 5000
 _GRAVE = ("first", "last", "number", "crc", "archive")
 _TABLES = {
-    "flow": Source("flow", FlowRow._fields, "id", "id"),
-    "command": Source("command", CommandRow._fields, "seq", "seq"),
+    "flow": Source("flow", (*FlowRow._fields, "crc"), "id", "id"),
+    "command": Source("command", (*CommandRow._fields, "crc"), "seq", "seq"),
     "timer": Source("timer", TimerRow._fields, "flow", "flow, name"),
     "delivery": Source("delivery", DeliveryRow._fields, "flow", "flow, position"),
     "unhandled": Source("unhandled", UnhandledRow._fields, "position", "position, process, key"),
-    "type": Source("type", TypeRow._fields, "", "kind, name, version"),
-    "concern": Source("concern", ConcernRow._fields, "", "process, type"),
+    "type": Source("type", (*TypeRow._fields, "crc"), "", "kind, name, version"),
+    "concern": Source("concern", (*ConcernRow._fields, "crc"), "", "process, type"),
     "archive": Source(
         "archive",
         ArchiveRow._fields,
@@ -157,19 +158,31 @@ def _carry_table(
         for row in damaged.rows(source, last):
             if words and row[column] not in words:
                 wrong += 1
-            else:
+            elif source.table not in SEALED:
                 yield row
+            elif (proved := _proved(source.table, row))[-1] != UNPROVED or source.table != "type":
+                yield proved
+            else:
+                wrong += 1  # the next start records the type again
 
     refused = _insert(new, source.table, len(source.columns), _ordered(source, sound()), progress)
     if wrong + refused:
         carried.refused[source.table] = wrong + refused
 
 
+def _proved(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row with the checksum that fits it; with none where it is not as it was written."""
+    values, crc = row[:-1], row[-1]
+    if crc is None:  # of an older schema
+        return (*values, SEALED[table].crc_of(values))
+    return row if SEALED[table].fits(values, crc) else (*values, UNPROVED)
+
+
 def _ordered(source: Source, rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
     if source.table != "type":
         return rows
     # The one table whose columns stand in another order than the fields of its rows.
-    return ((kind, name, version, shape) for name, version, kind, shape in rows)
+    return ((kind, name, version, shape, crc) for name, version, kind, shape, crc in rows)
 
 
 def _owner(damaged: DamagedFile) -> tuple[Any, ...] | None:
@@ -197,7 +210,7 @@ def _write_owner(new: sqlite3.Connection, owner: tuple[Any, ...] | None, ends: l
     epoch, pid, host, started_us, renewed_us = (1, 0, "unknown", 0, 0) if owner is None else owner[4:]
     # It ended in order, whatever its original did: whoever opens it has no crash to count.
     new.execute(
-        "insert into owner values (1, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, ?)",
+        "insert into owner values (1, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, ?, 0)",
         (epoch, pid, _clean(host), started_us, renewed_us, *ends),
     )
 

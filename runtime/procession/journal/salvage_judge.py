@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import attrs
 
+from procession.journal.row_crc import UNPROVED, seal
 from procession.journal.salvage_copy import LOST, Carried
 from procession.journal.salvage_rebuild import IndexedFlow, mend_columns, rebuild_commands, rebuild_flow, rebuild_timers
 from procession.journal.sqlite_archive import bury
@@ -43,7 +44,7 @@ class Judged:
 
     left_out: list[LeftOut] = attrs.field(factory=list)
     rebuilt: dict[str, int] = attrs.field(factory=dict)
-    """By table, rows that were made anew."""
+    """By table, rows that were made anew, or kept though no checksum proves them."""
     unaccounted: int = 0
     """Events for a flow, for which nothing tells what became of them there; they are recorded as `lost`."""
 
@@ -54,14 +55,15 @@ def judge(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedF
     new.execute("create temp table out (flow integer primary key, reason text not null)")
     new.execute("begin")
     _drop_what_stands_alone(new, carried)
-    _restore_flows(new, carried, indexed, judged)
+    _restore_flows(new, carried, indexed)
     _find_broken(new)
-    _mend_commands(new, carried, judged)
+    _mend_commands(new, carried)
     _mend_timers(new, carried, judged)
     _find_unaccounted(new, carried, judged)
     for table, rows in mend_columns(new).items():
         judged.rebuilt[table] = judged.rebuilt.get(table, 0) + rows
     judged.left_out = _take_out(new, indexed)
+    judged.rebuilt |= seal(new)
     judged.left_out += _never_seen(new, indexed, judged.left_out)
     judged.unaccounted = new.execute(
         "insert into unhandled select event.position, named.key, keyed.value, 'lost' from event"
@@ -158,8 +160,8 @@ def _delete(new: sqlite3.Connection, carried: Carried, table: str, where: str) -
         carried.refused[table] = carried.refused.get(table, 0) + gone
 
 
-def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedFlow], judged: Judged) -> None:
-    """Flows whose row is lost or has another version than its steps: made anew where no step is missing."""
+def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int, IndexedFlow]) -> None:
+    """Flows whose row is lost, damaged, or of another version than its steps: made anew where no step is missing."""
     whole = not carried.gaps["step"]
     _delete(
         new,
@@ -173,11 +175,8 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
         "select flow from (select flow from step union select flow from delivery union select flow from command"
         " union select flow from timer) where flow not in (select id from flow)"
     ).fetchall()
-    rebuilt = 0
     for (flow,) in missing:
-        if whole and flow in indexed and rebuild_flow(new, flow, indexed[flow]):
-            rebuilt += 1
-        else:
+        if not (whole and flow in indexed and rebuild_flow(new, flow, indexed[flow])):
             _leave(new, "select ?, 'its row can''t be read'", (flow,))
     versions = (
         f" from flow left join (select flow, count(*) as number, max(version) as last from step group by flow) as had"
@@ -190,23 +189,23 @@ def _restore_flows(new: sqlite3.Connection, carried: Carried, indexed: dict[int,
         fixed = [(flow, version) for flow, version, status in found if version or status == "unstarted"]
         for flow, version in fixed:
             _make_current(new, flow, version, indexed)
-        rebuilt += len(fixed)
+        for flow, version in new.execute("select id, version from flow where crc = ?", (UNPROVED,)).fetchall():
+            _make_current(new, flow, version, indexed)
     _leave(
         new,
         f"select id, printf('%d of its %d steps are left', {_GONE} + coalesce(number, 0), version){versions}",
     )
-    if rebuilt:
-        judged.rebuilt["flow"] = rebuilt
 
 
 def _make_current(new: sqlite3.Connection, flow: int, version: int, indexed: dict[int, IndexedFlow]) -> None:
-    """A row with another version than its steps: hit, or as old as its page. Where indexes tell, it is made anew."""
+    """A row that was hit, or is as old as its page. Where indexes tell, it is made anew."""
     row = new.execute("select * from flow where id = ?", (flow,)).fetchone()
-    if flow in indexed and row[1:3] == (indexed[flow].process, indexed[flow].key):
+    # Where its checksum fits, it was never another flow's.
+    if flow in indexed and (row[-1] == UNPROVED or row[1:3] == (indexed[flow].process, indexed[flow].key)):
         new.execute("delete from flow where id = ?", (flow,))
-        if rebuild_flow(new, flow, indexed[flow]):
+        if rebuild_flow(new, flow, indexed[flow], row[6]):
             return
-        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     new.execute("update flow set version = ? where id = ?", (version, flow))
 
 
@@ -229,12 +228,9 @@ def _find_broken(new: sqlite3.Connection) -> None:
     )
 
 
-def _mend_commands(new: sqlite3.Connection, carried: Carried, judged: Judged) -> None:
-    rebuilt, hopeless = rebuild_commands(new, damaged="command" in carried.damaged)
-    for flow, reason in hopeless:
+def _mend_commands(new: sqlite3.Connection, carried: Carried) -> None:
+    for flow, reason in rebuild_commands(new, damaged="command" in carried.damaged):
         _leave(new, "select ?, ?", (flow, reason))
-    if rebuilt:
-        judged.rebuilt["command"] = rebuilt
 
 
 def _mend_timers(new: sqlite3.Connection, carried: Carried, judged: Judged) -> None:

@@ -10,10 +10,14 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from procession.journal.damaged_file import DamagedFile
+from procession.journal.row_crc import SEALED, UNPROVED
 from procession.journal.sqlite_follows import MARKS_MAX, US_MAX
 
 _GIVEN_UP, _REFUSED = "procession.command_given_up", "procession.command_refused"
 _STATES = {_GIVEN_UP: "given_up", _REFUSED: "refused"}
+
+
+_INDEXED = "select id, {} from main.flow"
 
 
 class IndexedFlow(NamedTuple):
@@ -29,9 +33,11 @@ def indexed_flows(damaged: DamagedFile) -> dict[int, IndexedFlow]:
     """By id; only where each of the indexes can be read whole. They are believed only as far as the steps agree."""
     ask = damaged.connection.execute
     try:
-        names = ask("select id, process, key from flow indexed by flow_key").fetchall()
-        status = dict(ask("select id, status from flow indexed by flow_not_ended where status <> 'ended'").fetchall())
-        outcome = dict(ask("select id, outcome from flow indexed by flow_outcome where outcome is not null").fetchall())
+        names = ask("select id, process, key from main.flow indexed by flow_key").fetchall()
+        status = dict(ask(f"{_INDEXED.format('status')} indexed by flow_not_ended where status <> 'ended'").fetchall())
+        outcome = dict(
+            ask(f"{_INDEXED.format('outcome')} indexed by flow_outcome where outcome is not null").fetchall()
+        )
     except sqlite3.Error:
         return {}
     return {
@@ -39,10 +45,10 @@ def indexed_flows(damaged: DamagedFile) -> dict[int, IndexedFlow]:
     }
 
 
-def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow) -> bool:
+def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow, reason: str | None = None) -> bool:
     """Make the row of a flow anew, all of whose steps are there. Its times are those of its events.
 
-    Returns whether it fits what the steps say.
+    Returns whether it fits what the steps say; `reason` is why it was in quarantine, as far as that is known.
     """
     if (indexed.status in ("ended", "cancelled")) != (indexed.outcome is not None):
         return False
@@ -57,17 +63,17 @@ def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow) -> bo
         return False  # a part of it was archived, or an event of it is lost
     if not version and indexed.status != "unstarted":
         return False  # it began, and nothing of that is left
-    reason = "its row was made anew by a salvage" if indexed.status == "quarantined" else None
-    row = (flow, indexed.process, indexed.key, version, indexed.status, indexed.outcome, reason)
+    why = reason or "its row was made anew by a salvage" if indexed.status == "quarantined" else None
+    row = (flow, indexed.process, indexed.key, version, indexed.status, indexed.outcome, why, started_us or 0)
     try:
-        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, started_us or 0, updated_us or 0))
+        new.execute("insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, updated_us or 0, UNPROVED))
     except (sqlite3.IntegrityError, UnicodeEncodeError):
         return False
     return True
 
 
-def rebuild_commands(new: sqlite3.Connection, *, damaged: bool) -> tuple[int, list[tuple[int, str]]]:
-    """Commands that steps yielded and that have no row. Returns how many were made, and flows that can't be mended.
+def rebuild_commands(new: sqlite3.Connection, *, damaged: bool) -> list[tuple[int, str]]:
+    """Make commands that steps yielded and that have no row. Returns flows that can't be mended, and why.
 
     A command without any answer is open again: it is sent once more, under the same id.
     """
@@ -80,10 +86,10 @@ def rebuild_commands(new: sqlite3.Connection, *, damaged: bool) -> tuple[int, li
         " order by step.seq, effect.key"
     ).fetchall()
     if not missing:
-        return 0, []
+        return []
     if not damaged:
-        return 0, [(row[0], f"its command {row[3]} is not kept") for row in missing]
-    gateways = dict(new.execute("select type, min(gateway) from command group by type").fetchall())
+        return [(row[0], f"its command {row[3]} is not kept") for row in missing]
+    gateways = dict(new.execute("select type, min(gateway) from command where crc <> -1 group by type").fetchall())
     answers = _answers(new)
     last = new.execute("select max(coalesce((select max(seq) from command), 0),"
                        " coalesce((select max(last_command) from archive), 0))").fetchone()[0]  # fmt: skip
@@ -96,8 +102,8 @@ def rebuild_commands(new: sqlite3.Connection, *, damaged: bool) -> tuple[int, li
         state = "cancelled" if status == "cancelled" else "open"
         row: tuple[Any, ...] = (last + made, bytes.fromhex(id_), flow, position, index, kind, gateways[kind])
         state = answers.get(id_, state)
-        new.execute("insert into command values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, null)", (*row, state))
-    return made, hopeless
+        new.execute("insert into command values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, null, ?)", (*row, state, UNPROVED))
+    return hopeless
 
 
 def _answers(new: sqlite3.Connection) -> dict[str, str]:
@@ -148,16 +154,16 @@ def rebuild_timers(new: sqlite3.Connection, *, events_lost: bool) -> tuple[int, 
 
 
 def mend_columns(new: sqlite3.Connection) -> dict[str, int]:
-    """Set what can't be as it was read, and decides nothing, to what follows from the rest. Returns rows by table."""
+    """Set what can't be as it was read, and decides nothing, to what follows from the rest. Returns rows by table.
+
+    Rows of tables with checksums are not counted: theirs do not fit any more.
+    """
     mended: dict[str, int] = {}
     for table, change in _MENDED:
         changed = new.execute(change).rowcount
-        if changed:
+        if changed and table not in SEALED:
             mended[table] = mended.get(table, 0) + changed
-    ended = _ended_since(new)
-    if ended:
-        new.executemany("update command set state = ? where seq = ?", ended)
-        mended["command"] = mended.get("command", 0) + len(ended)
+    new.executemany("update command set state = ? where seq = ?", _ended_since(new))
     return mended
 
 
@@ -185,7 +191,15 @@ _FIRED = (
     " and json_extract(effect.value, '$.id') = lower(hex(event.caused_by)))"
 )
 _TRIED = "coalesce(json_extract(log, '$[#-1].n'), 0)"
+_OF_TYPE = "select min(other.gateway) from command as other where other.type = command.type and other.crc <> -1"
 _MENDED = (
+    # What no checksum proves: the gateway of others of the type, and an attempt more, rather than one that never comes.
+    (
+        "command",
+        f"update command set gateway = coalesce(({_OF_TYPE} and other.gateway = command.gateway), ({_OF_TYPE}),"
+        " gateway) where crc = -1",
+    ),
+    ("command", "update command set due_us = 0 where crc = -1 and state = 'open'"),
     ("command", "update command set log = null where log is not null and not json_valid(log)"),
     (
         "command",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zlib import crc32
 
+_BARE_CHARS_MAX = 32
+
 
 def sealed(fingerprint: str, flow: int, version: int, state: str) -> str:
     """The fingerprint that a snapshot is stored under."""
@@ -13,4 +15,5 @@ def sealed(fingerprint: str, flow: int, version: int, state: str) -> str:
 def is_sealed(fingerprint: str, flow: int, version: int, state: str) -> bool:
     """Whether a snapshot is what was written, or of a time when fingerprints had no checksum."""
     before, dot, _ = fingerprint.rpartition(".")
-    return not dot or fingerprint == sealed(before, flow, version, state)
+    # A longer one had a dot, which was hit.
+    return fingerprint == sealed(before, flow, version, state) if dot else len(fingerprint) <= _BARE_CHARS_MAX

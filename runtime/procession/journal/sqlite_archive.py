@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from procession.journal.archive_file import ArchivedEvent, ArchivedFlow, ArchivedStep
+from procession.journal.row_crc import COMMAND_COLUMNS, FLOW_COLUMNS, command_of, flow_of
 from procession.journal.rows import CommandRow, EventRow, FlowRow, StepRow
 from procession.journal.sqlite_read import joined
 from procession.journal_errors import ArchiveUnreadable
@@ -28,9 +29,7 @@ _ENDED = (
 )
 """What makes a flow ready to go, beside its age: nothing of it is open, and it has something that has not gone."""
 
-_FLOW = ", ".join(f"flow.{name}" for name in FlowRow._fields)
 _STEP = ", ".join(StepRow._fields)
-_COMMAND = ", ".join(CommandRow._fields)
 _EVENT = ", ".join(EventRow._fields)
 
 
@@ -67,6 +66,9 @@ class ArchiveRow(NamedTuple):
     """0 while there are more of them."""
 
 
+_ARCHIVE = ", ".join(ArchiveRow._fields)
+
+
 class Gone(NamedTuple):
     """How much one transaction took out."""
 
@@ -92,20 +94,23 @@ def candidates(
 
 def archives(connection: sqlite3.Connection) -> list[ArchiveRow]:
     """Every archive file that the journal names, in order."""
-    return list(map(ArchiveRow._make, connection.execute("select * from archive order by number")))
+    return list(map(ArchiveRow._make, connection.execute(f"select {_ARCHIVE} from archive order by number")))
 
 
 def flows_of(connection: sqlite3.Connection, flows: Sequence[int]) -> list[ArchivedFlow]:
     """Flows as a file is to have them."""
     marks = ", ".join("?" * len(flows))
     rows = [
-        FlowRow._make(row)
-        for row in connection.execute(f"select {_FLOW} from flow where id in ({marks}) order by id", flows)
+        flow_of(row)
+        for row in connection.execute(
+            f"select {FLOW_COLUMNS} from flow where id in ({marks}) order by id", flows
+        ).fetchall()
     ]
     steps = _steps_of(connection, flows)
     commands: dict[int, list[CommandRow]] = {}
-    for row in connection.execute(f"select {_COMMAND} from command where flow in ({marks}) order by seq", flows):
-        command = CommandRow._make(row)
+    stored = connection.execute(f"select {COMMAND_COLUMNS} from command where flow in ({marks}) order by seq", flows)
+    for row in stored.fetchall():
+        command = command_of(row)
         commands.setdefault(command.flow, []).append(command)
     return [ArchivedFlow(row, tuple(steps.get(row.id, ())), tuple(commands.get(row.id, ()))) for row in rows]
 
@@ -165,8 +170,8 @@ def move_flows(connection: sqlite3.Connection, number: int, path: str, flows: Se
     ids = [flow.row.id for flow in flows]
     marks = ", ".join("?" * len(ids))
     ready = {
-        row[0]: FlowRow._make(row)
-        for row in connection.execute(f"select {_FLOW} from flow where id in ({marks}) and {_ENDED}", ids)
+        row[0]: FlowRow._make(row[:-1])
+        for row in connection.execute(f"select {FLOW_COLUMNS} from flow where id in ({marks}) and {_ENDED}", ids)
     }
     going = [flow for flow in flows if ready.get(flow.row.id) == flow.row]
     if not going:

@@ -12,10 +12,14 @@ from typing import get_args
 
 import attrs
 
+from procession.journal.row_crc import NAMES
 from procession.journal.rows import CommandState, DeliveryState, FlowStatus, UnhandledReason
 
 RESTORE = "restore a backup"
 _REBUILD = "stop the owner and restore a backup; the events and steps are whole, so nothing that happened is lost"
+_RECORDED_AGAIN = (
+    "nothing is lost; start it with the classes as they were when it was written, which are recorded again then"
+)
 US_MAX = 253_402_300_799_999_999
 """The end of the year 9999."""
 MARKS_MAX = 5
@@ -204,8 +208,15 @@ COMPARISONS: tuple[tuple[str, str, str, Keys | None], ...] = (
         Keys("unhandled", "position"),
     ),
     (
+        "names",
+        _RECORDED_AGAIN,
+        "select 'the list of types, or that of concerns, is not the one that was written last' from owner"
+        f" where :after < :until and names <> {NAMES}",
+        None,
+    ),
+    (
         "type_missing",
-        "nothing is lost; start it with the classes as they were when it was written, which are recorded again then",
+        _RECORDED_AGAIN,
         "select printf('%s version %d is in use, and not in the list of types', type, version) from (select distinct"
         " type, version from event where position > :after and position <= :until) as used"
         " where type not like 'procession.%' and exists (select 1 from type where kind = 'event')"

@@ -9,10 +9,10 @@ import sqlite3
 from collections.abc import Sequence
 from operator import itemgetter
 
-from procession.journal.rows import FlowRow, PastStep, ShortFlow
+from procession.journal.row_crc import FLOW_COLUMNS, flow_of
+from procession.journal.rows import PastStep, ShortFlow
 from procession.journal.sqlite_read import joined
 
-_COLUMNS = ", ".join(f"flow.{name}" for name in FlowRow._fields)
 _FLOWS = "flow on flow.process = asked.column1 and flow.key = asked.column2"
 # By position, which is mostly the order of the versions: the index that finds them is made so.
 _STEPS = (
@@ -28,7 +28,7 @@ def load_many(
     connection: sqlite3.Connection, flows: Sequence[tuple[str, str]], steps_max: int
 ) -> dict[tuple[str, str], ShortFlow]:
     """See `JournalReader.load_many`."""
-    rows = [FlowRow._make(row) for row in dict.fromkeys(joined(connection, _COLUMNS, _FLOWS, flows))]
+    rows = [flow_of(row) for row in dict.fromkeys(joined(connection, FLOW_COLUMNS, _FLOWS, flows))]
     short = [row.id for row in rows if row.outcome is None and row.version <= steps_max]
     steps: dict[int, list[PastStep]] = {flow: [] for flow in short}
     traces: dict[int, str] = {}

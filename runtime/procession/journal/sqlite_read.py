@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
+from procession.journal.row_crc import COMMAND_COLUMNS, FLOW_COLUMNS, command_of, flow_of, whole
 from procession.journal.rows import (
     ArmedTimer,
     CommandRow,
@@ -42,8 +44,7 @@ def _columns(table: str, names: tuple[str, ...]) -> str:
 
 _EVENT = _columns("event", EventRow._fields)
 _STEP = _columns("step", StepRow._fields)
-_FLOW = _columns("flow", FlowRow._fields)
-_COMMAND = _columns("command", CommandRow._fields)
+_SNAPSHOT = _columns("snapshot", SnapshotRow._fields)
 _TIMER = _columns("timer", TimerRow._fields)
 _DELIVERY = _columns("delivery", DeliveryRow._fields)
 
@@ -59,7 +60,7 @@ _TRACE = (
 """Of the event that a flow handled first: the index of steps alone tells which that is."""
 _ID_BYTES = 16
 _COMMANDS = (
-    f"select {_COMMAND}, flow.process, flow.key, step.effects, coalesce(event.correlation, event.id), {_TRACE}"
+    f"select {COMMAND_COLUMNS}, {FLOW_COLUMNS}, step.effects, coalesce(event.correlation, event.id), {_TRACE}"
     " from command join flow on flow.id = command.flow"
     " join step on step.flow = command.flow and step.position = command.position"
     " join event on event.position = command.position"
@@ -91,7 +92,7 @@ _CHUNKS = (1, 4, 16, 64, 256)
 
 
 def look_up(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], flows: Sequence[tuple[str, str]]) -> LookUp:
-    event_columns, flow_columns = "event.source, event.source_id, event.position, event.digest", _FLOW
+    event_columns = "event.source, event.source_id, event.position, event.digest"
     known_ids = {
         (source, source_id): (position, digest)
         for source, source_id, position, digest in joined(
@@ -100,10 +101,8 @@ def look_up(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], flow
     }
     if len(known_ids) < len(ids) and has_archived_ids(connection):
         known_ids.update(archived_ids(connection, [name for name in ids if name not in known_ids]))
-    known_flows = map(
-        FlowRow._make,
-        joined(connection, flow_columns, "flow on flow.process = asked.column1 and flow.key = asked.column2", flows),
-    )
+    named = "flow on flow.process = asked.column1 and flow.key = asked.column2"
+    known_flows = map(flow_of, list(joined(connection, FLOW_COLUMNS, named, flows)))
     return LookUp(known_ids, {(row.process, row.key): row for row in known_flows})
 
 
@@ -143,12 +142,12 @@ def joined(
 
 
 def load(connection: sqlite3.Connection, process: str, key: str, steps_max: int) -> LoadedFlow:
-    asked = f"select {_TRACE}, {_FLOW} from flow where process = ? and key = ?"
+    asked = f"select {_TRACE}, {FLOW_COLUMNS} from flow where process = ? and key = ?"
     found = connection.execute(asked, (process, key)).fetchone()
     if found is None:
         return LoadedFlow(None, None, [])
-    row = FlowRow._make(found[1:])
-    kept = connection.execute("select * from snapshot where flow = ?", (row.id,)).fetchone()
+    row = flow_of(found[1:])
+    kept = connection.execute(f"select {_SNAPSHOT} from snapshot where flow = ?", (row.id,)).fetchone()
     snapshot = None if kept is None else SnapshotRow._make(kept)
     after = 0 if snapshot is None else snapshot.version
     return LoadedFlow(row, snapshot, steps(connection, row.id, after, steps_max), found[0])
@@ -179,11 +178,12 @@ def flows_with_deliveries(
     connection: sqlite3.Connection, state: DeliveryState, after_flow: int, limit: int
 ) -> list[FlowRow]:
     rows = connection.execute(
-        f"select {_FLOW} from (select distinct flow from delivery where state = ? and flow > ? order by flow limit ?)"
+        f"select {FLOW_COLUMNS} from"
+        " (select distinct flow from delivery where state = ? and flow > ? order by flow limit ?)"
         " as found join flow on flow.id = found.flow order by flow.id",
         (state, after_flow, limit),
-    )
-    return list(map(FlowRow._make, rows))
+    ).fetchall()
+    return list(map(flow_of, rows))
 
 
 def open_commands(
@@ -197,11 +197,12 @@ def open_commands(
         (gateway, due_us_max, json.dumps(known), limit),
     )
     found: list[OpenCommand] = []
-    for row in rows:
-        one = _open_command(row)
-        if found and one.effects == found[-1].effects:
-            one = one._replace(effects=found[-1].effects)  # many commands of one step hold its effects once
-        found.append(one)
+    with closing(rows):
+        for row in rows:
+            one = _open_command(row)
+            if found and one.effects == found[-1].effects:
+                one = one._replace(effects=found[-1].effects)  # many commands of one step hold its effects once
+            found.append(one)
     return found
 
 
@@ -213,24 +214,24 @@ def command(connection: sqlite3.Connection, command_id: bytes) -> OpenCommand | 
 def commands(connection: sqlite3.Connection, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
     rows = connection.execute(
         f"{_COMMANDS} where command.flow = ? and command.seq > ? order by command.seq limit ?", (flow, after_seq, limit)
-    )
+    ).fetchall()
     return list(map(_open_command, rows))
 
 
 def _open_command(row: tuple[Any, ...]) -> OpenCommand:
-    width = len(CommandRow._fields)
-    return OpenCommand(CommandRow._make(row[:width]), *row[width:])
+    width = len(CommandRow._fields) + 1
+    return OpenCommand(command_of(row[:width]), *flow_of(row[width:-3])[1:3], *row[-3:])
 
 
 def timers(connection: sqlite3.Connection, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
     width = len(TimerRow._fields)
     rows = connection.execute(
-        f"select {_TIMER}, flow.process, flow.key, {_TRACE} from timer join flow on flow.id = timer.flow"
+        f"select {_TIMER}, {FLOW_COLUMNS}, {_TRACE} from timer join flow on flow.id = timer.flow"
         " where (timer.due_us, timer.flow, timer.name) > (?, ?, ?)"
         " order by timer.due_us, timer.flow, timer.name limit ?",
         (*after, limit),
-    )
-    return [ArmedTimer(TimerRow._make(row[:width]), *row[width:]) for row in rows]
+    ).fetchall()
+    return [ArmedTimer(TimerRow._make(row[:width]), *flow_of(row[width:-1])[1:3], row[-1]) for row in rows]
 
 
 def timers_of(connection: sqlite3.Connection, flow: int, limit: int = -1) -> list[TimerRow]:
@@ -340,12 +341,15 @@ def _nested(connection: sqlite3.Connection, sql: str) -> dict[str, dict[str, int
 
 
 def types(connection: sqlite3.Connection) -> list[TypeRow]:
-    rows = connection.execute("select name, version, kind, shape from type order by kind, name, version")
-    return list(map(TypeRow._make, rows))
+    rows = connection.execute(
+        "select name, version, kind, shape, crc from type order by kind, name, version"
+    ).fetchall()
+    return list(map(TypeRow._make, whole("type", rows)))
 
 
 def concerns(connection: sqlite3.Connection) -> list[ConcernRow]:
-    return list(map(ConcernRow._make, connection.execute("select process, type, since from concern order by 1, 2")))
+    rows = connection.execute("select process, type, since, crc from concern order by 1, 2").fetchall()
+    return list(map(ConcernRow._make, whole("concern", rows)))
 
 
 def types_in_use(connection: sqlite3.Connection) -> list[TypeInUse]:

@@ -7,10 +7,12 @@ import sqlite3
 import stat
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
+from procession.journal.row_crc import SEALED, seal
 from procession.journal_errors import JournalTooNew, JournalUnwritable, NotAJournal
 
 APPLICATION_ID = 0x50524F43
@@ -40,11 +42,21 @@ def statements_of(script: str) -> list[str]:
     return statements
 
 
-SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql")
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = tuple(partial(_run, script) for script in SCRIPTS)
+def _seal(connection: sqlite3.Connection) -> None:
+    _run(SCRIPTS[4], connection)
+    seal(connection)
+
+
+SCRIPTS = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql", "sqlite_5.sql")
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    *(partial(_run, script) for script in SCRIPTS[:4]),
+    _seal,
+)
 """Number n leads from schema n - 1 to n. Append only: journals out there have run the earlier ones."""
 
 SCHEMA = len(MIGRATIONS)
+_SCHEMA_SEALED = 5
+"""From this one on rows of flows, commands, types and concerns have a checksum."""
 
 
 _in_use: Counter[str] = Counter()
@@ -186,7 +198,7 @@ def prepare_reader(connection: sqlite3.Connection, path: str) -> None:
     """Set a reading connection up; it can't write even by mistake.
 
     A journal of an older schema, whose owner may still be an older version, is read as it is: what it does not have
-    is empty, in tables that only this connection sees.
+    is empty, in tables and views that only this connection sees.
     """
     connection.execute("pragma temp_store = memory")
     schema = check_opened(connection, path)
@@ -196,7 +208,27 @@ def prepare_reader(connection: sqlite3.Connection, path: str) -> None:
         for statement in statements_of(script):
             if "create table" in statement:
                 connection.execute(statement.replace("create table", "create temp table", 1))
+    if schema < _SCHEMA_SEALED:
+        for table, column in (*((table, "crc") for table in SEALED), ("owner", "names")):
+            connection.execute(f"create temp view {table} as select *, null as {column} from main.{table}")
     connection.execute("pragma query_only = on")
+
+
+def altered(connection: sqlite3.Connection) -> list[str]:
+    """Names of tables, indexes and triggers that are not defined as the schema of this file has them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        for migration in MIGRATIONS[: _pragma(connection, "user_version")]:
+            migration(fresh)
+        differing = _definitions(fresh) ^ _definitions(connection)
+    return sorted({str(name).encode(errors="backslashreplace").decode() for _, name, _, _ in differing})
+
+
+def _definitions(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    # What SQLite keeps of its own, statistics for example, is none of ours.
+    found = connection.execute(
+        "select type, name, tbl_name, sql from main.sqlite_schema where name not like 'sqlite_stat%'"
+    )
+    return set(found.fetchall())
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -13,16 +13,18 @@ import attrs
 
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.archive_verify import FileChecks
+from procession.journal.row_crc import SEALED, SLICE_ROWS, Sealed, decoded, event_crc, step_crc
 from procession.journal.rows import EventRow, Fault, StepRow
 from procession.journal.snapshot_seal import is_sealed
 from procession.journal.sqlite_follows import COMPARISONS, RESTORE, Keys
 from procession.journal.sqlite_read import journal_id
-from procession.journal.sqlite_write import chain_start, event_crc, read_tail, step_crc
+from procession.journal.sqlite_schema import altered
+from procession.journal.sqlite_write import chain_start, read_tail
 
-SLICE_ROWS = 2000
 _SNAPSHOTS = 200
 _FLOW_MAX = (1 << 63) - 1
 _FAULTS_MAX = 100
+_SAVE = "restore a backup, or save all that is whole by `procession salvage`"
 _MADE_ANEW = "nothing is lost: it is thrown away when its flow is loaded; look whether the disk is failing"
 
 Slice = Callable[[sqlite3.Connection], "list[Fault] | None"]
@@ -32,8 +34,11 @@ Slice = Callable[[sqlite3.Connection], "list[Fault] | None"]
 def checks(folder: ArchiveFolder) -> Iterator[Slice]:
     """All checks, in order; each is called until it returns None."""
     yield _once(_check_pages)
+    yield _once(_check_schema)
     yield _Chain("event", "position", EventRow._fields, event_crc).check
     yield _Chain("step", "seq", StepRow._fields, step_crc).check
+    for sealed in SEALED.values():
+        yield _Seals(sealed).check
     for code, cure, sql, keys in COMPARISONS:
         yield _Comparison(code, cure, sql, keys).check
     yield _Snapshots().check
@@ -57,6 +62,16 @@ def _check_pages(connection: sqlite3.Connection) -> list[Fault] | None:
     return [Fault("pages", text, RESTORE) for text in found if text != "ok"]
 
 
+def _check_schema(connection: sqlite3.Connection) -> list[Fault] | None:
+    connection.text_factory = decoded
+    try:
+        return [Fault("schema", f"{name} is not defined as it was", _SAVE) for name in altered(connection)]
+    except sqlite3.DatabaseError as error:
+        return [Fault("schema", f"can't be read: {error}", _SAVE)]
+    finally:
+        connection.text_factory = str
+
+
 @attrs.define
 class _Chain:
     """The CRC chain of one table, from its first row to the end that the owner row names."""
@@ -73,7 +88,7 @@ class _Chain:
         if self._ended:
             return None
         # A flipped bit may leave no valid UTF-8: it is to be found by the chain, not by a decoder.
-        connection.text_factory = _decoded
+        connection.text_factory = decoded
         try:
             return self._check(connection)
         except sqlite3.DatabaseError as error:
@@ -137,8 +152,31 @@ def _place_of(found: tuple[int, int, int, tuple[Any, ...] | None]) -> int:
     return found[0]
 
 
-def _decoded(content: bytes) -> str:
-    return content.decode(errors="surrogateescape")
+@attrs.define
+class _Seals:
+    """The checksum that each row of a table has of its own."""
+
+    sealed: Sealed
+    _after: int | None = -1
+
+    def check(self, connection: sqlite3.Connection) -> list[Fault] | None:
+        if self._after is None:
+            return None
+        code = f"{self.sealed.table}_crc"
+        connection.text_factory = decoded
+        try:
+            rows, self._after = self.sealed.slice(connection, self._after)
+        except sqlite3.DatabaseError as error:
+            self._after = None
+            return [Fault(code, f"can't be read: {error}", RESTORE)]
+        finally:
+            connection.text_factory = str
+        damaged = [values for *values, crc in rows if not self.sealed.fits(tuple(values), crc)]
+        return [Fault(code, f"{self._named(values)} is not what was written", _SAVE) for values in damaged]
+
+    def _named(self, values: list[Any]) -> str:
+        key = [str(values[self.sealed.fields.index(name)]) for name in self.sealed.key]
+        return f"the row of {self.sealed.table} {' '.join(key)}".encode(errors="backslashreplace").decode()
 
 
 @attrs.define
@@ -188,7 +226,7 @@ class _Snapshots:
     _after: int = -1
 
     def check(self, connection: sqlite3.Connection) -> list[Fault] | None:
-        connection.text_factory = _decoded
+        connection.text_factory = decoded
         try:
             rows = connection.execute(
                 "select flow, version, fingerprint, state from snapshot where flow > ? order by flow limit ?",

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-from procession.journal.rows import Commit, EventRow, FlowRow, StepRow
+from procession.journal.row_crc import NAMES, SEALED, command_crc, event_crc, flow_crc, step_crc
+from procession.journal.rows import Commit, EventRow, StepRow
 from procession.journal.sqlite_read import archived_ids, has_archived_ids, journal_id
 
 T = TypeVar("T")
@@ -29,23 +30,6 @@ class Tenure(NamedTuple):
     pid: int
     host: str
     started_us: int
-
-
-def event_crc(row: tuple[Any, ...], crc: int, errors: str = "strict") -> int:
-    """The CRC of an event row, over that of the row before; how it is made is part of the format of the file."""
-    position, id_, source, source_id, digest, type_, version, payload, keys, caused_by, correlation, at_us, trace = row
-    text = f"{position} {version} {at_us} {source} {source_id} {type_} {trace} {keys} {payload}"
-    crc = crc32(text.encode(errors=errors), crc32(id_, crc))
-    for blob in (digest, caused_by, correlation):
-        if blob is not None:
-            crc = crc32(blob, crc)
-    return crc
-
-
-def step_crc(row: tuple[Any, ...], crc: int, errors: str = "strict") -> int:
-    """The same of a step row, without its seq: that is the row's place in the chain."""
-    flow, version, position, outcome, name, effects = row
-    return crc32(f"{flow} {version} {position} {outcome} {name} {effects}".encode(errors=errors), crc)
 
 
 class Refused(Exception):  # noqa: N818 - never leaves this package
@@ -71,12 +55,12 @@ def read_tail(connection: sqlite3.Connection) -> Tail:
 _INSERT_EVENT = "insert into event values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_STEP = "insert into step values (?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_FLOW = (
-    "insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set version = excluded.version,"
+    "insert into flow values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set version = excluded.version,"
     " status = excluded.status, outcome = excluded.outcome, reason = excluded.reason,"
-    " started_us = excluded.started_us, updated_us = excluded.updated_us where version = 0"
+    " started_us = excluded.started_us, updated_us = excluded.updated_us, crc = excluded.crc where version = 0"
 )
 _UPDATE_FLOW = (
-    "update flow set version = ?, status = ?, outcome = ?, reason = ?, started_us = ?, updated_us = ?"
+    "update flow set version = ?, status = ?, outcome = ?, reason = ?, started_us = ?, updated_us = ?, crc = ?"
     " where id = ? and version = ?"
 )
 _WITHDRAW = (
@@ -88,8 +72,8 @@ _UPSERT_DELIVERY = (
     "insert into delivery values (?, ?, ?, ?, ?) on conflict (flow, position) do update set"
     " state = excluded.state, timer = excluded.timer, marked = excluded.marked"
 )
-_INSERT_COMMAND = "insert into command values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_CHANGE_COMMAND = "update command set state = ?, attempts = ?, due_us = ?, log = ? where seq = ? and state = ?"
+_INSERT_COMMAND = "insert into command values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CHANGE_COMMAND = "update command set state = ?, attempts = ?, due_us = ?, log = ?, crc = ? where seq = ? and state = ?"
 _UPSERT_TIMER = (
     "insert into timer values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (flow, name) do update set id = excluded.id,"
     " due_us = excluded.due_us, type = excluded.type, version = excluded.version, payload = excluded.payload,"
@@ -136,7 +120,7 @@ def write(  # noqa: C901, PLR0912 - one straight list, in the order of the contr
         if commit.resumed or commit.withdrawn or commit.deliveries:
             _write_deliveries(connection, commit)
         if commit.commands:
-            many(_INSERT_COMMAND, commit.commands)
+            many(_INSERT_COMMAND, [(*row, command_crc(row)) for row in commit.commands])
         if commit.command_changes:
             _change_commands(connection, commit)
         if commit.timers_ended or commit.timers:
@@ -204,17 +188,17 @@ def first_versions(commit: Commit) -> dict[int, int]:
     return before
 
 
-def _split_flows(commit: Commit) -> tuple[list[FlowRow], list[tuple[Any, ...]]]:
+def _split_flows(commit: Commit) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Rows that may be new, and changes of rows that must be there, at the version that the steps follow."""
     before = first_versions(commit)
-    inserts: list[FlowRow] = []
+    inserts: list[tuple[Any, ...]] = []
     updates: list[tuple[Any, ...]] = []
     for row in commit.flows.values():
         follows = before.get(row[0], row[3])
         if follows == 0:
-            inserts.append(row)
+            inserts.append((*row, flow_crc(row)))
         else:
-            updates.append((*row[3:], row[0], follows))
+            updates.append((*row[3:], flow_crc(row), row[0], follows))
     return inserts, updates
 
 
@@ -224,8 +208,15 @@ def _all_changed(cursor: sqlite3.Cursor, rows: Sequence[object], refused: str) -
 
 
 def _write_names(connection: sqlite3.Connection, commit: Commit) -> None:
-    connection.executemany("insert into type (name, version, kind, shape) values (?, ?, ?, ?)", commit.types)
-    connection.executemany("insert or replace into concern values (?, ?, ?)", commit.concerns)
+    connection.executemany(
+        "insert into type (name, version, kind, shape, crc) values (?, ?, ?, ?, ?)",
+        [(*row, SEALED["type"].crc_of(row)) for row in commit.types],
+    )
+    connection.executemany(
+        "insert or replace into concern values (?, ?, ?, ?)",
+        [(*row, SEALED["concern"].crc_of(row)) for row in commit.concerns],
+    )
+    connection.execute(f"update owner set names = {NAMES}")
 
 
 def _write_deliveries(connection: sqlite3.Connection, commit: Commit) -> None:
@@ -242,7 +233,11 @@ def _write_deliveries(connection: sqlite3.Connection, commit: Commit) -> None:
 
 
 def _change_commands(connection: sqlite3.Connection, commit: Commit) -> None:
-    changes = [(c[2], c[3], c[4], c[5], c[0], c[1]) for c in commit.command_changes]
+    # The checksum is that of the whole row as it was known, so that what was damaged in the file does not get one.
+    changes = [
+        (state, attempts, due_us, log, command_crc((*row[:7], state, attempts, due_us, log)), row[0], row[7])
+        for row, state, attempts, due_us, log in commit.command_changes
+    ]
     _all_changed(
         connection.executemany(_CHANGE_COMMAND, changes), changes, "a command is not in the state that a change follows"
     )
@@ -270,7 +265,8 @@ def take_over(
         if last is None:
             tail, epoch = chain_start(journal_id), 1
             connection.execute(
-                "insert into owner values (1, 1, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)", (*tenure[1:], tenure.started_us, *tail)
+                "insert into owner values (1, 1, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, 0)",
+                (*tenure[1:], tenure.started_us, *tail),
             )
         else:
             tail, epoch = read_tail(connection), last[0] + 1

@@ -32,8 +32,9 @@ class _Known:
         for row in commit.commands:
             self.commands[row.seq], self.seqs[row.id] = row, row.seq
         for change in commit.command_changes:
-            if change.seq in self.commands:  # else the rules have said that there is no such command
-                self.commands[change.seq] = self.commands[change.seq]._replace(state=change.state)
+            seq = change.row.seq
+            if seq in self.commands:  # else the rules have said that there is no such command
+                self.commands[seq] = self.commands[seq]._replace(state=change.state)
         self.armed = _after(self.armed, commit.timers_ended, commit.timers)
 
 
@@ -141,7 +142,7 @@ def answers_complete_their_command(seen: _Seen) -> Iterator[str]:
     known, commit = seen.known, seen.commit
     seqs = known.seqs | {row.id: row.seq for row in commit.commands}
     states: dict[int, str] = {row.seq: row.state for row in (*known.commands.values(), *commit.commands)}
-    ended = {change.seq: change.state for change in commit.command_changes if change.state != "open"}
+    ended = {change.row.seq: change.state for change in commit.command_changes if change.state != "open"}
     late = {row.position for row in commit.unhandled if row.reason == "late_answer"}
     for event in commit.events:
         seq = None if event.caused_by is None else seqs.get(event.caused_by)
@@ -152,12 +153,13 @@ def answers_complete_their_command(seen: _Seen) -> Iterator[str]:
             yield f"event {event.position} ({event.type}) answers command {seq}, which does not become {state} with it"
     told = {event.caused_by for event in commit.events if event.type == GIVEN_UP}
     for change in commit.command_changes:
-        if states.get(change.seq) != change.was:
-            yield f"command {change.seq} becomes {change.state} from {change.was}, it was {states.get(change.seq)}"
-        row = known.commands.get(change.seq)
+        seq, was = change.row.seq, change.row.state
+        if states.get(seq) != was:
+            yield f"command {seq} becomes {change.state} from {was}, it was {states.get(seq)}"
+        row = known.commands.get(seq)
         if change.state == "given_up" and row is not None and row.id not in told:
-            yield f"command {change.seq} is given up, and its flow does not hear of it in that commit"
-        states[change.seq] = change.state
+            yield f"command {seq} is given up, and its flow does not hear of it in that commit"
+        states[seq] = change.state
 
 
 def decisions_come_whole(seen: _Seen) -> Iterator[str]:

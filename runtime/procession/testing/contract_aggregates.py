@@ -54,12 +54,12 @@ class AggregatesContract(JournalCase):
         async with self.opened() as journal:
             asked = started(1, 1, command_effect(1, 1))
             asked.commands = [command(1, 1, 1, gateway=_STOCK)]
-            asked.command_changes = [change(1, "open", "refused", 0)]
+            asked.command_changes = [change(command(1, 1, 1, gateway=_STOCK), "refused", 0)]
             await journal.commit(asked)
             assert await journal.open_commands(_STOCK, 2**62, 9) == []
             assert [one.row.state for one in await journal.commands(1, 0, 9)] == ["refused"]
             assert (await journal.counts()).commands == {"refused": 1}
-            await rejected(journal, Commit(command_changes=[change(1, "open", "answered")]))
+            await rejected(journal, Commit(command_changes=[change(command(1, 1, 1, gateway=_STOCK), "answered")]))
 
 
 def _decided(number: int, position: int, *, version: int) -> Commit:

@@ -189,11 +189,11 @@ class ReadingContract(JournalCase):
             commit = started(1, 1, command_effect(1, 1))
             commit.commands = [command(1, 1, 1)]
             await journal.commit(commit)
-            await journal.commit(Commit(command_changes=[change(1, "open", "open", 1, due_us=50)]))
+            await journal.commit(Commit(command_changes=[change(command(1, 1, 1), "open", 1, due_us=50)]))
             assert await journal.open_commands("bank", 49, 9) == []
             assert len(await journal.open_commands("bank", 50, 9)) == 1
-            await journal.commit(Commit(command_changes=[change(1, "open", "answered", 2)]))
-            await rejected(journal, Commit(command_changes=[change(1, "open", "given_up")]))
+            await journal.commit(Commit(command_changes=[change(command(1, 1, 1), "answered", 2)]))
+            await rejected(journal, Commit(command_changes=[change(command(1, 1, 1), "given_up")]))
             assert await journal.open_commands("bank", 99, 9) == []
             assert [(found.row.state, found.row.attempts) for found in await journal.commands(1, 0, 9)] == [
                 ("answered", 2)
@@ -203,7 +203,7 @@ class ReadingContract(JournalCase):
         async with self.opened() as journal:
             commit = started(1, 1, command_effect(1, 1))
             commit.commands = [command(1, 1, 1)]
-            commit.command_changes = [change(1, "open", "open"), change(1, "open", "cancelled")]
+            commit.command_changes = [change(command(1, 1, 1), "open"), change(command(1, 1, 1), "cancelled")]
             await journal.commit(commit)
             assert (await journal.counts()).commands == {"cancelled": 1}
 
@@ -344,7 +344,9 @@ class ReadingContract(JournalCase):
             assert found.flows == {PROCESS: {"active": 1, "unstarted": 1}}
             assert (found.deliveries, found.oldest_us) == ({"pending": 2}, {"pending": event(2).recorded_us})
             assert (list(found.commands.values()), found.timers) == ([1], 1)
-            await journal.commit(Commit(command_changes=[change(1, "open", "answered")], deliveries={(2, 2): None}))
+            await journal.commit(
+                Commit(command_changes=[change(command(1, 1, 1), "answered")], deliveries={(2, 2): None})
+            )
             found = await journal.undone()
             assert (found.commands, found.deliveries, found.oldest_us) == (
                 {},
@@ -385,7 +387,7 @@ class ReadingContract(JournalCase):
         async with self.opened() as journal:
             commit = started(1, 1, command_effect(1, 1))
             commit.commands = [command(1, 1, 1)]
-            commit.command_changes = [change(1, "open", "answered")]
+            commit.command_changes = [change(command(1, 1, 1), "answered")]
             commit.flows = {1: flow(1, 1, status="ended")}
             await journal.commit(commit)
             assert await journal.types_in_use() == []

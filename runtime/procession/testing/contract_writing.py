@@ -103,7 +103,7 @@ class WritingContract(JournalCase):
             bad.commands = [command(1, 2, 2)]
             bad.timers = {(2, "overdue"): timer(2, "overdue", 5)}
             bad.types = [TypeRow("order.paid", 1, "event", "{}")]
-            bad.command_changes = [change(77, "open", "answered")]
+            bad.command_changes = [change(command(77, 2, 2), "answered")]
             await rejected(journal, bad)
             assert await journal.counts() == before
             assert await journal.types() == []

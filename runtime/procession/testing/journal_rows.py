@@ -74,9 +74,9 @@ def command_effect(flow: int, position: int, idx: int = 0) -> dict[str, object]:
     return {"command": "payment.charge", "version": 2, "id": id_of("c", flow, position, idx).hex(), "data": {}}
 
 
-def change(seq: int, was: CommandState, state: CommandState, attempts: int = 1, due_us: int = 0) -> CommandChange:
+def change(row: CommandRow, state: CommandState, attempts: int = 1, due_us: int = 0) -> CommandChange:
     """A compare-and-set of a command."""
-    return CommandChange(seq, was, state, attempts, due_us, None)
+    return CommandChange(row, state, attempts, due_us, None)
 
 
 def timer(flow: int, name: str, due_us: int) -> TimerRow:

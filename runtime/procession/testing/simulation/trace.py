@@ -45,7 +45,10 @@ def _shown(detail: str | tuple[int, Commit]) -> str:
     parts = [f"event {row.position} {row.type} for {row.keys}" for row in commit.events]
     parts += [f"step {row.version} of flow {row.flow}: {row.name} at {row.position}" for row in commit.steps]
     parts += [f"command {row.seq} {row.type} of flow {row.flow}" for row in commit.commands]
-    parts += [f"command {row.seq} {row.was} → {row.state}, {row.attempts} attempts" for row in commit.command_changes]
+    parts += [
+        f"command {change.row.seq} {change.row.state} → {change.state}, {change.attempts} attempts"
+        for change in commit.command_changes
+    ]
     parts += [
         f"timer {name} of flow {flow} {'unarmed' if timer is None else 'armed'}"
         for (flow, name), timer in commit.timers.items()
