@@ -124,7 +124,7 @@ async def test_a_fault_of_the_owner_in_one_answer_ends_that_answer_alone(
         assert (await counted(address))["kind"] == "AttributeError"
         monkeypatch.undo()
         assert "done" in await counted(address)
-    assert [record.message for record in caplog.records] == ["what was asked at the local socket failed"]
+    assert [record.getMessage() for record in caplog.records] == ["what was asked at the local socket failed"]
 
 
 async def test_those_who_say_nothing_hold_every_place_for_a_while_and_then_none() -> None:

@@ -136,10 +136,10 @@ class SqliteJournal(SqliteReader):
         """In the writer's thread: a checkpoint that nobody waits for. What it can't do now it does the next time."""
         try:
             sqlite_write.checkpoint(connection)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             # After a sync that failed nobody knows what the disk has: nothing more is told to be durable before it was
             # read anew. A disk that is full is no such thing: the log has all of it.
-            if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_IOERR:
+            if getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_IOERR:
                 self._broken = f"a checkpoint failed: {error}"
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -260,7 +260,7 @@ class SqliteJournal(SqliteReader):
         self._wal_pages += pages
         if self._wal_pages >= self._settings.wal_pages_max:
             self._wal_pages = 0
-            self._thread.start(partial(self._writer.run, self._move_log))
+            self._writer.stage(self._move_log)  # before whatever is committed next
 
     async def _open_first(self, now_us: int) -> None:
         """In the loop's thread: connect, check or make the schema, take over."""

@@ -339,17 +339,6 @@ class LoopThread:
         else:
             self._bells.append(bell)
 
-    def start(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Begin something in the loop that nobody waits for. SQLite's errors are dropped: the next call meets them."""
-
-        async def run() -> None:
-            try:
-                await work()
-            except sqlite3.Error:
-                return
-
-        self._loop.call_soon_threadsafe(self._begin, run())
-
     def _begin(self, coroutine: Any) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
