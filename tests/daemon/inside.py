@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ def run_inside(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | N
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             mock.patch.dict(os.environ, environ or {}),
+            mock.patch.object(logging.getLogger(), "handlers", []),  # the command sets up a log of its own
         ):
             try:
                 code = main([str(argument) for argument in arguments])
