@@ -33,15 +33,18 @@ def test_what_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Pat
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        ("sets_nothing_aside", "(raises) is active, with the reason None"),
-        ("stalls_when_it_sets_aside", "the p99 of those that are well is"),
-        ("stalls_when_it_sets_aside", "the loop stood still for over 100 ms"),
+        ("sets_nothing_aside", ["(raises) is active, with the reason None"]),
+        (
+            "stalls_when_it_sets_aside",
+            ["the p99 of those that are well is", "the loop stood still for over 100 ms"],
+        ),
     ],
 )
-def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: str) -> None:
+def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: list[str]) -> None:
     report = Report()
     under_load(tmp_path / "load", report, seed=1, flows=900, fault=fault, bad_of=8)
-    assert any(found in breach for breach in report.breaches), report
+    for breach in found:
+        assert any(breach in other for other in report.breaches), report
 
 
 @pytest.mark.slow
