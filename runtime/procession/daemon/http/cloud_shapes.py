@@ -8,6 +8,8 @@ from procession.laws.schemas import entry_of
 from procession.primitives.event import Event
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
+_TEXT_OR_NONE: Schema = {"type": ["string", "null"], "minLength": 1}
+"""CloudEvents' own rule for JSON: an attribute that is null is one that is not there."""
 _SOURCE: Schema = {"type": "string", "format": "uri-reference", "pattern": "^[!-~]+$"}
 
 
@@ -20,6 +22,7 @@ def cloud_event(shapes: Shapes, cls: type[Event], *, newest: bool) -> Schema:
     entry = entry_of(cls)
     name = f"cloudevent.{entry.name}.{entry.version}"
     if name not in shapes.schemas:
+        data = shapes.message(cls)
         has_defaults = all("default" in field for field in entry.schema["fields"])
         shapes.schemas[name] = {
             "title": f"CloudEvent {entry.name} {entry.version}",
@@ -29,11 +32,11 @@ def cloud_event(shapes: Shapes, cls: type[Event], *, newest: bool) -> Schema:
                 "id": {**_TEXT, "description": "Unique within the source: sent again, it is the same event."},
                 "source": {**_SOURCE, "description": "Who sends it, as a URI reference."},
                 "type": {"type": "string", "const": entry.name},
-                "dataschema": _TEXT if newest else {"type": "string", "const": urn_of(entry)},
-                "datacontenttype": {"type": "string", "const": "application/json"},
-                "subject": _TEXT,
-                "traceparent": {"type": "string", "description": "W3C trace context."},
-                "data": shapes.message(cls),
+                "dataschema": _TEXT_OR_NONE if newest else {"type": "string", "const": urn_of(entry)},
+                "datacontenttype": {"type": ["string", "null"], "enum": ["application/json", None]},
+                "subject": _TEXT_OR_NONE,
+                "traceparent": {"type": ["string", "null"], "description": "W3C trace context."},
+                "data": {"anyOf": [data, {"type": "null"}]} if has_defaults else data,
             },
             "required": ["specversion", "id", "source", "type", *([] if has_defaults else ["data"])],
             "additionalProperties": False,
