@@ -85,10 +85,16 @@ async def publish(call: Call) -> Published:
     document = await _document_of(call)
     trace = trace_of_header(call.request.headers.get("traceparent"))
     intake = _Intake(call.runtime, call.runtime.settings.intake.publish_batch_max, trace)
+    why: NotAccepted | Overloaded | None = None
     try:
         answers = await accept_document(intake, document)
     except _Busy as busy:
-        raise busy.why from None
+        why = busy.why
+    if why is not None:
+        try:
+            raise why
+        finally:
+            del why  # a cycle of error and frame would keep the events of a flood until they are collected as garbage
     refused = [(number, one.error) for number, one in enumerate(answers) if one.error is not None]
     if refused and document.content_type != BATCH:
         raise refused[0][1]
