@@ -32,6 +32,7 @@ from procession.journal.memory import MemoryJournal
 from procession.laws.histories import LAWS, Past
 from procession.send_errors import DecisionFailed
 from procession.settings import JournalSettings, PuritySettings
+from procession.testing.faults import FaultyJournal
 from tests.engine.bank import (
     Account,
     Break,
@@ -42,7 +43,6 @@ from tests.engine.bank import (
     TransferRequested,
     Withdraw,
 )
-from tests.engine.faulty_journal import FaultyJournal
 
 BY = {"by": "ann", "why": "a test"}
 

@@ -43,6 +43,7 @@ from procession.laws.commits import broken_commits
 from procession.laws.histories import LAWS, Past
 from procession.send_errors import AggregateSetAside, DecisionFailed
 from procession.settings import AggregatesSettings, IntakeSettings
+from procession.testing.faults import FaultyJournal
 from tests.engine.bank import (
     Account,
     Break,
@@ -57,7 +58,6 @@ from tests.engine.bank import (
     Withdraw,
     Withdrawn,
 )
-from tests.engine.faulty_journal import FaultyJournal
 
 TINY = Settings(
     aggregates=AggregatesSettings(cached_max=1, commands_loaded_max=1, snapshot_every_events=2),

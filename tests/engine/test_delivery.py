@@ -24,7 +24,7 @@ from procession import (
     starts,
 )
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     TINY,
     Asked,

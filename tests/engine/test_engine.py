@@ -17,7 +17,7 @@ from procession.journal_errors import Fenced
 from procession.primitives.event import GatewayPaused, GatewayResumed, ProcessPaused, ProcessResumed
 from procession.primitives.stored import stored_of
 from procession.telemetry.names import counter_help
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     Asked,
     Broken,

@@ -15,9 +15,9 @@ from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import FlowQuery
 from procession.laws.histories import LAWS, Begun, Past
+from procession.testing.faults import CommitFault, FaultyJournal
 from procession.testing.scheduling import run_seeded
 from procession.testing.strategies import events
-from tests.engine.faulty_journal import Fault, FaultyJournal
 from tests.engine.tally import (
     TINY,
     Armed,
@@ -67,7 +67,7 @@ class Fail:
     """The commit after so many others fails."""
 
     after: int
-    how: Fault
+    how: CommitFault
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ import trio
 from procession import Event, Outside, ProcessManager, Runtime, starts
 from procession.errors import IdReused, InvalidKey, InvalidPayload, Overloaded, TooLarge, UnknownType
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     Audit,
     Closed,

@@ -37,9 +37,9 @@ from procession.journal.sqlite import open_sqlite
 from procession.journal_errors import JournalError
 from procession.primitives.event import InvariantBroken
 from procession.settings import InvariantsSettings, JournalSettings
+from procession.testing.faults import FaultyJournal
 from procession.testing.strategies import events, histories
 from tests.daemon.command import run
-from tests.engine.faulty_journal import FaultyJournal
 from tests.engine.tally import (
     Armed,
     Asked,

@@ -13,7 +13,7 @@ from procession import Attempt, FlowHandle, ProcessionError, Runtime
 from procession.errors import NotAccepted, OutcomeUnknown, RuntimeFailed
 from procession.journal.rows import Commit
 from procession.journal_errors import CommitRejected
-from tests.engine.faulty_journal import Fault, FaultyJournal
+from procession.testing.faults import CommitFault, FaultyJournal
 from tests.engine.tally import Asked, Closed, Counted, Desk, Done, Opened, Tally, Work, opened, settings, story
 
 ASKED = tuple(range(4))
@@ -39,7 +39,7 @@ async def publish_until_accepted(runtime: Runtime) -> None:
                 break
 
 
-def all_numbers(fault: Fault) -> Iterator[tuple[int, FaultyJournal]]:
+def all_numbers(fault: CommitFault) -> Iterator[tuple[int, FaultyJournal]]:
     """A journal for each commit that fails, until the last one had its turn."""
     for number in itertools.count(2):  # the first opens the journal
         journal = FaultyJournal({number: fault})
@@ -51,7 +51,7 @@ def all_numbers(fault: Fault) -> Iterator[tuple[int, FaultyJournal]]:
 
 @pytest.mark.parametrize("fault", ["fail", "written"])
 async def test_whichever_commit_fails_everything_happens_once(
-    autojump_clock: trio.testing.MockClock, fault: Fault
+    autojump_clock: trio.testing.MockClock, fault: CommitFault
 ) -> None:
     """Rule 22: the outcome is resolved by id, also where the failed commit came back."""
     for number, journal in all_numbers(fault):
@@ -67,7 +67,7 @@ async def test_whichever_commit_fails_everything_happens_once(
 
 
 @pytest.mark.parametrize("fault", ["fail", "written"])
-async def test_a_failed_commit_that_opens_is_told(autojump_clock: trio.testing.MockClock, fault: Fault) -> None:
+async def test_a_failed_commit_that_opens_is_told(autojump_clock: trio.testing.MockClock, fault: CommitFault) -> None:
     journal = FaultyJournal({1: fault})
     with pytest.raises(ProcessionError, match="on fire"):
         async with opened(journal):
@@ -178,7 +178,9 @@ async def test_an_act_of_a_gateway_whose_commit_fails_does_not_hang(autojump_clo
 
 
 @pytest.mark.parametrize("fault", ["fail", "written"])
-async def test_a_cancellation_stands_whole_or_not_at_all(autojump_clock: trio.testing.MockClock, fault: Fault) -> None:
+async def test_a_cancellation_stands_whole_or_not_at_all(
+    autojump_clock: trio.testing.MockClock, fault: CommitFault
+) -> None:
     """The commands of a flow whose cancellation was not written stay open, and are answered."""
     journal, desk = FaultyJournal(), Desk(slow)
     async with opened(journal, gateways=[desk], settings=settings(gateways={"concurrency": 1})) as runtime:

@@ -8,7 +8,7 @@ import trio
 
 from procession import Attempt
 from procession.journal.rows import DeliveryState, FlowRow, LoadedFlow, ShortFlow
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import Asked, Counted, Desk, Done, Opened, Work, numbered, opened, settings, story
 
 _FLOWS = 300

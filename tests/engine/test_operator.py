@@ -8,7 +8,7 @@ import trio
 from procession import Attempt, CancelRequested, Effects, Event, ProcessManager, Runtime, ends, on, starts
 from procession.errors import ActRefused, InvalidPayload, NotFound
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     TINY,
     Armed,

@@ -13,7 +13,7 @@ from procession.engine.clock import SystemClock
 from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite import open_sqlite
 from procession.settings import JournalSettings, Settings
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     TINY,
     Armed,

@@ -8,7 +8,7 @@ import trio
 from procession import Attempt, FlowHandle, ProcessionError, Runtime
 from procession.errors import NotAccepted, RuntimeClosed
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import Armed, Asked, Closed, Counted, Desk, Done, Opened, Tally, Work, opened, settings, story
 
 

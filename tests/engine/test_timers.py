@@ -8,7 +8,7 @@ import trio
 from procession import open_runtime
 from procession.engine.clock import TrioClock
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     TINY,
     Armed,

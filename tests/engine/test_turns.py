@@ -28,7 +28,7 @@ from procession.engine.ids import Ids
 from procession.errors import FlowQuarantined
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import DeliveryState
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
     TINY,
     Armed,

@@ -12,7 +12,7 @@ from procession import Attempt, Runtime
 from procession.errors import OutcomeUnknown, PublishRefused, RuntimeClosed
 from procession.journal.rows import LookUp
 from procession.journal_errors import CommitFailed, Fenced
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import Asked, Counted, Desk, Done, Opened, Work, opened, story
 
 

@@ -12,7 +12,7 @@ import trio
 from procession import FlowHandle, Runtime, open_runtime
 from procession.errors import FlowQuarantined
 from procession.journal.memory import MemoryJournal
-from tests.engine.faulty_journal import FaultyJournal
+from procession.testing.faults import FaultyJournal
 from tests.engine.tally import Broken, BrokenTally, Closed, Counted, Desk, Opened, Tally, numbered, opened
 
 

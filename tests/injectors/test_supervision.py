@@ -12,8 +12,8 @@ import trio
 from procession import Injector, Intake, Settings, Wiring, open_runtime
 from procession.errors import DefinitionError, NotAccepted, WiringError
 from procession.settings import CommitSettings
+from procession.testing.faults import FaultyJournal
 from procession.wiring import registry_of
-from tests.engine.faulty_journal import FaultyJournal
 from tests.injectors.door import QUICK, Door, DoorClosed, DoorOpened, injectors_of, open_doors, opened, until_accepted
 
 

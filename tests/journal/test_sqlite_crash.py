@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,8 +16,10 @@ import pytest
 import trio
 
 from procession.journal import sqlite_thread
+from procession.journal.journal import JournalReader
 from procession.journal.sqlite import open_sqlite
-from procession.journal_errors import CommitFailed
+from procession.journal.sqlite_reader import read_sqlite
+from procession.journal_errors import CommitFailed, NotAJournal
 from procession.testing.journal_rows import started
 
 
@@ -246,3 +250,26 @@ async def test_a_read_whose_caller_left_disturbs_nobody(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
     assert (await journal.heads()).position == 1
     await journal.close()
+
+
+async def test_a_journal_that_was_not_made_to_its_end_is_made_by_its_next_owner(tmp_path: Path) -> None:
+    made, torn = tmp_path / "made.db", tmp_path / "torn.db"
+    await (await open_sqlite(made, clock_us=lambda: 0)).close_clean()
+    with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as making:
+        making.execute("pragma journal_mode = delete")  # as it is until all of it is there
+        making.execute("pragma cache_size = 2")
+        making.execute("begin immediate")
+        making.execute("create table filler (text)")
+        making.executemany("insert into filler values (?)", [("x" * 4_000,)] * 100)
+        for end in ("", "-journal"):  # a process that is killed here leaves these two
+            shutil.copy(f"{made}{end}", f"{torn}{end}")
+
+    with pytest.raises(NotAJournal, match="while it was made"):
+        await read_sqlite(torn)
+
+    async def look(journal: JournalReader) -> None:
+        await journal.heads()
+
+    journal = await open_sqlite(torn, clock_us=lambda: 0, check=look)
+    assert await journal.verify() == []
+    await journal.close_clean()

@@ -13,8 +13,8 @@ from procession import open_runtime
 from procession.journal.rows import CommandRow, Commit, EventRow
 from procession.laws.commits import broken_commits
 from procession.laws.histories import LAWS, Past
+from procession.testing.faults import FaultyJournal
 from tests.engine.bank import Account, Close, Deposit, Transfer, TransferRequested, Withdraw
-from tests.engine.faulty_journal import FaultyJournal
 
 
 @pytest.fixture

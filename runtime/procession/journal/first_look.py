@@ -20,7 +20,7 @@ async def look(path: str, check: Callable[[JournalReader], Awaitable[object]]) -
     try:
         reader = await read_sqlite(path)
     except NotAJournal:
-        return  # nothing is in it yet, or it is something else; opening tells which
+        return  # nothing is in it yet, it was not made to its end, or it is something else; opening tells which
     try:
         await check(reader)
     finally:

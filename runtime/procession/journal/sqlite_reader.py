@@ -49,7 +49,7 @@ from procession.journal.sqlite_search import SqliteSearch
 from procession.journal.sqlite_thread import Lane, LoopThread
 from procession.journal.sqlite_undone import sizes_of, undone
 from procession.journal.undone import Undone
-from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable
+from procession.journal_errors import CommitFailed, JournalDamaged, JournalUnwritable, NotAJournal
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -372,6 +372,8 @@ async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
         await opened(thread, partial(_open_to_read, opening, name))
         reader = opening
     except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise NotAJournal(name, "its process ended while it was made; the next owner makes it") from error
         raise JournalUnwritable(name, f"reading failed: {error}") from error
     except sqlite3.DatabaseError as error:
         raise JournalDamaged(name, str(error)) from error

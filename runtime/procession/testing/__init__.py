@@ -4,8 +4,8 @@
 order of what may happen to it; `World` is the whole runtime in memory, in virtual time; `simulate` is the same by the
 thousand, with everything going wrong. `project(Projector, ...)` asks what a projection makes of events.
 `shadow(Process, ...)` runs a history again in other processes, and `pure_turns()` holds the turns of a runtime to
-purity; `JournalContract` is the suite that every journal passes. Strategies for hypothesis are in
-`procession.testing.strategies`.
+purity; `JournalContract` is the suite that every journal passes, and `FaultyJournal` one whose commits fail when a test
+says so. Strategies for hypothesis are in `procession.testing.strategies`.
 """
 
 import importlib
@@ -13,6 +13,7 @@ import importlib
 _HOMES = {
     "ALL": "procession.testing.simulation.fault",
     "Fault": "procession.testing.simulation.fault",
+    "FaultyJournal": "procession.testing.faults",
     "JournalContract": "procession.testing.contract",
     "SILENCE": "procession.testing.script",
     "World": "procession.testing.world",
@@ -51,6 +52,7 @@ __all__ = [
     "ALL",
     "SILENCE",
     "Fault",
+    "FaultyJournal",
     "JournalContract",
     "World",
     "delay",

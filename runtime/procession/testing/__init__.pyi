@@ -2,6 +2,7 @@
 
 from procession.testing.contract import JournalContract as JournalContract
 from procession.testing.exploring.explorer import explore as explore
+from procession.testing.faults import FaultyJournal as FaultyJournal
 from procession.testing.projected import project as project
 from procession.testing.pure import pure_turns as pure_turns
 from procession.testing.scenario import given as given
@@ -18,6 +19,7 @@ __all__ = [
     "ALL",
     "SILENCE",
     "Fault",
+    "FaultyJournal",
     "JournalContract",
     "World",
     "delay",

@@ -16,8 +16,8 @@ from procession.daemon.http.problems import problem_of, status_of
 from procession.daemon.http.routes import Route
 from procession.errors import SettingsError
 from procession.http_settings import HttpSettings, bind_of
+from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import cloud_event, raw, served
-from tests.engine.faulty_journal import FaultyJournal
 
 TELL_SECRETS = frozenset({"/v1/flows/{process}/{key}/export", "/v1/flows/{process}/{key}/sandbox", "/v1/logs/stream"})
 """What is read there is whole, so that it can be imported; or it is what code wrote into messages and tracebacks."""

@@ -8,8 +8,8 @@ import trio
 from procession.daemon.snapshot import Snapshots
 from procession.errors import ProcessionError
 from procession.http_settings import HttpSettings
+from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import ParcelSent, served
-from tests.engine.faulty_journal import FaultyJournal
 
 
 async def test_it_lives_and_is_ready() -> None:

@@ -13,8 +13,8 @@ from procession import open_runtime
 from procession.daemon.http.metrics import exposition
 from procession.journal.memory import MemoryJournal
 from procession.telemetry.names import METRICS
+from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import ParcelOpened, ParcelSent, served
-from tests.engine.faulty_journal import FaultyJournal
 from tests.fixtures.many import GATEWAYS, OUTCOMES, PROCESSES, Wanted, many
 
 SERIES_MAX = 2_000

@@ -11,8 +11,8 @@ import trio
 from procession.http_settings import HttpSettings
 from procession.primitives.cloudevents import BATCH, STRUCTURED
 from procession.settings import IntakeSettings
+from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import ParcelSent, Served, cloud_event, raw, served
-from tests.engine.faulty_journal import FaultyJournal
 
 
 def sent(number: int) -> dict[str, object]:

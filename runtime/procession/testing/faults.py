@@ -1,4 +1,11 @@
-"""A journal in memory whose commits fail, hang or are slow when they are told to."""
+"""A journal in memory whose commits fail, hang, are slow or are the last ones of a process, when a test says so.
+
+    journal = FaultyJournal({3: "written"})
+    async with open_runtime(journal, processes=[Order], gateways=[Payments()]) as runtime:
+        ...                                     # the third commit fails, and its rows are there
+
+Where chance should say it, and a whole world go wrong beside it, `simulate` does.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +18,23 @@ from procession.journal.memory import MemoryJournal
 from procession.journal.rows import ArmedTimer, Commit, LookUp, OpenCommand
 from procession.journal_errors import CommitFailed, CommitRejected
 
-Fault = Literal["fail", "written", "reject"]
-"""`fail`: I/O failed and nothing was written; `written`: it failed and comes back; `reject`: the data was refused."""
+CommitFault = Literal["fail", "written", "reject"]
+"""`fail`: I/O failed and nothing was written; `written`: it failed and its rows are there; `reject`: the data was
+refused."""
 
 
 class FaultyJournal(MemoryJournal):
-    """Commits are counted from 1, from the moment that the journal was made or `count_anew` was called."""
+    """A journal that does wrong what it is told; for everything else `MemoryJournal`.
 
-    def __init__(self, faults: dict[int, Fault] | None = None, *, commit_s: float = 0, read_s: float = 0) -> None:
+    Commits are counted from 1, from the moment that the journal was made or `count_anew` was called.
+
+    Args:
+        faults: by the number of a commit, what becomes of it.
+        commit_s: how long each commit takes, in seconds of trio's clock. Cancellation: shielded, as on a disk.
+        read_s: how long reads take that the intake, the timers and the gateways wait for.
+    """
+
+    def __init__(self, faults: dict[int, CommitFault] | None = None, *, commit_s: float = 0, read_s: float = 0) -> None:
         super().__init__()
         self.faults = dict(faults or {})
         self.commit_s = commit_s
@@ -26,14 +42,19 @@ class FaultyJournal(MemoryJournal):
         self.read_s = read_s
         """How long reading takes what the intake, the timers and the gateways read on."""
         self.commits = 0
+        """How many were tried."""
         self.reopens_failing = 0
         """So many times `reopen` fails."""
         self.reopens = 0
+        """How often it was tried."""
         self.dead = False
+        """Whether the process died: commits never return."""
         self.written: list[Commit] = []
+        """Every commit that is durable, in order."""
         self.dies_at = 0
         """At this commit the process dies: before it is written, or where the number is negative, after it."""
         self.on_death: Callable[[], None] = _unheard
+        """Called back when it does."""
 
     @classmethod
     def of(cls, journal: MemoryJournal) -> Self:
@@ -42,7 +63,7 @@ class FaultyJournal(MemoryJournal):
         made._store, made._epoch = journal._store, journal._epoch  # noqa: SLF001 - one journal, two faces
         return made
 
-    def count_anew(self, faults: dict[int, Fault]) -> None:
+    def count_anew(self, faults: dict[int, CommitFault]) -> None:
         """The next commit is number 1."""
         self.commits, self.faults = 0, dict(faults)
 
