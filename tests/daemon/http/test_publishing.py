@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import httpx
+import jsonschema  # type: ignore[import-untyped]  # it has no types, and its stubs are a package of their own
 import pytest
 import trio
 
 from procession.http_settings import HttpSettings
 from procession.primitives.cloudevents import BATCH, STRUCTURED
+from procession.primitives.outside import Outside
 from procession.settings import IntakeSettings
 from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import ParcelSent, Served, cloud_event, raw, served
@@ -143,6 +146,39 @@ async def test_an_intake_that_is_full_says_when_to_come_again() -> None:
         assert set(statuses) == {(200, None), (429, "1")}
         accepted = len([status for status, _ in statuses if status == 200])
         assert len(await http.runtime.events(types=["parcel.sent"])) == accepted
+
+
+async def test_what_was_refused_is_gone_when_the_answer_is_there() -> None:
+    """Not only when garbage is collected: a flood would take all memory until then."""
+    refused: set[str | None] = set()
+    async with served(FaultyJournal(commit_s=0.3), intake=IntakeSettings(events_max=1)) as http:
+
+        async def one(number: int) -> None:
+            if (await post(http, [sent(number)], BATCH)).status_code == 429:
+                refused.add(str(number))
+
+        gc.collect()
+        gc.disable()
+        try:
+            async with trio.open_nursery() as nursery:
+                for number in range(8):
+                    nursery.start_soon(one, number)
+            kept = {one.id for one in gc.get_objects() if isinstance(one, Outside)}
+        finally:
+            gc.enable()
+    assert refused
+    assert refused & kept == set()
+
+
+async def test_an_attribute_that_is_null_is_as_one_that_is_not_there() -> None:
+    async with served() as http:
+        event = {**sent(1), "traceparent": None, "subject": None, "dataschema": None, "datacontenttype": None}
+        assert (await post(http, event)).status_code == 200
+        document = (await http.client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    (envelope,) = [schemas[name] for name in schemas if name.startswith("cloudevent.parcel.sent.")]
+    schema = {**envelope, "components": {"schemas": schemas}}  # references are from the document's root
+    assert list(jsonschema.Draft202012Validator(schema).iter_errors(event)) == []
 
 
 async def test_a_journal_that_cannot_be_written_is_service_unavailable_and_sending_again_is_safe() -> None:
