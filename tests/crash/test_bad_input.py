@@ -70,7 +70,12 @@ async def _counts(journal: str) -> None:
 
 
 async def _livez(port: int) -> int:
+    """What is answered, as soon as the daemon has seen that there is room again: until then it cuts connections off."""
     with trio.fail_after(10):
-        wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
-        async with wire.stream:
-            return (await post(wire, "/livez", "application/json", b"")).status
+        while True:
+            try:
+                wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+                async with wire.stream:
+                    return (await post(wire, "/livez", "application/json", b"")).status
+            except (OSError, EOFError, trio.BrokenResourceError):
+                await trio.sleep(0.05)
