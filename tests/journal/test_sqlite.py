@@ -153,6 +153,25 @@ async def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     assert b"SQLite" in path.read_bytes()[:16]
 
 
+async def test_whoever_asks_while_an_owner_names_its_address_is_told_its_name(path: Path) -> None:
+    journal = await open_sqlite(path, clock_us=lambda: 0)
+    found: list[bool] = []
+
+    def ask() -> None:
+        for _ in range(2_000):
+            holder = holder_of(str(path))
+            found.append(holder is not None and holder.pid == os.getpid())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, ask)
+        while len(found) < 2_000:
+            for address in ("/run/somewhere/long.sock", None):
+                journal.announce(address)
+            await trio.lowlevel.checkpoint()
+    assert all(found)
+    await journal.close_clean()
+
+
 async def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path / "nowhere" / "j.db", tmp_path / "file" / "j.db"):

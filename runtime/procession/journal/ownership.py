@@ -211,13 +211,14 @@ def _describe(descriptor: int, holder: Holder) -> None:
             "address": holder.address,
         }
     )
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, content.encode() + b"\n", 0)
+    line = content.encode() + b"\n"
+    os.pwrite(descriptor, line, 0)  # over what was there, and the rest cut off then: nobody finds it empty meanwhile
+    os.ftruncate(descriptor, len(line))
 
 
 def _parse(content: bytes, *, running: bool) -> Holder:
     try:
-        found = json.loads(content)
+        found = json.loads(content.partition(b"\n")[0])
         return Holder(found["pid"], found["host"], found["started_us"], found["address"], running)
     except (ValueError, KeyError, TypeError):
         # Caught between being made and being written: held, but not yet named.
