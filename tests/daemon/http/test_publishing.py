@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import httpx
@@ -11,6 +12,7 @@ import trio
 
 from procession.http_settings import HttpSettings
 from procession.primitives.cloudevents import BATCH, STRUCTURED
+from procession.primitives.outside import Outside
 from procession.settings import IntakeSettings
 from procession.testing.faults import FaultyJournal
 from tests.daemon.http.served import ParcelSent, Served, cloud_event, raw, served
@@ -144,6 +146,29 @@ async def test_an_intake_that_is_full_says_when_to_come_again() -> None:
         assert set(statuses) == {(200, None), (429, "1")}
         accepted = len([status for status, _ in statuses if status == 200])
         assert len(await http.runtime.events(types=["parcel.sent"])) == accepted
+
+
+async def test_what_was_refused_is_gone_when_the_answer_is_there() -> None:
+    """Not only when garbage is collected: a flood would take all memory until then."""
+    refused: set[str | None] = set()
+    async with served(FaultyJournal(commit_s=0.3), intake=IntakeSettings(events_max=1)) as http:
+
+        async def one(number: int) -> None:
+            event = {**sent(number), "id": f"flood/{number}"}  # as nothing else that this process holds
+            if (await post(http, [event], BATCH)).status_code == 429:
+                refused.add(f"flood/{number}")
+
+        gc.collect()
+        gc.disable()
+        try:
+            async with trio.open_nursery() as nursery:
+                for number in range(8):
+                    nursery.start_soon(one, number)
+            kept = {one.id for one in gc.get_objects() if type(one) is Outside}  # other tests' objects lie about theirs
+        finally:
+            gc.enable()
+    assert refused
+    assert refused & kept == set()
 
 
 async def test_an_attribute_that_is_null_is_as_one_that_is_not_there() -> None:
