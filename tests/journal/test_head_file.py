@@ -133,7 +133,9 @@ async def test_an_older_copy_that_is_meant_is_opened_once_the_head_file_is_remov
     await older_log(path, left)
     beside(left, "-head").unlink()
     journal = await opened(left)
+    assert (await journal.heads()).position == 1
     await journal.commit(started(2, 2))
+    assert await journal.verify() == []
     await journal.close_clean()
 
 
@@ -174,7 +176,9 @@ async def test_a_head_file_that_was_hit_is_ignored(
 async def test_half_a_head_file_is_ignored(size: int, path: Path, left: Path) -> None:
     await older_log(path, left)
     os.truncate(beside(left, "-head"), size)
-    await (await opened(left)).close_clean()
+    journal = await opened(left)
+    assert (await journal.heads()).position == 1
+    await journal.close_clean()
 
 
 async def test_an_owner_that_closes_in_order_leaves_no_head_file_and_any_copy_may_come(path: Path) -> None:
@@ -388,7 +392,9 @@ async def test_a_clock_that_is_set_back_makes_no_journal_look_older(path: Path, 
     for number in range(1, 4):
         await journal.commit(started(number, number))
         copied(path, left, *ENDS)
-        await (await open_sqlite(left, clock_us=lambda: 0)).close_clean()
+        copy = await open_sqlite(left, clock_us=lambda: 0)
+        assert (await copy.heads()).position == number
+        await copy.close_clean()
     await journal.close_clean()
 
 

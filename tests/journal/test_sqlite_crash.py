@@ -180,6 +180,8 @@ async def test_a_checkpoint_that_found_no_room_holds_up_nobody(tmp_path: Path, f
     for number in (1, 2, 3):
         await journal.commit(started(number, number))
     fails.clear()
+    assert (await journal.heads()).position == 3
+    assert await journal.verify() == []
     await journal.close_clean()
 
 
