@@ -60,6 +60,7 @@ PART_OF = {
     "search_errors": "errors",
     "send_errors": "errors",
     "sending": "facade",
+    "settings_file": "settings",
     "telemetry_settings": "settings",
 }
 """Modules that belong to a part of another name."""

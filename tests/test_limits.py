@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from procession import (
     Settings,
     applies,
     decides,
+    folds,
     on,
     open_runtime,
     record,
@@ -34,6 +35,7 @@ from procession.errors import TooLarge
 from procession.http_settings import HttpSettings
 from procession.journal.memory import MemoryJournal
 from procession.journal.rows import Commit
+from procession.knob import Knob
 from procession.primitives.cloudevents import STRUCTURED
 from procession.send_errors import DecisionFailed
 from procession.settings import AggregatesSettings, CommitSettings, FlowsSettings, IntakeSettings, knobs
@@ -77,6 +79,43 @@ class Flow(ProcessManager, name="limits", key=_keys):
             yield record(Noted(asked.key, str(number)))
 
 
+class Kept(Event, name="limits.kept"):
+    key: str
+    text: str
+
+
+class Keeper(ProcessManager, name="limits_keeper", key="key"):
+    """Its state is the last text."""
+
+    text: str = ""
+
+    @folds
+    def kept(self, kept: Kept) -> Keeper:
+        return self.evolve(text=kept.text)
+
+    @on(missing="start")
+    def keep(self, kept: Kept) -> None: ...
+
+
+class Put(Command, name="limits.put"):
+    key: str
+    text: str
+
+
+class Box(Aggregate, name="limits_box", key="key"):
+    """As the keeper."""
+
+    text: str = ""
+
+    @applies
+    def kept(self, kept: Kept) -> Box:
+        return self.evolve(text=kept.text)
+
+    @decides
+    def put(self, command: Put) -> Kept:
+        return Kept(command.key, command.text)
+
+
 class Fill(Command, name="limits.fill"):
     shelf: str
     books: int
@@ -116,7 +155,7 @@ async def _published(intake: IntakeSettings, *events: Event, setting: str) -> bo
 
 
 def _opened(settings: Settings) -> contextlib.AbstractAsyncContextManager[Runtime]:
-    return open_runtime(MemoryJournal(), processes=[Flow], aggregates=[Shelf], settings=settings)
+    return open_runtime(MemoryJournal(), processes=[Flow, Keeper], aggregates=[Shelf, Box], settings=settings)
 
 
 async def batch(size: int, limit: int) -> bool:
@@ -142,7 +181,10 @@ async def effects(size: int, limit: int) -> bool:
     async with _opened(Settings(flows=FlowsSettings(effects_per_turn_max=limit))) as runtime:
         await runtime.publish([Begun("a"), Asked("a", size)])
         await runtime.drain()
-        return (await runtime.flow(Flow, "a").summary()).status == "active"
+        found = await runtime.flow(Flow, "a").summary()
+        assert (found.reason is None) == (found.status == "active")
+        assert f"asked for more than {limit} effects" in (found.reason or f"asked for more than {limit} effects")
+        return found.status == "active"
 
 
 async def waiting(size: int, limit: int) -> bool:
@@ -155,9 +197,36 @@ async def waiting(size: int, limit: int) -> bool:
 
 async def decided(size: int, limit: int) -> bool:
     async with _opened(Settings(aggregates=AggregatesSettings(events_per_decision_max=limit))) as runtime:
-        with contextlib.suppress(DecisionFailed):
+        said = f"decided {size} events, at most {limit} (events_per_decision_max)"
+        refused: list[DecisionFailed] = []
+        try:
             await runtime.send(Fill("a", size))
+        except DecisionFailed as error:
+            refused.append(error)
+        assert [one for one in refused if said not in str(one)] == []
         return len(await runtime.events(types=["limits.filled"])) == size
+
+
+def _text(size: int) -> str:
+    """What makes the state of a keeper or of a box so large."""
+    return "é" * ((size - len('{"text":""}')) // 2) + "x" * ((size - len('{"text":""}')) % 2)
+
+
+async def state_of_a_flow(size: int, limit: int) -> bool:
+    async with _opened(Settings(flows=FlowsSettings(state_bytes_max=limit, snapshot_every_steps=1))) as runtime:
+        await runtime.publish([Kept("a", _text(size)), Kept("b", "small")])
+        await runtime.drain()
+        assert (await runtime.flow(Keeper, "b").summary()).status == "active"
+        return (await runtime.flow(Keeper, "a").summary()).status == "active"
+
+
+async def state_of_an_aggregate(size: int, limit: int) -> bool:
+    async with _opened(
+        Settings(aggregates=AggregatesSettings(state_bytes_max=limit, snapshot_every_events=1))
+    ) as runtime:
+        with contextlib.suppress(DecisionFailed):
+            await runtime.send(Put("a", _text(size)))
+        return await runtime.aggregate(Box, "a").version() == 1
 
 
 async def _posted(settings: HttpSettings, body: bytes, says: str) -> bool:
@@ -187,15 +256,17 @@ async def header(size: int, limit: int) -> bool:
 
 REFUSING: dict[str, tuple[Try, int]] = {
     "intake.publish_batch_max": (batch, 5),
-    "intake.payload_bytes_max": (payload, 1_024),
+    "intake.payload_bytes_max": (payload, 1_100),
     "intake.keys_per_event_max": (keys, 5),
     "intake.key_bytes_max": (key_of_an_event, 16),
     "flows.effects_per_turn_max": (effects, 5),
     "flows.waiting_events_max": (waiting, 5),
+    "flows.state_bytes_max": (state_of_a_flow, 1_100),
     "aggregates.events_per_decision_max": (decided, 5),
-    "http.body_bytes_max": (body, 1_024),
+    "aggregates.state_bytes_max": (state_of_an_aggregate, 1_100),
+    "http.body_bytes_max": (body, 1_100),
     "http.json_depth_max": (depth, 8),
-    "http.header_bytes_max": (header, 1_024),
+    "http.header_bytes_max": (header, 1_100),
 }
 """What refuses one more, and the limit that it is tried under."""
 
@@ -238,11 +309,15 @@ AT_HOME: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("limit", REFUSING)
-async def test_one_less_and_the_limit_itself_are_taken_and_one_more_is_not(limit: str) -> None:
-    tried, at = REFUSING[limit]
+async def holds(tried: Try, at: int) -> None:
+    """The limit is where it is said to be."""
     with trio.fail_after(10):
         assert [await tried(size, at) for size in (at - 1, at, at + 1)] == [True, True, False]
+
+
+@pytest.mark.parametrize("limit", REFUSING)
+async def test_one_less_and_the_limit_itself_are_taken_and_one_more_is_not(limit: str) -> None:
+    await holds(*REFUSING[limit])
 
 
 class _Counting(MemoryJournal):
@@ -267,15 +342,25 @@ async def test_a_commit_holds_no_more_events_and_the_rest_waits() -> None:
     assert max(journal.sizes) == 100
 
 
-def test_every_limit_of_the_settings_has_a_test_at_its_boundary() -> None:
-    limits = {".".join(path) for path, _ in knobs() if path[-1].endswith("_max")}
+def all_are_tested(known: Iterable[tuple[tuple[str, ...], Knob]]) -> None:
+    """Each of these settings that is a limit has its test, and no other has."""
+    limits = {".".join(path) for path, _ in known if path[-1].endswith("_max")}
     tested = REFUSING.keys() | AT_HOME.keys()
     assert limits - tested == set(), "write a test at the boundary of each, and name it here"
     assert tested - limits == set(), "they are no limits any more"
 
 
+def test_every_limit_of_the_settings_has_a_test_at_its_boundary() -> None:
+    all_are_tested(knobs())
+
+
 @pytest.mark.parametrize("limit", AT_HOME)
 def test_a_limit_that_is_tested_elsewhere_is_tested_there(limit: str) -> None:
-    file, _, name = AT_HOME[limit].partition("::")
+    is_there(AT_HOME[limit])
+
+
+def is_there(test: str) -> None:
+    """There is a test of this name."""
+    file, _, name = test.partition("::")
     defined = {node.name for node in ast.parse((ROOT / file).read_text("utf-8")).body if hasattr(node, "name")}
     assert name in defined

@@ -19,8 +19,8 @@ from procession.settings import (
     Settings,
     SupervisionSettings,
     knobs,
-    load_settings,
 )
+from procession.settings_file import load_settings
 
 SHIPPED = Path(__file__).parent.parent / "config" / "procession.toml"
 KNOBS = dict(knobs())
@@ -269,3 +269,11 @@ def test_what_is_set_by_name_can_not_be_changed() -> None:
     gateways = GatewaysSettings(by_name=given)
     given["mail"]["concurrency"] = 5
     assert gateways.of("mail", {}).concurrency == 4
+
+
+def test_brackets_a_thousand_deep_are_refused(tmp_path: Path) -> None:
+    assert refusal(written(tmp_path, "modules = " + "[" * 3_000)).found.startswith("is no TOML: ")
+
+
+def test_a_name_with_a_line_break_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert str(refusal(written(tmp_path, '"a\\nb" = 1\n'))).startswith("setting a\\nb: is no setting")

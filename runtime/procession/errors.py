@@ -59,7 +59,30 @@ class ProcessionError(Exception):
     """The sentence, with the error's fields in it: `{0.path} is damaged`."""
 
     def __str__(self) -> str:
-        return self._says.format(self) if self._says else super().__str__()
+        return one_line(self._says.format(self)) if self._says else super().__str__()
+
+
+def one_line(text: str) -> str:
+    """A text in which line breaks, control characters, halves of characters and turns of direction are escaped.
+
+    What came from outside stands in errors, and these in logs and on terminals. What joins letters or emojis stays, and
+    spaces of all scripts do.
+    """
+    if text.isprintable():
+        return text
+    from unicodedata import category  # noqa: PLC0415 - seldom needed
+
+    return "".join(repr(one)[1:-1] if category(one) in _NO_TEXT or one in _TURNS else one for one in text)
+
+
+_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Of direction: they show a text in another order than it has."""
+
+
+def cut_short(text: str, chars_max: int = 60) -> str:
+    """As much of a text as an error shows."""
+    return text if len(text) <= chars_max else f"{text[:chars_max]}…"
 
 
 @attrs.define
@@ -119,7 +142,7 @@ class SettingsError(ProcessionError):
     found: str
     cure: str
 
-    _says = "setting {0.path}: {0.found}; {0.cure}"
+    _says = "setting {0.path:.500}: {0.found:.500}; {0.cure:.1000}"
 
 
 class PublishRefused(ProcessionError):

@@ -52,7 +52,10 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside, trace:
         raise UnknownType(stored.name)
     payload = registry.codec.encode(event)
     if outside.data is not None and stored.extra_fields == "ignore":
-        payload = to_json(outside.data)
+        try:
+            payload = to_json(outside.data)
+        except (TypeError, ValueError) as error:  # it is deeper than can be written
+            raise InvalidPayload(stored.name, str(error)) from None
     if len(payload) > limits.payload_bytes_max:
         raise TooLarge(
             f"the data of {stored.name!r}", len(payload), limits.payload_bytes_max, "intake.payload_bytes_max"
@@ -67,7 +70,8 @@ def _encode(registry: Registry, limits: IntakeSettings, outside: Outside, trace:
     targets = targets_of(registry, event, limits.keys_per_event_max)
     for _, key in targets:
         check_key_bytes(stored.name, key, limits)
-    return Incoming(event, payload.decode(), source, outside.id, digest, targets, _trace_of(outside, trace))
+    of = _trace_of(outside, trace)
+    return Incoming(event, payload.decode(), source, outside.id, digest, targets, of, len(payload))
 
 
 def _trace_of(outside: Outside, of_caller: str | None) -> str | None:

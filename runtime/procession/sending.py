@@ -104,7 +104,7 @@ def encode_command(
         check_id(name, "source", source)
     key = decider.definition.key_of(command)
     check_key_bytes(name, key, limits)
-    return FromOutside(command, decider.definition, key, source, id, digest, trace)
+    return FromOutside(command, decider.definition, key, source, id, digest, trace, len(payload))
 
 
 def _nobody_decides(registry: Registry, command: Command) -> SendRefused:

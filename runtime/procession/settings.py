@@ -1,16 +1,11 @@
 """Every knob: its default, its bounds and what it does.
 
-    settings = load_settings(Path("config/procession.toml"), os.environ)
-
-The environment goes over the file, the file over the defaults. A variable is the path of its setting in capitals,
-`PROCESSION_JOURNAL__SYNCHRONOUS=NORMAL`; a list is separated by commas. An unknown key is refused with its path, a
-number out of its bounds with the range. Settings that are made in code are checked as those that are read.
+Settings that are made in code are checked as those that are read from a file and the environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -58,6 +53,9 @@ class IntakeSettings:
     events_max: int = int_knob(10_000, 1, 1_000_000, "Events that wait for their commit; senders wait beyond it.")
     publish_batch_max: int = int_knob(1_000, 1, 100_000, "Events in one publish; more is refused at once.")
     payload_bytes_max: int = int_knob(1_048_576, 1_024, 67_108_864, "The data of one event, as JSON.")
+    payload_bytes_warn: int = int_knob(
+        262_144, 1_024, 67_108_864, "More data of one event or command is taken, counted, and told once for each type."
+    )
     keys_per_event_max: int = int_knob(100, 1, 10_000, "Flows of one process that one event may concern.")
     key_bytes_max: int = int_knob(512, 1, 512, "The length of a key in UTF-8.")
 
@@ -87,6 +85,9 @@ class FlowsSettings:
     snapshot_every_steps: int = int_knob(
         200, 1, 1_000_000, "A snapshot is taken each time a flow has so many more steps."
     )
+    state_bytes_max: int = int_knob(
+        4_194_304, 1_024, 268_435_456, "The state of one flow, as JSON; measured at each snapshot."
+    )
     waiting_events_max: int = int_knob(1_000, 1, 1_000_000, "Events that wait for the start of one flow.")
     waiting_age_max_s: float = float_knob(86_400, 1, 31_536_000, "An event that waited this long for a start is shown.")
 
@@ -109,6 +110,9 @@ class AggregatesSettings:
     commands_loaded_max: int = int_knob(2_000, 1, 1_000_000, "Flows' commands in memory; the rest is in the journal.")
     events_per_decision_max: int = int_knob(1_000, 1, 100_000, "Events that one decision may return.")
     snapshot_every_events: int = int_knob(200, 1, 1_000_000, "A snapshot is taken after so many more events.")
+    state_bytes_max: int = int_knob(
+        4_194_304, 1_024, 268_435_456, "The state of one aggregate, as JSON; measured at each snapshot."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -150,7 +154,7 @@ def _overrides(by_name: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapp
         {
             name: MappingProxyType(
                 {
-                    key: _find(("gateways", name, key)).checked(f"gateways.{name}.{key}", raw)
+                    key: find_knob(("gateways", name, key)).checked(f"gateways.{name}.{key}", raw)
                     for key, raw in set_.items()
                 }
             )
@@ -176,7 +180,7 @@ class GatewaysSettings(GatewaySettings):
         said = {key: value for key, value in declared.items() if value is not None} | dict(self.by_name.get(name, {}))
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in attrs.fields(GatewaySettings)}
         for key, value in said.items():
-            values[key] = _find(("gateways", name, key)).checked(f"gateways.{name}.{key}", value)
+            values[key] = find_knob(("gateways", name, key)).checked(f"gateways.{name}.{key}", value)
         _check_backoff(f"gateways.{name}", values["backoff_initial_s"], values["backoff_max_s"])
         return GatewaySettings(**values)
 
@@ -318,58 +322,29 @@ def knobs() -> Iterator[tuple[tuple[str, ...], Knob]]:
                     yield (field.name, inner.name), knob
 
 
-_KNOBS = dict(knobs())
-_TABLES = {path[:1] for path in _KNOBS if len(path) > 1}
+KNOBS = dict(knobs())
+"""Every knob by its path."""
+TABLES = {path[:1] for path in KNOBS if len(path) > 1}
+"""Groups of knobs, each a table of the file."""
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of a file and of the environment, over the defaults.
+def find_knob(keys: tuple[str, ...], variable: str = "") -> Knob:
+    """The knob at a path.
+
+    Args:
+        keys: the path.
+        variable: of the environment, that names it; a refusal speaks of it then.
 
     Raises:
-        SettingsError: a key is unknown, a value is malformed or out of its bounds, or the file can't be read.
+        SettingsError: there is none; names the nearest.
     """
-    values: dict[tuple[str, ...], Value] = {}
-    if path is not None:
-        for keys, raw in _flat(_read(path)):
-            values[keys] = _find(keys).read(".".join(keys), raw, path.parent)
-    for name in sorted(environ):
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in NOT_SETTINGS:
-            keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
-            values[keys] = _find(keys, name).parsed(name, environ[name])
-    return _built(values)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        import tomllib  # noqa: PLC0415 - only where there is a file
-
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(str(path), f"can't be read: {error.strerror}", "name a file that can be read") from error
-    except ValueError as error:
-        raise SettingsError(str(path), f"is no TOML: {error}", "mend the file") from error
-
-
-def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    for key, raw in table.items():
-        keys = (*above, key)
-        named_gateway = above == ("gateways",) and keys not in _KNOBS
-        if isinstance(raw, dict) and (keys in _TABLES or named_gateway):
-            yield from _flat(raw, keys)
-        elif keys in _TABLES:
-            raise SettingsError(key, f"is {raw!r}", f"write it as a table, [{key}]")
-        else:
-            yield keys, raw
-
-
-def _find(keys: tuple[str, ...], variable: str = "") -> Knob:
     at = (keys[0], keys[2]) if keys[0] == "gateways" and len(keys) == 3 else keys  # noqa: PLR2004 - [gateways.NAME] key
-    if at in _KNOBS:
-        return _KNOBS[at]
+    if at in KNOBS:
+        return KNOBS[at]
     from difflib import get_close_matches  # noqa: PLC0415 - as above
 
-    known = {".".join(path): path for path in (_KNOBS if variable or len(at) > 1 else [*_TABLES, *_KNOBS])}
-    here = [path[-1] for path in _KNOBS if path[:-1] == at[:-1]] or sorted(table for (table,) in _TABLES)
+    known = {".".join(path): path for path in (KNOBS if variable or len(at) > 1 else [*TABLES, *KNOBS])}
+    here = [path[-1] for path in KNOBS if path[:-1] == at[:-1]] or sorted(table for (table,) in TABLES)
     cure = f"known here are {', '.join(here)}"
     if near := get_close_matches(".".join(at), known, n=1, cutoff=0.7):
         found = known[near[0]]
@@ -377,21 +352,3 @@ def _find(keys: tuple[str, ...], variable: str = "") -> Knob:
         shown = ENVIRONMENT_PREFIX + "__".join(meant).upper() if variable else ".".join(meant)
         cure = f"did you mean {shown}?"
     raise SettingsError(variable or ".".join(keys), "is no setting", cure)
-
-
-def _built(values: Mapping[tuple[str, ...], Value]) -> Settings:
-    top: dict[str, Any] = {keys[0]: value for keys, value in values.items() if len(keys) == 1}
-    groups: dict[str, dict[str, Any]] = {}
-    by_name: dict[str, dict[str, Value]] = {}
-    for keys, value in values.items():
-        if len(keys) > 1:
-            group = groups.setdefault(keys[0], {}) if len(keys) == 2 else by_name.setdefault(keys[1], {})  # noqa: PLR2004
-            group[keys[-1]] = value
-    if by_name:
-        groups.setdefault("gateways", {})["by_name"] = by_name
-    for name, group in groups.items():
-        try:
-            top[name] = type(getattr(Settings(), name))(**group)
-        except SettingsError as error:
-            raise SettingsError(f"{name}.{error.path.partition('.')[2]}", error.found, error.cure) from None
-    return Settings(**top)

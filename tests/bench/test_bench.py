@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import trio
 
-from tests.bench import floor, plot, saga
+from procession import Runtime, open_runtime
+from tests.bench import floor, plot, recovery, saga
 from tests.bench.figures import Report, Row, at_least, at_most, goals, ratio_at_least, ratio_at_most
 from tests.bench.run import MEASUREMENTS, main
+from tests.crash.counts import read_counts
 
 QUICK = ("saga", "idle", "disk")
 FEW = ["--rounds", "1", "--flows", "50"]
@@ -40,6 +45,30 @@ def test_a_quick_measurement_prints_its_lines_and_its_table(name: str, capsys: p
 def test_a_measurement_prints_its_lines_and_its_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([name, *FEW])
     assert measured(name, capsys.readouterr().out)
+
+
+@contextlib.asynccontextmanager
+async def _opened_late(*given: Any, **options: Any) -> AsyncIterator[Runtime]:  # noqa: ANN401 - as `open_runtime` takes it
+    await trio.sleep(1.2)
+    async with open_runtime(*given, **options) as runtime:
+        yield runtime
+
+
+@pytest.mark.slow
+def test_a_start_after_a_crash_that_is_slow_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "open_runtime", _opened_late)
+    assert main(["recovery", *FEW, "--json", str(tmp_path / "found.json")]) == 1
+    assert any(breach.startswith("50: ready after, s: ") for breach in read_counts(tmp_path / "found.json").breaches)
+
+
+@pytest.mark.slow
+def test_a_start_that_leaves_flows_where_the_crash_left_them_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def does_not_wait(_: Runtime) -> None:
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(Runtime, "drain", does_not_wait)
+    with pytest.raises(AssertionError, match=r"\d+ of 50 flows ended"):
+        main(["recovery", *FEW])
 
 
 def test_growth_prints_its_lines_and_leaves_those_of_a_picture(

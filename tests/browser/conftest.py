@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from tests.browser.shop import Shop, load, open_shop
 
@@ -21,11 +21,15 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_WAIT_MS = 30_000
+"""How long a browser waits for what must come: a machine may be busy."""
 _LISTEN = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
+
+expect.set_options(timeout=_WAIT_MS)
 
 
 @attrs.define(eq=False)
@@ -93,7 +97,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that nobody used before."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as found:
-        found.set_default_timeout(8_000)
+        found.set_default_timeout(_WAIT_MS)
         yield found
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from procession.errors import one_line
 from tests.browser.conftest import Watched
 from tests.browser.shop import Shop
 
@@ -61,7 +62,7 @@ def test_lists_show_texts_as_they_are(poisoned: Watched) -> None:
     page = poisoned.open("quarantine")
     for index, text in enumerate(CORPUS):
         link = page.get_by_role("link", name=f"order/{keyed(index)}", exact=True)
-        expect(page.locator("tr", has=link)).to_contain_text(f"refused {text}".strip())
+        expect(page.locator("tr", has=link)).to_contain_text(f"refused {one_line(text)}".strip())
     check(poisoned)
     for view in ("overview", "flows", "gateways", "tree"):
         poisoned.open(view)
@@ -77,7 +78,7 @@ def test_the_log_shows_texts_as_they_are(poisoned: Watched) -> None:
     page = poisoned.open("log?level=WARNING")
     for index, text in enumerate(CORPUS):
         line = page.locator("tr", has=page.get_by_role("link", name=f"order/{keyed(index)}", exact=True))
-        expect(line.first).to_contain_text(f"refused {text}".strip())
+        expect(line.first).to_contain_text(f"refused {one_line(text)}".strip())
     page.get_by_label("Words in it").fill(CORPUS[0])
     page.get_by_label("Flow").fill(CORPUS[0])
     check(poisoned)
@@ -100,7 +101,7 @@ def test_a_flow_shows_a_text_as_it_is(poisoned: Watched, first: int) -> None:
         at = f"flow/order/{quote(keyed(index), safe='')}"
         poisoned.open(at)
         expect(page.get_by_role("heading", name=f"order/{keyed(index)}", exact=True)).to_be_visible()
-        expect(page.get_by_role("note").last).to_contain_text(CORPUS[index].strip())
+        expect(page.get_by_role("note").last).to_contain_text(one_line(CORPUS[index]).strip())
         page.get_by_role("button", name="Why?").first.click()
         page.locator(".causes li").first.wait_for()
         for tab, says in (("sequence", "Copy as Mermaid"), ("states", "What it changes"), ("raw", "Commands")):

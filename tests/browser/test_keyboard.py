@@ -11,16 +11,19 @@ from tests.browser.test_pages import VIEWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "apt-get install chromium")]
 _TABS_MAX = 400
+_ROUNDS_MAX = 5
 _FIND = """
 () => {
   const wanted = "a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary, [tabindex='0']";
-  window.controls = [...document.querySelectorAll(wanted)].filter((one) => one.checkVisibility());
+  window.shown = () => [...document.querySelectorAll(wanted)].filter((one) => one.checkVisibility());
+  window.controls = window.shown();
   window.reached = new Set();
   document.addEventListener("focusin", (event) => window.reached.add(event.target));
   document.activeElement?.blur();
   return window.controls.length;
 }
 """
+_CAME = "() => window.shown().some((one) => !window.controls.includes(one))"
 _LEFT = """
 () => window.controls.filter((one) => one.isConnected && one.checkVisibility() && !window.reached.has(one))
   .map((one) => one.outerHTML.slice(0, 150))
@@ -37,17 +40,26 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is not reached")
 
 
+def _left_by_tab(page: Page) -> list[str]:
+    """The controls that Tab does not reach in one round; what came before the page stood still makes it another one."""
+    for _ in range(_ROUNDS_MAX):
+        controls = page.evaluate(_FIND)
+        assert controls > 10
+        for _ in range(controls + 20):
+            page.keyboard.press("Tab")
+        if not page.evaluate(_CAME):
+            break
+    left: list[str] = page.evaluate(_LEFT)
+    return left
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_control_is_reached_by_tab(watched: Watched, shop: Shop, view: str) -> None:
     shop.poisoned_once("ill")
     page = watched.open(view)
     expect(page.get_by_text(VIEWS[view]).first).to_be_visible()
     page.get_by_role("button", name="Pause", exact=True).first.click()  # what comes and goes could not be counted
-    controls = page.evaluate(_FIND)
-    assert controls > 10
-    for _ in range(controls + 20):
-        page.keyboard.press("Tab")
-    assert page.evaluate(_LEFT) == []
+    assert _left_by_tab(page) == []
 
 
 def test_an_order_is_found_and_repaired_without_a_mouse(watched: Watched, shop: Shop) -> None:

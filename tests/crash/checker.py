@@ -25,15 +25,19 @@ from procession.journal.rows import (
     DeliveryRow,
     EventRow,
     FlowRow,
+    SnapshotRow,
     StepRow,
     TimerRow,
     TypeRow,
     UnhandledRow,
 )
 from procession.laws.histories import LAWS, Begun, Past
+from tests.crash.lines import lines_of
 from tests.crash.story import PEEK, SOURCE, cohort_of
 
-RowT = TypeVar("RowT", EventRow, StepRow, FlowRow, CommandRow, TimerRow, DeliveryRow, UnhandledRow, TypeRow)
+RowT = TypeVar(
+    "RowT", EventRow, StepRow, FlowRow, CommandRow, TimerRow, DeliveryRow, UnhandledRow, SnapshotRow, TypeRow
+)
 _SHOWN_MAX = 20
 
 
@@ -106,11 +110,12 @@ def check_now(folder: Path) -> list[str]:
     attempts = tuple(Begun(id_, flow, what) for id_, effects in begun.items() for flow, what in effects)
     heard = tuple((SOURCE, id_, position) for id_, position in acknowledged(folder))
     with closing(_connect(folder)) as journal:
-        past = Past(contents_of(journal), heard, attempts, _command_id(journal))
+        past = Past(contents_of(journal), heard, attempts, command_id_of(journal))
         return [breach for law in LAWS for breach in islice(law(past), _SHOWN_MAX)]
 
 
-def _command_id(journal: sqlite3.Connection) -> Callable[[bytes, str, str, int], bytes]:
+def command_id_of(journal: sqlite3.Connection) -> Callable[[bytes, str, str, int], bytes]:
+    """How ids of commands are derived in this journal: `Past` judges by it."""
     return Ids(SystemClock(), journal.execute("select id from journal").fetchone()[0]).command
 
 
@@ -129,7 +134,7 @@ def contents_of(journal: sqlite3.Connection) -> Contents:
         rows("timer", TimerRow, "flow, name"),
         rows("delivery", DeliveryRow, "flow, position"),
         rows("unhandled", UnhandledRow, "position"),
-        (),
+        rows("snapshot", SnapshotRow, "flow"),
         rows("type", TypeRow, "kind, name, version"),
     )
 
@@ -155,7 +160,7 @@ def _connect(folder: Path) -> sqlite3.Connection:
 def acknowledged(folder: Path) -> list[tuple[str, int]]:
     """(id, position) in the order in which the publisher heard of them."""
     found = []
-    for line in (folder / "acknowledged.log").read_text().splitlines():
+    for line in lines_of(folder / "acknowledged.log"):
         for entry in line.split()[1:]:
             id_, _, position = entry.rpartition("=")
             found.append((id_, int(position)))
@@ -165,7 +170,7 @@ def acknowledged(folder: Path) -> list[tuple[str, int]]:
 def _effects(folder: Path) -> tuple[dict[str, list[tuple[str, str]]], Counter[str]]:
     begun: dict[str, list[tuple[str, str]]] = defaultdict(list)
     done: Counter[str] = Counter()
-    for line in (folder / "effects.log").read_text().splitlines():
+    for line in lines_of(folder / "effects.log"):
         match line.split():
             case "begin", command, flow, what:
                 begun[command].append((flow, what))

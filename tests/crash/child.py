@@ -1,12 +1,13 @@
 """The process that is killed: an embedded runtime on a real file, publishing its script for as long as it lives.
 
-    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split|deaf] [early] [careful] [normal]
+    python -m tests.crash.child FOLDER SEED LIFE COHORT_LAST [split|deaf] [early] [trusting] [careful] [normal]
 
 Prints `ready` once the runtime is open and the first burst is acknowledged. With a COHORT_LAST that is not `-` it is
 the last life: it publishes all that is left of these cohorts, lets everything come to rest, and ends in order.
 
-`split`, `deaf` and `early` plant a fault. `normal` commits without waiting for the disk. `careful` leaves it to the
-runtime when to start carefully; else it never does, for what runs alone leaves little undone when it is killed.
+`split`, `deaf`, `early` and `trusting` plant a fault. `normal` commits without waiting for the disk. `careful` leaves
+it to the runtime when to start carefully; else it never does, for what runs alone leaves little undone when it is
+killed.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ import trio
 from procession import Outside, Position, Runtime, Settings, open_runtime
 from procession.engine.clock import SystemClock
 from procession.errors import NotAccepted, OutcomeUnknown
+from procession.journal import log_again
 from procession.journal.head_file import HeadFile
 from procession.journal.rows import Commit
 from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_write import Tail
 from procession.journal_errors import CommitFailed
 from procession.settings import FlowsSettings, GatewaysSettings, JournalSettings, TimersSettings
-from tests.crash.story import BURSTS_BACK, Bank, Batch, EffectsLog, Order, Shop, World, burst, bursts_of
+from tests.crash.lines import LineLog, lines_of
+from tests.crash.planting import plant
+from tests.crash.story import BURSTS_BACK, Bank, Batch, Order, Shop, World, burst, bursts_of
 
 _SOON_US = 60_000_000
 _FOREVER = 10**9
@@ -88,8 +92,13 @@ def tell_early() -> None:
         note(head, last[0])
         return stamp_us
 
-    for name, planted in {"note": noting, "stamp": early}.items():
-        setattr(HeadFile, name, planted)
+    plant(HeadFile, "note", noting)
+    plant(HeadFile, "stamp", early)
+
+
+def trust_the_log() -> None:
+    """Plant a fault: what the log has is taken for durable, whatever became of its syncs."""
+    plant(log_again, "write_again", lambda connection, path: None)  # noqa: ARG005 - as it is called
 
 
 PLANTED = {"split": SplitOutbox, "deaf": DeafJournal}
@@ -116,9 +125,11 @@ def settings_of(life: int, *, careful: bool = False) -> Settings:
 
 async def main(folder: Path, seed: int, life: int, cohort_last: int | None, options: Collection[str]) -> None:
     settings = settings_of(life, careful="careful" in options)
-    outside = World(EffectsLog(str(folder / "effects.log")), random.Random(f"{seed} {life}"), 40)
+    outside = World(LineLog(folder / "effects.log"), random.Random(f"{seed} {life}"), 40)
     if "early" in options:
         tell_early()
+    if "trusting" in options:
+        trust_the_log()
     journal = await open_sqlite(
         folder / "journal.db",
         clock_us=SystemClock().now_us,
@@ -139,8 +150,8 @@ async def main(folder: Path, seed: int, life: int, cohort_last: int | None, opti
 async def publish(runtime: Runtime, folder: Path, seed: int, cohort_last: int | None) -> None:
     """Burst after burst, from a bit before where the last life was; each acknowledgement is logged at once."""
     path = folder / "acknowledged.log"
-    log = EffectsLog(str(path))
-    done = max((int(line.split()[0]) for line in path.read_text().splitlines()), default=-1)
+    log = LineLog(path)
+    done = max((int(line.split()[0]) for line in lines_of(path)), default=-1)
     first = max(0, done + 1 - BURSTS_BACK)
     last = _FOREVER if cohort_last is None else bursts_of(cohort_last)
     for number in range(first, last):

@@ -14,106 +14,39 @@ what they follow from. Else every row must equal the original, or it is missed.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
-from typing import cast
 
 import attrs
 import trio
 
-from procession import ProcessionError, Settings, open_runtime
+from procession import ProcessionError, open_runtime
 from procession.journal.archive_folder import ArchiveFolder
 from procession.journal.head_file import refuse_older
-from procession.journal.salvage import Salvaged, salvage
-from procession.journal.sqlite_reader import read_sqlite
 from procession.journal.sqlite_schema import prepare_reader, uri_of
 from procession.journal.sqlite_verify import checks
-from procession.settings import FlowsSettings, JournalSettings
 from tests.crash.counts import Counts, add_arguments, hand_out, within
+from tests.crash.damaged_case import Case, Tables, make, rows_of
 from tests.crash.damages import DAMAGES, HEAD_DAMAGES, OF_A_LOG, Moment, lay
-from tests.fixtures.journals.folding import fold_all
-from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
+from tests.crash.salvage_check import UNPROVED, breaches_of
+from tests.fixtures.journals.parcel_v1 import Couriers, Parcel
 
 CHAIN_CODES = ("event_crc", "step_crc", "event_tail", "step_tail", "event_tombstone", "step_tombstone")
 ROW_CODES = ("flow_crc", "command_crc", "type_crc", "concern_crc", "names")
 LAYERS = ("open", "read", "pages", "chain", "row", "compared", "start", "equal", "earlier", "missed")
-UNPROVED = {
-    "delivery": {"timer", "marked"},
-    "snapshot": {"version", "fingerprint", "state"},
-    "owner": {"renewed_us", "started_us", "pid", "host", "epoch", "clean", "unclean_starts"},
-    "type": {"kind", "name", "version", "shape"},
-    "concern": {"process", "type", "since"},
-    "unhandled": {"reason"},
-    "journal": {"created_us"},
-}
-"""What nothing else in a journal tells again: when, how often, why."""
-
-Tables = dict[str, tuple[dict[str, object], ...]]
-
-
 HARMLESS = {
     "snapshot": {"*", "version", "fingerprint", "state"},
     "owner": UNPROVED["owner"],
     "journal": {"created_us"},
 }
 """What may change unnoticed, for no turn and no effect follows from it: docs/salvage.md says of each why."""
-
-
-async def make(path: Path, parcels: int, moments: list[Moment] | None = None) -> None:
-    """A journal of parcels that were delivered, lost, returned, set aside, not yet fetched, and never posted.
-
-    Args:
-        path: of the new file.
-        parcels: how many.
-        moments: takes the file and its write-ahead log as they are after each parcel.
-    """
-    settings = Settings(flows=FlowsSettings(snapshot_every_steps=5), journal=JournalSettings(wal_pages_max=100))
-    async with open_runtime(path, processes=[Parcel], gateways=[Couriers()], settings=settings) as runtime:
-        for number in range(parcels):
-            key = f"{('shut', 'lost', 'home', 'stray', 'quiet')[number % 5]}-{number}"
-            await runtime.publish(ParcelPosted(key, Decimal("1.50"), ("a",)), id=f"{key}/0", source="post")
-            await runtime.publish([ParcelScanned(key, place) for place in ("hub", "van")])
-            end = {"stray": "nowhere", "quiet": "hub"}.get(key.partition("-")[0], "door")
-            await runtime.publish(ParcelScanned(key, end), id=f"{key}/1", source="post")
-            await runtime.publish(ParcelScanned(f"never-{number}", "hub"), id=f"never/{number}", source="post")
-            if moments is not None:
-                await runtime.drain()
-                moments.append(Moment.of(path))
-        await runtime.drain()
-
-
-@attrs.define
-class Case:
-    """A journal, all its rows, and what its flows fold to."""
-
-    content: bytes
-    rows: Tables
-    folded: dict[str, object]
-    wal: bytes | None = None
-    moments: Sequence[Moment] = ()
-    """Earlier ones of the same journal."""
-    head: bytes | None = None
-
-    @classmethod
-    async def of(cls, path: Path, moments: Sequence[Moment] = ()) -> Case:
-        """As it stands, closed."""
-        return cls(path.read_bytes(), rows_of(path), await _folded(path), None, moments)
-
-    @classmethod
-    async def killed(cls, path: Path, moments: Sequence[Moment]) -> Case:
-        """As it was at the last moment, when its owner ran; `path` is where it is laid out."""
-        last = moments[-1]
-        lay(path, *last)
-        return cls(last.content, rows_of(path), await _folded(path), last.wal, moments[:-1], last.head)
 
 
 @attrs.define
@@ -127,32 +60,6 @@ class Seen:
     """Of what a salvage promises."""
     kept: float | None
     """Share of the flows that a salvage kept; None where it could find nothing."""
-
-
-def rows_of(path: Path) -> Tables:
-    """Every row of every table, in order.
-
-    Raises:
-        sqlite3.Error: something can't be read.
-    """
-    with closing(sqlite3.connect(uri_of(str(path), "mode=ro"), uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        connection.text_factory = lambda content: content.decode(errors="surrogateescape")
-        names = [row[0] for row in connection.execute("select name from sqlite_schema where type = 'table'")]
-        try:
-            found = {name: [dict(row) for row in connection.execute(f"select * from {name}")] for name in names}
-        except UnicodeDecodeError as error:  # of the name of a column
-            raise sqlite3.DatabaseError("malformed database schema") from error
-    return {name: tuple(sorted(rows, key=repr)) for name, rows in found.items()}
-
-
-async def _folded(path: Path) -> dict[str, object]:
-    reader = await read_sqlite(path)
-    try:
-        found: dict[str, object] = (await fold_all(reader, [Parcel], [Couriers()]))["flows"]
-        return found
-    finally:
-        await reader.close()
 
 
 def layer_of(path: Path, original: Tables, *, chains: bool = True, heads: bool = True) -> tuple[str, frozenset[str]]:
@@ -212,68 +119,6 @@ def _differing(original: Tables, found: Tables) -> frozenset[str]:
             if before[column] != after.get(column)
         )
     return frozenset(differing)
-
-
-async def breaches_of(path: Path, target: Path, case: Case) -> tuple[list[str], float | None]:
-    """Salvage, and compare all that was kept with what was there."""
-    try:
-        found = salvage(str(path), str(target))
-    except ProcessionError:
-        return [], None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is a breach: a salvage says what it can't do
-        return [f"it raised {error!r}"], None
-    # What a type was like can't be made anew without its class: that stays told until the next start.
-    faults = [fault for fault in found.faults if fault.code != "type_missing"]
-    breaches = [f"the new journal has {fault.code}: {fault.found}" for fault in faults]
-    rows = rows_of(target)
-    for table in ("event", "step", "command", "timer", "delivery", "flow"):
-        breaches += _strange(table, rows, case.rows, found)
-    try:
-        folded = await _folded(target)
-    except KeyError as error:
-        return [*breaches, f"it can't be folded: {error!r}"], 0.0
-    missing = _told_of(case.folded.keys() - folded.keys(), case, found, rows)
-    listed = {f"{flow.process}/{flow.key}" for flow in found.left_out}
-    unnamed = sum(flow.process is None for flow in found.left_out)
-    if len(missing - listed) > unnamed:
-        breaches.append(f"not kept and not listed: {sorted(missing - listed)[:5]}")
-    differing = [name for name in folded if _state(folded[name]) != _state(case.folded.get(name))]
-    breaches += [
-        f"{name} folds to something else: {_state(folded[name])}, not {_state(case.folded.get(name))}"
-        for name in differing[:5]
-    ]
-    return breaches, len(folded) / max(1, len(case.folded))
-
-
-def _told_of(flows: set[str], case: Case, found: Salvaged, rows: Tables) -> set[str]:
-    """Those of which some event was kept, so that something can tell of them."""
-    end = cast(int, rows["owner"][0]["position"])
-    return {
-        f"{process}/{key}"
-        for event in case.rows["event"]
-        if cast(int, event["position"]) <= end
-        and not any(first <= cast(int, event["position"]) <= last for first, last in found.events_lost)
-        for process, keys in json.loads(str(event["keys"])).items()
-        for key in keys
-    } & flows
-
-
-def _state(flow: object) -> object:
-    assert isinstance(flow, dict)
-    return {name: value for name, value in flow.items() if name != "commands"}
-
-
-def _strange(table: str, rows: Tables, original: Tables, found: Salvaged) -> Iterator[str]:
-    """Rows of the new journal that the old one did not have, but for those that were made anew."""
-    unproved = UNPROVED.get(table, set()) | ({"crc"} if table in ("event", "step") else set())
-    known = {repr({name: value for name, value in row.items() if name not in unproved}) for row in original[table]}
-    strange = [
-        row
-        for row in rows[table]
-        if repr({name: value for name, value in row.items() if name not in unproved}) not in known
-    ]
-    if len(strange) > found.rebuilt.get(table, 0):
-        yield f"{len(strange)} rows of {table} are not what was written: {strange[0]}"
 
 
 async def starts(path: Path) -> bool:
@@ -395,7 +240,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "salvaged": sum(one.kept is not None for one in everything),
     }
     unnoticed = [f"unnoticed, and not harmless: {columns}" for columns in harmful]
-    return hand_out(options, Counts(figures, [*breaches, *unnoticed]), shown=False)
+    counts = Counts(figures, [*breaches, *unnoticed], ("damages", "noticed", "salvaged"))
+    return hand_out(options, counts, shown=False)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,20 @@ class Counts:
 
     figures: Mapping[str, float]
     breaches: Sequence[str] = ()
+    tried: Sequence[str] = ()
+    """Names of figures that must not be 0: what was not tried is not kept, however clean it looks."""
+
+    @property
+    def found(self) -> list[str]:
+        """What was broken; where nothing was, what was not tried."""
+        untried = [f"0 {name}: what was not tried is not kept" for name in self.tried if not self.figures.get(name)]
+        return [*self.breaches] or untried
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, minutes: bool = True) -> None:
-    """`--json`; and `--minutes` where the harness can stop in time."""
+def add_arguments(parser: argparse.ArgumentParser, *, minutes: bool = True, faults: Iterable[str] = ()) -> None:
+    """`--json`; `--minutes` where the harness can stop in time; `--fault` where it has some to plant."""
+    if names := sorted(faults):
+        parser.add_argument("--fault", choices=["-", *names], default="-", help="plant one; it must be found")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was counted to this file")
     if minutes:
         parser.add_argument("--minutes", type=float, help="nothing new begins after so long")
@@ -49,13 +59,13 @@ def within(minutes: float | None, things: Iterable[T]) -> Iterator[T]:
 
 def hand_out(given: argparse.Namespace, counts: Counts, *, shown: bool = True) -> int:
     """Print the breaches, write the file that was asked for: the exit code, 1 where something was broken."""
-    breaches = Counter(counts.breaches)
+    breaches = Counter(counts.found)
     for breach, number in [*breaches.items()][:_SHOWN_MAX] if shown else ():
         print(f"  {breach}" if number == 1 else f"  {number} x {breach}")
     if given.json:
-        written = {"figures": dict(counts.figures), "breaches": [*counts.breaches]}
+        written = {"figures": dict(counts.figures), "breaches": counts.found}
         given.json.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
-    return 1 if counts.breaches else 0
+    return 1 if counts.found else 0
 
 
 def read_counts(file: Path) -> Counts:

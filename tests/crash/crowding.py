@@ -17,7 +17,6 @@ import argparse
 import itertools
 import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,7 @@ from procession.primitives.outside import Outside
 from tests.crash.checker import check_now
 from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.crowded_flows import Gathered, Hushed, Said, chained
-from tests.crash.judging import come_to_rest, reading
+from tests.crash.judging import come_to_rest, complaints, reading
 from tests.crash.lab import Lab, lab, stop, verified
 from tests.crash.senders import BATCH, Wire, cloud_event, post
 from tests.crash.served import FAULTS
@@ -96,14 +95,14 @@ class Report:
     @property
     def counts(self) -> Counts:
         """As figures; where nothing was said again, nothing was tried."""
+        tried = ("events accepted", "answers to what had been accepted")
         figures = {
             "events accepted": len(self.places),
             "senders for each flow": self.senders,
             "answers to what had been accepted": self.resent,
             "kills": self.kills,
         }
-        missed = [] if self.resent else ["nothing was said again after it was accepted"]
-        return Counts(figures, [*self.breaches, *missed])
+        return Counts(figures, self.breaches, tried)
 
     def __str__(self) -> str:
         twice = sum(number for way, number in self.ways.items() if way != "alone")
@@ -179,7 +178,7 @@ def _killed(crowded: Lab, chance: random.Random) -> None:
     with crowded.life() as process:
         assert crowded.wait_ready(process), crowded.said
         time.sleep(chance.uniform(*_ALIVE_S))
-        process.send_signal(signal.SIGKILL)
+        crowded.kill(process)
 
 
 def _begun(crowded: Lab, process: subprocess.Popen[bytes]) -> None:
@@ -253,7 +252,7 @@ def judge(folder: Path, report: Report) -> None:
     for flow, (heard, chain) in chains.items():
         if ends.get(flow) != f"{heard} {chain}":
             report.breaches.append(f"crowd/{flow} ended as {ends.get(flow)!r}, and accepted was {heard} {chain}")
-    report.breaches += check_now(folder) + verified(folder / "journal.db")
+    report.breaches += check_now(folder) + verified(folder / "journal.db") + complaints(folder)
 
 
 def run(folder: Path, *, flows: int, senders: int, kills: int, seconds: float, seed: int, fault: str = "-") -> Report:
@@ -272,8 +271,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20, help="in the last life, which is not killed")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
-    add_arguments(parser, minutes=False)
+    add_arguments(parser, minutes=False, faults=FAULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(

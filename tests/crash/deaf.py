@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -37,15 +38,20 @@ from tests.crash.counts import Counts, add_arguments, hand_out
 from tests.crash.lab import Lab, lab
 from tests.crash.senders import Wire, post
 from tests.crash.served import FAULTS
+from tests.ports import free_port
 
 FLOWS_S_MAX = 20.0
-LATENCY_S_MAX = 2.0
+LATENCY_MORE_S_MAX = 0.6
+"""The slowest answer but one, beyond that of the life in which all is well: a receiver that is waited for costs a
+second again and again, a busy machine something once."""
 END_MORE_S_MAX = 2.5
 """Two for telemetry, and a half since a machine that is busy ends later."""
 _LOG_BYTES = 64_000_000
+_PIPE_BYTES = 4_096
+"""Soon full where it is not read."""
 _STRUCTURED = "application/cloudevents+json"
 _SCRAPERS = 20
-_END_S_MAX = 15.0
+END_S_MAX = 15.0
 _DROPPED = re.compile(r'^procession_telemetry_dropped_total\{signal="(\w+)"\} (\S+)', re.MULTILINE)
 _ENDED = re.compile(r'^procession_flows_ended_total\{[^}]*process="noisy_errand"[^}]*\} (\S+)', re.MULTILINE)
 Answer = Callable[[socket.socket], None]
@@ -88,12 +94,23 @@ class Life:
 
     kind: str
     flows: int = 0
-    latency_s_max: float = 0
+    answers_s: list[float] = attrs.field(factory=list, repr=False)
+    """How long each answer took."""
     took_s: float = 0
     dropped: dict[str, float] = attrs.field(factory=dict)
     end_s: float = 0
     code: int | None = None
     said: str = ""
+
+    @property
+    def latency_s_max(self) -> float:
+        """Of the slowest answer."""
+        return max(self.answers_s, default=0)
+
+    def is_slower(self, well: Life) -> bool:
+        """Whether answers waited for what nobody takes."""
+        slow_s, well_s = (sorted(life.answers_s)[-2:][0] if life.answers_s else 0 for life in (self, well))
+        return slow_s > well_s + LATENCY_MORE_S_MAX
 
     def __str__(self) -> str:
         return (
@@ -121,9 +138,9 @@ def breaches(lives: list[Life], flows: int) -> list[str]:
     for life in lives:
         faults = []
         if life.flows < flows:
-            faults.append(f"{life.flows} of {flows} flows ended in {FLOWS_S_MAX:g} s")
-        if life.latency_s_max > LATENCY_S_MAX:
-            faults.append(f"an answer took {life.latency_s_max:.1f} s")
+            faults.append(f"{life.flows} of {flows} flows ended in time")
+        if life.is_slower(well):
+            faults.append(f"an answer took {life.latency_s_max:.1f} s, {well.latency_s_max:.1f} s where all is well")
         if life.code != 0:
             faults.append(f"exit code {life.code}: {life.said}")
         if life.end_s > well.end_s + END_MORE_S_MAX:
@@ -143,6 +160,9 @@ def _lost_by(kind: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def receiver(answer: Answer | None) -> Iterator[str]:
     """An address where connections are answered so; dead without an answer."""
+    if answer is None:
+        yield f"http://127.0.0.1:{free_port()}"
+        return
     listening = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
@@ -153,21 +173,16 @@ def receiver(answer: Answer | None) -> Iterator[str]:
                 threading.Thread(target=answer_one, args=(connection,), daemon=True).start()
 
     def answer_one(connection: socket.socket) -> None:
-        assert answer is not None
         with connection, contextlib.suppress(OSError):
             connection.recv(65_536)
             answer(connection)
 
-    if answer is None:
-        listening.close()
-    else:
-        threading.Thread(target=serve, daemon=True).start()
+    threading.Thread(target=serve, daemon=True).start()
     try:
         yield address
     finally:
-        if answer is not None:
-            listening.shutdown(socket.SHUT_RDWR)
-            listening.close()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
 
 
 @contextlib.contextmanager
@@ -186,6 +201,7 @@ def log_of(folder: Path, kind: str) -> Iterator[tuple[int | None, Callable[[], N
         yield None, None
         return
     reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     if kind == "closed":
         os.close(reading)
     try:
@@ -196,11 +212,11 @@ def log_of(folder: Path, kind: str) -> Iterator[tuple[int | None, Callable[[], N
             os.close(reading)
 
 
-async def _flows(served: Lab, flows: int, life: Life) -> None:
+async def _flows(served: Lab, flows: int, life: Life, flows_s_max: float) -> None:
     wire = Wire(await trio.open_tcp_stream("127.0.0.1", served.port))
     began = trio.current_time()
     async with wire.stream:
-        with trio.move_on_after(FLOWS_S_MAX):
+        with trio.move_on_after(flows_s_max):
             for number in range(flows):
                 event = {
                     "specversion": "1.0",
@@ -212,14 +228,14 @@ async def _flows(served: Lab, flows: int, life: Life) -> None:
                 asked = trio.current_time()
                 answer = await post(wire, "/v1/events", _STRUCTURED, json.dumps(event).encode())
                 assert answer.status == 200, answer.body
-                life.latency_s_max = max(life.latency_s_max, trio.current_time() - asked)
+                life.answers_s.append(trio.current_time() - asked)
             signals = _lost_by(life.kind)
             while life.flows < flows or not all(life.dropped.get(signal) for signal in signals):
                 text = await _metrics(served.port)
                 life.flows = round(sum(float(number) for number in _ENDED.findall(text)))
                 life.dropped = {signal: float(number) for signal, number in _DROPPED.findall(text) if float(number)}
                 await trio.sleep(0.05)
-                if trio.current_time() - began > FLOWS_S_MAX / 2 and life.flows == flows:
+                if trio.current_time() - began > flows_s_max / 2 and life.flows == flows:
                     break
     life.took_s = trio.current_time() - began
 
@@ -242,8 +258,15 @@ def scraping(port: int, scrapers: int) -> Iterator[None]:
         yield
 
 
-def live(work: Path, kind: str, flows: int, fault: str = "-") -> Life:
-    """One daemon."""
+def live(
+    work: Path,
+    kind: str,
+    flows: int,
+    fault: str = "-",
+    flows_s_max: float = FLOWS_S_MAX,
+    end_s_max: float = END_S_MAX,
+) -> Life:
+    """One daemon, whose flows and whose end are waited for so long."""
     life = Life(kind)
     with (
         lab(work / kind.replace(" ", "-"), fault=fault) as served,
@@ -263,27 +286,27 @@ def live(work: Path, kind: str, flows: int, fault: str = "-") -> Life:
         with served.life(environ=told, before=before, stderr=stderr) as process:
             assert served.wait_ready(process), served.said
             with scraping(served.port, _SCRAPERS if kind == "scrapers" else 0):
-                trio.run(_flows, served, flows, life)
-                _end(process, life)
+                trio.run(_flows, served, flows, life, flows_s_max)
+                _end(process, life, end_s_max)
         life.said = served.said
     return life
 
 
-def _end(process: subprocess.Popen[bytes], life: Life) -> None:
+def _end(process: subprocess.Popen[bytes], life: Life, end_s_max: float) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        life.code = process.wait(_END_S_MAX)
+        life.code = process.wait(end_s_max)
     life.end_s = time.monotonic() - began
 
 
 def run(work: Path, kinds: tuple[str, ...], flows: int, fault: str = "-") -> list[Life]:
-    """A life of each kind; the first in which all is well. One that ended late has another: a machine may be busy."""
+    """A life of each kind; the first in which all is well. One that was late has another: a machine may be busy."""
     well = live(work / "0", "well", flows)
     lives = [well]
     for kind in kinds:
         life = live(work / "0", kind, flows, fault)
-        if life.code == 0 and life.end_s > well.end_s + END_MORE_S_MAX:
+        if life.code == 0 and (life.is_slower(well) or life.end_s > well.end_s + END_MORE_S_MAX):
             life = live(work / "1", kind, flows, fault)
         lives.append(life)
     return lives
@@ -292,14 +315,14 @@ def run(work: Path, kinds: tuple[str, ...], flows: int, fault: str = "-") -> lis
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run a daemon whose telemetry and log nobody takes.")
     parser.add_argument("--flows", type=int, default=300)
-    parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
-    add_arguments(parser, minutes=False)
+    add_arguments(parser, minutes=False, faults=FAULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         lives = run(Path(folder), KINDS[1:], given.flows, given.fault)
     found = breaches(lives, given.flows)
     print("\n".join([*map(str, lives), f"{len(found)} breaches"]))
-    return hand_out(given, Counts(figures_of(lives), found))
+    tried = ("flows that ended", "spans, metrics and lines dropped")
+    return hand_out(given, Counts(figures_of(lives), found, tried))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Aggregates under kills: senders and flows ask accounts, the process is ended with SIGKILL, and each is decided once.
 
     python -m tests.crash.deciding --kills 100 --seed 1
+    python -m tests.crash.deciding --kills 2 --fault answers_before_the_commit
 
 Each life prints `ready` once its first events are durable, and sends again some of what was answered before it; the
-last one lets everything come to rest, and ends in order.
+last one lets everything come to rest, and ends in order. A fault is planted in every life.
 """
 
 # A script prints.
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
@@ -37,9 +38,10 @@ from procession.laws.histories import LAWS, Past
 from procession.primitives.registration import build_registry
 from procession.settings import AggregatesSettings, FlowsSettings, JournalSettings
 from procession.testing.simulation.decided_again import decided_again
-from tests.crash.checker import contents_of
+from tests.crash.checker import command_id_of, contents_of
 from tests.crash.counts import Counts, add_arguments, hand_out, within
-from tests.crash.story import EffectsLog
+from tests.crash.deciding_faults import FAULTS
+from tests.crash.lines import LineLog, lines_of
 from tests.engine.bank import Account, Deposit, Transfer, TransferRequested, Withdraw
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +74,7 @@ class Report:
             "transfers between accounts": self.transfers,
             "commands that kills left undecided": self.open_at_kills,
         }
-        return Counts(figures, self.breaches)
+        return Counts(figures, self.breaches, ("kills", "commands answered", "transfers between accounts"))
 
 
 def command_of(seed: int, sender: int, number: int) -> Command:
@@ -103,8 +105,8 @@ def settings_of(life: int) -> Settings:
 
 async def live(folder: Path, seed: int, life: int, *, last: bool) -> None:
     """One life of the child."""
-    log = EffectsLog(str(folder / "answers.log"))
-    begun = {int(line.split()[0].split("-")[1]) for line in (folder / "answers.log").read_text().splitlines()}
+    log = LineLog(folder / "answers.log")
+    begun = {int(line.split()[0].split("-")[1]) for line in lines_of(folder / "answers.log")}
     first = max(begun, default=0)
     async with open_runtime(
         folder / "journal.db", processes=[Transfer], aggregates=[Account], settings=settings_of(life)
@@ -121,7 +123,7 @@ async def live(folder: Path, seed: int, life: int, *, last: bool) -> None:
         await runtime.drain()
 
 
-async def ask(runtime: Runtime, log: EffectsLog, seed: int, sender: int, numbers: range) -> None:
+async def ask(runtime: Runtime, log: LineLog, seed: int, sender: int, numbers: range) -> None:
     """One command after another; each answer is logged at once."""
     for number in numbers:
         id_ = f"{sender}-{number}"
@@ -131,53 +133,75 @@ async def ask(runtime: Runtime, log: EffectsLog, seed: int, sender: int, numbers
 
 
 def run_with_kills(
-    folder: Path, *, seed: int, kills: int, alive_s_max: float = _ALIVE_S_MAX, minutes: float | None = None
+    folder: Path,
+    *,
+    seed: int,
+    kills: int,
+    alive_s_max: float = _ALIVE_S_MAX,
+    minutes: float | None = None,
+    fault: str = "-",
 ) -> Report:
     """Kill so many lives, let one more come to rest, and check everything."""
     (folder / "answers.log").touch()
     chance = random.Random(seed)
     left = done = 0
+    died: list[str] = []
     for life in within(minutes, range(kills)):
-        with _child(folder, seed, life) as child:
+        with _child(folder, seed, life, fault) as child:
             assert child.stdout is not None
             said = child.stdout.readline()
-            assert said == b"ready\n", f"the child said {said!r}: {_errors(folder)}"
+            assert said in (b"ready\n", b""), said
             time.sleep(chance.uniform(0.01, alive_s_max))
-            assert child.poll() is None, f"the child ended before it was killed: {_errors(folder)}"
             child.send_signal(signal.SIGKILL)
-            child.wait()
+            if child.wait() != -signal.SIGKILL:
+                died.append(f"a life ended with {child.returncode} before it was killed: {_errors(folder)}")
+                break
         left += _open_commands(folder)
         done += 1
-    with _child(folder, seed, done, "last") as child:
-        ended = child.wait(_LAST_LIFE_S_MAX)
-    assert ended == 0, f"the last life ended with {ended}: {_errors(folder)}"
-    with closing(_connect(folder)) as journal:
-        contents = contents_of(journal)
-    lines = (folder / "answers.log").read_text().splitlines()
+    last = _last_life(folder, seed, done, fault)
+    lines = lines_of(folder / "answers.log")
     answers = [line.split() for line in lines if line.endswith(("no", "0", "1"))]
-    transfers = sum(row.process == "transfer" for row in contents.flows)
-    return Report(done, len(answers), transfers, left, [*islice(_breaches(contents, answers), _SHOWN_MAX)])
+    with closing(_connect(folder)) as journal:
+        acknowledged = tuple((SOURCE, id_, int(position)) for id_, position, _ in answers)
+        past = Past(contents_of(journal), acknowledged, command_id=command_id_of(journal))
+    transfers = sum(row.process == "transfer" for row in past.contents.flows)
+    return Report(done, len(answers), transfers, left, [*died, *last, *_breaches(past, answers)])
 
 
-def _breaches(contents: Contents, answers: list[list[str]]) -> Iterator[str]:
-    acknowledged = tuple((SOURCE, id_, int(position)) for id_, position, _ in answers)
-    for law in LAWS:
-        yield from law(Past(contents, acknowledged))
-    yield from (found for _, found in decided_again(contents, build_registry([Transfer], (), aggregates=[Account])))
-    yield from _each_answer_is_there_once(contents, answers)
-    yield from _each_transfer_moves_money_once(contents)
-    yield from _no_account_is_overdrawn(contents)
-    yield from (f"{row.type} is {row.state}" for row in contents.commands if row.state not in ("answered", "refused"))
+def _last_life(folder: Path, seed: int, life: int, fault: str) -> list[str]:
+    """Let one come to rest and end; what was wrong with that."""
+    with _child(folder, seed, life, fault, "last") as child:
+        try:
+            ended = child.wait(_LAST_LIFE_S_MAX)
+        except subprocess.TimeoutExpired:
+            return [f"the last life did not come to rest within {_LAST_LIFE_S_MAX} s"]
+    return [f"the last life ended with {ended}: {_errors(folder)}"] if ended else []
 
 
-def _each_answer_is_there_once(contents: Contents, answers: list[list[str]]) -> Iterator[str]:
+def _breaches(past: Past, answers: list[list[str]]) -> list[str]:
+    """Of each check the first ones."""
+    contents = past.contents
+    again = decided_again(contents, build_registry([Transfer], (), aggregates=[Account]))
+    checks: list[Iterable[str]] = [
+        *(law(past) for law in LAWS),
+        (f"{rule}: {found}" for rule, found in again),
+        _each_answer_says_what_was_decided(contents, answers),
+        _each_transfer_moves_money_once(contents),
+        _no_account_is_overdrawn(contents),
+        (f"{row.type} is {row.state}" for row in contents.commands if row.state not in ("answered", "refused")),
+    ]
+    return [breach for check in checks for breach in islice(check, _SHOWN_MAX)]
+
+
+def _each_answer_says_what_was_decided(contents: Contents, answers: list[list[str]]) -> Iterator[str]:
+    """Where it is, and that it is there once, is told by the laws."""
     by_position = {row.position: row for row in contents.events}
     caused = Counter(row.caused_by for row in contents.events)
     for id_, position, said in answers:
         row = by_position.get(int(position))
-        if row is None or (row.source, row.source_id) != (SOURCE, id_):
-            yield f"{id_} was answered, and is not at position {position}"
-        elif (row.type == "procession.command_refused") != (said == "no") or caused[row.id] != (said == "1"):
+        if row is None or row.source_id != id_:
+            continue
+        if (row.type == "procession.command_refused") != (said == "no") or caused[row.id] != (said == "1"):
             yield f"{id_} was answered with {said}, and led to {caused[row.id]} events of {row.type}"
 
 
@@ -206,8 +230,9 @@ def _no_account_is_overdrawn(contents: Contents) -> Iterator[str]:
 
 
 @contextmanager
-def _child(folder: Path, seed: int, life: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    arguments = [sys.executable, "-m", "tests.crash.deciding", "--life", str(folder), str(seed), str(life), *options]
+def _child(folder: Path, seed: int, life: int, fault: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    who = ["--life", str(folder), str(seed), str(life), *options]
+    arguments = [sys.executable, "-m", "tests.crash.deciding", "--fault", fault, *who]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     with (
         (folder / "errors.log").open("a") as errors,
@@ -238,15 +263,19 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--life", nargs="+", metavar=("FOLDER", "SEED LIFE [last]"), help="be the one that is killed")
-    add_arguments(parser)
+    add_arguments(parser, faults=FAULTS)
     given = parser.parse_args()
     if given.life:
+        if given.fault in FAULTS:
+            FAULTS[given.fault]()
         folder, seed, life, *options = given.life
         trio.run(partial(live, Path(folder), int(seed), int(life), last="last" in options))
         return 0
     with tempfile.TemporaryDirectory(prefix="deciding-") as name:
-        report = run_with_kills(Path(name), seed=given.seed, kills=given.kills, minutes=given.minutes)
-    print(f"seed {given.seed}: {report}")
+        report = run_with_kills(
+            Path(name), seed=given.seed, kills=given.kills, minutes=given.minutes, fault=given.fault
+        )
+    print(f"seed {given.seed}, fault {given.fault}: {report}")
     return hand_out(given, report.counts)
 
 

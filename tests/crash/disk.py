@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-from tests.crash.recording import Cut, FolderSynced, Made, Operation, Removed, Synced, Told, Wrote
+from tests.crash.recording import Cut, FolderSynced, Made, Operation, Removed, Synced, SyncFailed, Told, Wrote
 
 Fate = Literal["lost", "kept", "torn", "reordered"]
 FATES: tuple[Fate, ...] = ("lost", "kept", "torn", "reordered")
@@ -27,6 +27,8 @@ class Disk:
     """Lines that left, by the name of their log."""
     _synced: dict[str, bytearray] = attrs.field(factory=dict)
     _pending: dict[str, list[Wrote | Cut]] = attrs.field(factory=dict)
+    _doubtful: dict[str, list[tuple[Wrote | Cut, bool]]] = attrs.field(factory=dict)
+    """From the first change on whose sync failed: the changes, and whether they are on the disk for certain."""
     _named: set[str] = attrs.field(factory=set)
     """Names that are on the disk."""
     _renamed: list[Made | Removed] = attrs.field(factory=list)
@@ -35,7 +37,8 @@ class Disk:
     @property
     def unsynced(self) -> int:
         """Writes that a power loss may undo, but for those to the head file, which are never synced."""
-        return sum(len(changes) for name, changes in self._pending.items() if not name.endswith("-head"))
+        doubtful = sum(not kept for changes in self._doubtful.values() for _, kept in changes)
+        return doubtful + sum(len(changes) for name, changes in self._pending.items() if not name.endswith("-head"))
 
     def follow(self, operation: Operation) -> None:
         """One operation more was done."""
@@ -46,12 +49,15 @@ class Disk:
                 self._renamed.append(operation)
                 self._synced[operation.name] = bytearray()
                 self._pending[operation.name] = []
+                self._doubtful.pop(operation.name, None)
             case Removed():
                 self._renamed.append(operation)
             case Synced(name):
-                content = self._synced.setdefault(name, bytearray())
-                for change in self._pending.pop(name, []):
-                    _apply(content, change)
+                self._keep(name, self._pending.pop(name, []))
+            case SyncFailed(name):
+                changes = self._pending.pop(name, [])
+                if changes:
+                    self._doubtful.setdefault(name, []).extend((change, False) for change in changes)
             case FolderSynced():
                 for one in self._renamed:
                     (self._named.add if isinstance(one, Made) else self._named.discard)(one.name)
@@ -59,15 +65,27 @@ class Disk:
             case Told(name, line):
                 self.told.setdefault(name, bytearray()).extend(line)
 
+    def _keep(self, name: str, changes: Sequence[Wrote | Cut]) -> None:
+        for change in changes:
+            if change == Cut(name, 0):
+                self._doubtful.pop(name, None)
+            if name in self._doubtful:
+                self._doubtful[name].append((change, True))
+            else:
+                _apply(self._synced.setdefault(name, bytearray()), change)
+
     def after_power_loss(self, fate: Fate, chance: random.Random) -> dict[str, bytes]:
         """The files that may be there, by name, with what they may hold."""
         names = set(self._named)
-        for change in self._renamed:
+        for one in self._renamed:
             if fate == "kept" or (fate != "lost" and chance.random() < _KEPT_SHARE):
-                (names.add if isinstance(change, Made) else names.discard)(change.name)
+                (names.add if isinstance(one, Made) else names.discard)(one.name)
         found = {}
         for name in sorted(names):
             content = bytearray(self._synced.get(name, b""))
+            for change, kept in self._doubtful.get(name, ()):
+                for part in (change,) if kept else _left_of(change, fate, chance):
+                    _apply(content, part)
             for operation in self._pending.get(name, ()):
                 for part in _left_of(operation, fate, chance):
                     _apply(content, part)

@@ -45,6 +45,8 @@ class Report:
 
     left: list[Left]
     """By kill: what it left undone."""
+    named: int
+    """Lives in which a write was named."""
     at_write: int
     """How many of the kills came at the write that was named."""
     breaches: list[str]
@@ -73,7 +75,8 @@ class Report:
             "events that kills left unhandled": self.undone[0],
             "commands that kills left begun and not done": self.undone[1],
         }
-        return Counts(figures, self.breaches)
+        tried = ["kills", "of them at work", "acknowledged events"]
+        return Counts(figures, self.breaches, [*tried, *["of them at the write that was named"] * bool(self.named)])
 
     def __str__(self) -> str:
         undone = self.undone
@@ -100,9 +103,10 @@ def run(
     chance.shuffle(ways)
     left: list[Left] = []
     early: list[str] = []
-    at_write = 0
+    named = at_write = 0
     with lab(folder, fault=fault) as killed, sending(killed, load or Load(seed=seed)) as end:
         for die in within(minutes, ways):
+            named += die is die_at_write
             at_write += die(killed, chance)
             if killed.journal.exists() and killed.journal.stat().st_size:
                 left.append(left_by_kill(folder))
@@ -113,7 +117,7 @@ def run(
             come_to_rest(killed)
             code, _ = stop(process)
         assert code == 0, f"the last life ended with {code}: {killed.said}"
-    return Report(left, at_write, early + judged(folder), acknowledgements(folder), told)
+    return Report(left, named, at_write, early + judged(folder), acknowledgements(folder), told)
 
 
 def die_at_random(killed: Lab, chance: random.Random) -> bool:
@@ -121,9 +125,7 @@ def die_at_random(killed: Lab, chance: random.Random) -> bool:
     with killed.life() as process:
         assert killed.wait_ready(process), killed.said
         time.sleep(chance.uniform(0.0, _AT_WORK_S_MAX))
-        assert process.poll() is None, f"it ended before it was killed: {killed.said}"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed.kill(process)
     return False
 
 
@@ -147,8 +149,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="at random")
     parser.add_argument("--writes", type=int, default=100, help="at the n-th write of a thread; needs strace")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
-    add_arguments(parser)
+    add_arguments(parser, faults=FAULTS)
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:

@@ -35,7 +35,7 @@ def counts_of(junit: Path, printed: str) -> Counts:
     figures = {"tests": len(cases), "passed": len(cases) - len(breaches)}
     if examples := sum(map(int, _EXAMPLES.findall(printed))):
         figures["examples of hypothesis"] = examples
-    return Counts(figures, breaches)
+    return Counts(figures, breaches, ("passed",))
 
 
 def examine(paths: list[str], *, examples: int, seed: int) -> Counts:

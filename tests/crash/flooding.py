@@ -24,7 +24,7 @@ import trio
 
 from procession.primitives.outside import Outside
 from tests.crash.counts import Counts, add_arguments, hand_out
-from tests.crash.judging import reading
+from tests.crash.judging import complaints, reading
 from tests.crash.lab import Lab, lab, stop, verified
 from tests.crash.senders import BATCH, Wire, cloud_event, post
 from tests.crash.served import FAULTS
@@ -88,6 +88,8 @@ class Report:
             self.breaches.append(f"senders heard {sorted(unknown)}")
         if not self.told[429]:
             self.breaches.append("nothing was refused: the intake has no bound")
+        if not self.accepted:
+            self.breaches.append("nothing was accepted: what is kept can't be told")
         if self.waiting_mb > WAITING_MB_MAX:
             self.breaches.append(f"{self.waiting} flows that wait took {self.waiting_mb:.0f} MB, over {WAITING_MB_MAX}")
         if max(self.threads) > self.threads[0] + THREADS_MORE_MAX:
@@ -111,7 +113,7 @@ class Report:
             breaches.append(
                 f"{self.times:.1f} times as much was sent as was taken, under {OFFERED_TIMES_MIN}: no flood"
             )
-        return Counts(figures, breaches)
+        return Counts(figures, breaches, (f"events sent by {SENDERS} senders", "accepted", "refused by 429"))
 
     def __str__(self) -> str:
         return (
@@ -191,7 +193,7 @@ def run(folder: Path, *, seconds: float, waiting: int, fault: str = "-") -> Repo
                 report.breaches.append(f"the daemon ended with {code}: {flooded.said}")
         with reading(folder) as journal:
             report.judge(dict(journal.execute("select source_id, position from event where source_id is not null")))
-        report.breaches += verified(flooded.journal)
+        report.breaches += verified(flooded.journal) + complaints(folder)
     return report
 
 
@@ -199,8 +201,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Flood a daemon on a slow disk.")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--waiting", type=int, default=100_000)
-    parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in the daemon")
-    add_arguments(parser, minutes=False)
+    add_arguments(parser, minutes=False, faults=FAULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(Path(folder) / "flooded", seconds=given.seconds, waiting=given.waiting, fault=given.fault)

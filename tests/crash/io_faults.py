@@ -1,18 +1,16 @@
 """Disks that fail: the n-th write or sync of a real process is refused, once or from then on; and short writes.
 
     python -m tests.crash.io_faults [--seed 1] [--runs 100]
-    python -m tests.crash.io_faults --every 1
 
 Each run begins with a fault: strace has a system call of SQLite's own fail with an error, or the size of files is
 limited, so that a write comes out short and the next fails. A fault that passes must be survived without a restart;
 one that lasts is lifted by the process's end. The last life has no fault; then everything must be as if nothing had
-happened, and what was acknowledged must be there.
+happened, and what was acknowledged must be there. Every single call of a shorter life: `io_sweep`.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import random
 import resource
@@ -87,8 +85,6 @@ class Report:
     """Runs in which the fault was met."""
     survived: int = 0
     """Of them, those that went on to their end in the same process."""
-    met: bool = False
-    """Whether the last run met its fault."""
     breaches: list[str] = attrs.field(factory=list)
 
     @property
@@ -119,15 +115,6 @@ def drawn(chance: random.Random, runs: int) -> Iterator[Fault]:
             yield Refusal(chance.choice(CALLS), chance.choice(ERRORS), number, lasting)
 
 
-def every(step: int, report: Report, calls: Sequence[str] = CALLS) -> Iterator[Fault]:
-    """The first call fails, the next but so many, and so on, until a run has no such call any more."""
-    for call, error, lasting in itertools.product(calls, ERRORS, (False, True)):
-        for number in itertools.count(1, step):
-            yield Refusal(call, error, number, lasting)
-            if not report.met:
-                break
-
-
 def run(
     work: Path, faults: Iterable[Fault], seed: int, options: Sequence[str] = (), report: Report | None = None
 ) -> Report:
@@ -141,7 +128,6 @@ def run(
         met, ended = _live_with(folder, seed, fault, options)
         report.runs += 1
         report.struck += met
-        report.met = met
         report.survived += met and ended == 0
         breaches = (
             [] if ended == 0 or not _must_survive(fault, folder) else [f"it ended with {ended}: {_last_words(folder)}"]
@@ -230,14 +216,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.io_faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument(
-        "--every", type=int, default=0, help="no chance: each call, or each so many, until none is left"
-    )
     add_arguments(parser)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="io-faults-"))
     report = Report()
-    faults = every(options.every, report) if options.every else drawn(random.Random(options.seed), options.runs)
+    faults = drawn(random.Random(options.seed), options.runs)
     try:
         run(work, within(options.minutes, faults), options.seed, report=report)
     finally:

@@ -17,7 +17,6 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -45,6 +44,7 @@ from tests.crash.isolating_flows import (
     Shaft,
     Told,
 )
+from tests.crash.planting import by_name, plant, plant_named
 
 LIMITS = Settings(flows=FlowsSettings(turn_returns_s=0.1))
 WELL_BEFORE = 20
@@ -191,7 +191,7 @@ def sets_nothing_aside() -> None:
     def let_be(_: Quarantine, __: Flow, ___: Delivery | None, ____: str, _____: str) -> None:
         """Nobody hears of it."""
 
-    setattr(Quarantine, "set_aside", let_be)  # noqa: B010 - that is the fault
+    plant(Quarantine, "set_aside", let_be)
 
 
 def stalls_when_it_sets_aside() -> None:
@@ -202,7 +202,7 @@ def stalls_when_it_sets_aside() -> None:
         time.sleep(_STALL_S)
         whole(self, flow, head, handler, reason)
 
-    setattr(Quarantine, "set_aside", slowly)  # noqa: B010 - that is the fault
+    plant(Quarantine, "set_aside", slowly)
 
 
 def names_late() -> None:
@@ -210,10 +210,10 @@ def names_late() -> None:
     look = turn_watch._Watch._look  # noqa: SLF001 - that is the fault
 
     def seldom(self: turn_watch._Watch) -> None:
-        time.sleep(_STALL_S * 4)
+        time.sleep(_SELDOM_S)
         look(self)
 
-    setattr(turn_watch._Watch, "_look", seldom)  # noqa: B010, SLF001 - as above
+    plant(turn_watch._Watch, "_look", seldom)  # noqa: SLF001 - as above
 
 
 def forgets_who_was_suspected() -> None:
@@ -222,21 +222,18 @@ def forgets_who_was_suspected() -> None:
     def none(_: str) -> dict[Name, Suspect]:
         return {}
 
-    setattr(hosting, "read_suspects", none)  # noqa: B010 - that is the fault
+    plant(hosting, "read_suspects", none)
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    planted.__name__: planted
-    for planted in (sets_nothing_aside, stalls_when_it_sets_aside, forgets_who_was_suspected, names_late)
-}
+FAULTS = by_name(sets_nothing_aside, stalls_when_it_sets_aside, forgets_who_was_suspected, names_late)
 _STALL_S = 0.12
+_SELDOM_S = 5.0
 
 
 def main() -> None:
     folder, fault, what, *given = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    if fault != "-":
-        FAULTS[fault]()
+    plant_named(fault, FAULTS)
     if what == "load":
         limit_memory()
         trio.run(load, Path(folder), int(given[0]), int(given[1]), int(given[2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 from tests.crash.checker import acknowledged, check
 from tests.crash.lab import Lab, verified
+from tests.crash.lines import lines_of
 from tests.crash.story import ITEMS, PARTS, number_of
 
 _STILL_S = 5.0
+_SHOWN_MAX = 20
+_LEVEL = re.compile(r'"level": "(ERROR|CRITICAL)"')
 _OPEN = (
     "select (select count(*) from flow where status <> 'ended') + (select count(*) from delivery)"
     " + (select count(*) from command where state = 'open')"
@@ -41,7 +45,7 @@ def come_to_rest(lab: Lab) -> None:
 
 def acknowledged_by_socket(folder: Path) -> list[str]:
     """Ids of events whose sender heard over the local socket that they were accepted."""
-    lines = (folder / "acknowledged_by_socket.log").read_text().splitlines()
+    lines = lines_of(folder / "acknowledged_by_socket.log")
     return [id_ for line in lines for id_ in line.split()[1:]]
 
 
@@ -50,15 +54,29 @@ def acknowledgements(folder: Path) -> int:
     return len(acknowledged(folder)) + len(acknowledged_by_socket(folder))
 
 
-def judged(folder: Path) -> list[str]:
-    """Every breach of what is promised, as a sentence; the first ones of each kind."""
+def judged(folder: Path, *, said: str | None = None) -> list[str]:
+    """Every breach of what is promised, as a sentence; the first ones of each kind. Errors that say this are sound."""
     return [
         *check(folder),
         *_lost(folder),
         *_other_ends(folder),
         *_done_again(folder),
         *verified(folder / "journal.db"),
+        *complaints(folder, said=said),
     ]
+
+
+def complaints(folder: Path, *, said: str | None = None) -> list[str]:
+    """What daemons said that no sound one says: a traceback, an error but one that says this, or no line of a log."""
+    lines = (folder / "stderr").read_text().splitlines()
+    bad = [
+        line
+        for line in lines
+        if not line.startswith("{")
+        or "Traceback" in line
+        or (_LEVEL.search(line) and (said is None or said not in line))
+    ]
+    return [f"a daemon said: {line[:600]}" for line in bad[:20]]
 
 
 def _lost(folder: Path) -> list[str]:
@@ -71,16 +89,34 @@ def _lost(folder: Path) -> list[str]:
 def _done_again(folder: Path) -> list[str]:
     """What is done is not begun again, unless the process died in between."""
     found: list[str] = []
-    done: set[str] = set()
-    for line in (folder / "effects.log").read_text().splitlines():
+    done: dict[str, int] = {}
+    lines = lines_of(folder / "effects.log")
+    for number, line in enumerate(lines):
         match line.split():
             case ("life",):
                 done.clear()
             case "end", command:
-                done.add(command)
-            case "begin", command, flow, what if command in done:
-                found.append(f"{what} of {flow} was done under the id {command}, and the same process began it again")
-    return found[:20]
+                done[command] = number
+            case "begin", command, flow, what if command in done and len(found) < _SHOWN_MAX:
+                left = next((at for at, later in enumerate(lines[number:]) if later == "life"), len(lines) - number)
+                found.append(
+                    f"{what} of {flow} was done under the id {command}, and the same process began it again"
+                    f" {number - done[command]} lines later, {left} before its end; {_told_of(folder, command)}"
+                )
+    return found
+
+
+def _told_of(folder: Path, command: str) -> str:
+    """What the journal has of a command."""
+    id_ = bytes.fromhex(command)
+    with reading(folder) as journal:
+        row = journal.execute("select state, attempts, log from command where id = ?", (id_,)).fetchone()
+        answers = journal.execute(
+            "select position, type, (select reason from unhandled where unhandled.position = event.position)"
+            " from event where caused_by = ? order by position",
+            (id_,),
+        ).fetchall()
+    return f"the journal has it as {row}, and its answers as {answers}"
 
 
 def _other_ends(folder: Path) -> list[str]:
@@ -106,5 +142,5 @@ def _batch_end(key: str) -> str:
 
 def calls_under_way(folder: Path) -> int:
     """Attempts that gateways have begun and not ended, by their log."""
-    lines = (folder / "effects.log").read_text().splitlines()
+    lines = lines_of(folder / "effects.log")
     return sum(line.startswith("begin ") - line.startswith("end ") for line in lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -22,26 +21,16 @@ from procession.journal.sqlite_reader import read_sqlite
 from tests.crash.served import COMMIT_MS
 from tests.crash.served_flows import EFFECTS, LATENCY_MS
 from tests.daemon.command import ROOT, environment
+from tests.ports import free_port
 
-READY_S_MAX = 30.0
+READY_S_MAX = 60.0
 END_S_MAX = 60.0
-_PORTS = range(20_000, 30_000)
-"""Below those that the system gives to clients: one that connects again and again would meet itself there."""
 _CONFIGURATION = """
 modules = ["tests.crash.served_flows"]
-journal.path = "journal.db"
+journal.path = "{journal}"
 journal.careful_after = 1000000
 http.bind = "127.0.0.1:{port}"
 """
-
-
-def free_port() -> int:
-    """A port of loopback at which nobody listens."""
-    for port in random.sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 @attrs.define(eq=False)
@@ -49,17 +38,14 @@ class Lab:
     """Where daemons live; made by `lab`."""
 
     folder: Path
+    journal: Path
+    """The journal's file."""
     port: int
     fault: str
     latency_ms: float
     commit_ms: float
     manager: socket.socket
     """What daemons tell that they are ready."""
-
-    @property
-    def journal(self) -> Path:
-        """The journal's file."""
-        return self.folder / "journal.db"
 
     def arguments(self, *options: str) -> list[str]:
         """The command line of a daemon."""
@@ -126,6 +112,12 @@ class Lab:
                 return True
         raise AssertionError(f"it was not ready in {READY_S_MAX:g} s: {self.said}")
 
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """End it by SIGKILL, and by nothing else: one that ended by itself was no kill, but a fault."""
+        process.send_signal(signal.SIGKILL)
+        code = process.wait()
+        assert code == -signal.SIGKILL, f"it ended with {code} before it was killed: {self.said}"
+
     @property
     def said(self) -> str:
         """The end of what daemons wrote to standard error."""
@@ -142,12 +134,18 @@ def stop(process: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 @contextlib.contextmanager
 def lab(
-    folder: Path, settings: str = "", *, fault: str = "-", latency_ms: float = 40, commit_ms: float = 0
+    folder: Path,
+    settings: str = "",
+    *,
+    fault: str = "-",
+    latency_ms: float = 40,
+    commit_ms: float = 0,
+    journal: str = "journal.db",
 ) -> Iterator[Lab]:
     """A new folder of this name for daemons; what was planted in them, and how slow the world and the disk are."""
     folder.mkdir(parents=True)
     port = free_port()
-    (folder / "lab.toml").write_text(_CONFIGURATION.format(port=port) + settings)
+    (folder / "lab.toml").write_text(_CONFIGURATION.format(port=port, journal=journal) + settings)
     for log in ("acknowledged.log", "acknowledged_by_socket.log", "effects.log", "stderr"):
         (folder / log).touch()
     with (
@@ -156,7 +154,7 @@ def lab(
     ):
         manager.bind(f"{short}/notify.sock")
         manager.settimeout(0.1)
-        yield Lab(folder, port, fault, latency_ms, commit_ms, manager)
+        yield Lab(folder, folder / journal, port, fault, latency_ms, commit_ms, manager)
 
 
 @attrs.frozen

@@ -28,15 +28,18 @@ from procession.daemon import verb_run
 from procession.daemon.cli import main as procession
 from procession.daemon.exit_codes import ExitCode
 from procession.daemon.http import app, server
+from procession.daemon.local_socket import address_of
 from procession.journal.ownership import holder_of
 from procession.primitives.outside import Outside
 from tests.crash import served_flows
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.judging import reading
-from tests.crash.lab import END_S_MAX, Lab, free_port, lab, stop, verified
+from tests.crash.lab import END_S_MAX, Lab, lab, stop, verified
+from tests.crash.planting import plant_named
 from tests.crash.senders import cloud_event
 from tests.crash.served import FAULTS
 from tests.crash.story import SOURCE, OrderPlaced
+from tests.ports import free_port
 
 STARTERS = 8
 LOADED = (verb_run, app, server, served_flows)
@@ -53,10 +56,14 @@ _LOSERS_S_MAX = 1.0
 class Report:
     """What was seen."""
 
+    asked: tuple[int, int] = (0, 0)
+    """How many races and fences there are to be."""
     races: int = 0
     refused: int = 0
     """Starters that lost, with the exit code and the word that the documents promise."""
     fences: int = 0
+    stopped: int = 0
+    """Owners that were stopped, beside which a starter was refused."""
     breaches: list[str] = attrs.field(factory=list)
     loser_s_max: float = 0.0
 
@@ -68,8 +75,12 @@ class Report:
             "starters refused by name": self.refused,
             "s until the slowest of them ended": self.loser_s_max,
             "owners fenced": self.fences,
+            "stopped owners that went on owning": self.stopped,
         }
-        return Counts(figures, self.breaches)
+        races, fences = self.asked
+        tried = {"starters refused by name": races, "owners fenced": fences}
+        tried["stopped owners that went on owning"] = races and fences
+        return Counts(figures, self.breaches, [name for name, wanted in tried.items() if wanted])
 
     def __str__(self) -> str:
         return (
@@ -125,8 +136,7 @@ def _forked(held: Lab, waits: int, lets_go: int) -> int:
             os.chdir(held.folder)
             # All at one address: the journal decides between them, not who listens first.
             os.environ.update(held.environ)
-            if held.fault != "-":
-                FAULTS[held.fault]()
+            plant_named(held.fault, FAULTS)
             said = os.open(f"said-{os.getpid()}", os.O_WRONLY | os.O_CREAT, 0o600)
             os.dup2(said, 2)
             sys.stderr = os.fdopen(os.dup(said), "w")  # whoever runs this may have put another in its place
@@ -165,6 +175,7 @@ def stopped_owner(held: Lab, report: Report) -> None:
         if published(held.port, "after the stop") != HTTPStatus.OK:
             report.breaches.append("an owner that was stopped takes no work any more")
         assert stop(owner)[0] == 0, held.said
+    report.stopped += 1
 
 
 def fence(held: Lab, report: Report, *, busy: bool) -> None:
@@ -191,7 +202,7 @@ def fence(held: Lab, report: Report, *, busy: bool) -> None:
                 report.breaches.append(f"an owner that was overtaken ended with {code}: {held.said}")
             if published(port, f"{name}/last") != HTTPStatus.OK:
                 report.breaches.append("the new owner takes no work any more")
-            if not held.journal.with_name("journal.db.sock").exists():
+            if not Path(address_of(str(held.journal))).exists():
                 report.breaches.append("the old owner took the new one's socket away")
             if (code := stop(new)[0]) != 0:
                 report.breaches.append(f"the new owner ended with {code}: {held.said}")
@@ -228,7 +239,7 @@ def run(
     losers_s_max: float = _LOSERS_S_MAX,
 ) -> Report:
     """Fence so many owners, and race so often."""
-    chance, report, began = random.Random(seed), Report(), time.monotonic()
+    chance, report, began = random.Random(seed), Report((races, fences)), time.monotonic()
     with lab(folder / "fences", fault=fault) as held:
         if races and fences:
             stopped_owner(held, report)
@@ -251,11 +262,10 @@ def main() -> int:
     parser.add_argument("--races", type=int, default=1000)
     parser.add_argument("--fences", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", choices=["-", *FAULTS], default="-", help="planted in all of them")
     parser.add_argument(
         "--losers-s-max", type=float, default=_LOSERS_S_MAX, help="more where the machine has other work; default: 1"
     )
-    add_arguments(parser)
+    add_arguments(parser, faults=FAULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         report = run(

@@ -23,9 +23,11 @@ from typing import Any
 import attrs
 import trio
 
+from procession.daemon.local_socket import address_of
 from procession.primitives.outside import Outside
 from procession.primitives.stored import stored_of
-from tests.crash.story import EffectsLog, burst, bursts_of
+from tests.crash.lines import LineLog
+from tests.crash.story import burst, bursts_of
 
 AGAIN_S = 0.02
 _FOREVER = 10**9
@@ -121,7 +123,7 @@ class Script:
                 yield number, [cloud_event(one) for one in events]
 
 
-async def over_http(script: Script, log: EffectsLog, port: int, pause_s: float) -> None:
+async def over_http(script: Script, log: LineLog, port: int, pause_s: float) -> None:
     """One client that publishes batches."""
     wire: Wire | None = None
     for number, events in script.bursts():
@@ -146,7 +148,7 @@ async def over_http(script: Script, log: EffectsLog, port: int, pause_s: float) 
         await trio.sleep(pause_s)
 
 
-async def over_socket(script: Script, log: EffectsLog, address: str, pause_s: float) -> None:
+async def over_socket(script: Script, log: LineLog, address: str, pause_s: float) -> None:
     """One client that asks the owner of the journal, as `procession publish` does."""
     wire: Wire | None = None
     for number, events in script.bursts():
@@ -172,13 +174,13 @@ async def over_socket(script: Script, log: EffectsLog, address: str, pause_s: fl
 
 async def main(folder: Path, port: int, seed: int, http: int, socket: int, pause_s: float) -> None:
     script = Script(seed)
-    by_http = EffectsLog(str(folder / "acknowledged.log"))
-    by_socket = EffectsLog(str(folder / "acknowledged_by_socket.log"))
+    by_http = LineLog(folder / "acknowledged.log")
+    by_socket = LineLog(folder / "acknowledged_by_socket.log")
     async with trio.open_nursery() as nursery:
         for _ in range(http):
             nursery.start_soon(over_http, script, by_http, port, pause_s)
         for _ in range(socket):
-            nursery.start_soon(over_socket, script, by_socket, str(folder / "journal.db.sock"), pause_s)
+            nursery.start_soon(over_socket, script, by_socket, address_of(str(folder / "journal.db")), pause_s)
         await trio.to_thread.run_sync(sys.stdin.read)
         script.end()
     print(json.dumps(script.told), flush=True)

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 import attrs
@@ -42,17 +41,15 @@ from procession.primitives.outside import Outside, Position
 from procession.primitives.wiring import Wiring
 from procession.settings import Settings
 from procession.wiring import Kind, load_wiring
+from tests.crash.full_disk_faults import FULL_DISK_FAULTS
+from tests.crash.planting import by_name, plant, plant_named
+from tests.daemon.http.fuzz_faults import FUZZ_FAULTS
 
 COMMIT_MS = "LAB_COMMIT_MS"
 """In the environment: each commit takes so much longer, as on a slow disk."""
 _DROPPED_OF = 10
 _EARLY_S = 0.3
 """So long one who listens too early does not own the journal yet."""
-
-
-def _plant(on: type | ModuleType, name: str, by: object) -> None:
-    assert hasattr(on, name), f"{on.__name__} has no {name} any more: plant the fault where it is now"
-    setattr(on, name, by)
 
 
 def _told_early(early: Callable[[Released], bool]) -> None:
@@ -65,7 +62,7 @@ def _told_early(early: Callable[[Released], bool]) -> None:
         else:
             when_durable(ledger, waiter)
 
-    _plant(Ledger, "when_durable", tell)
+    plant(Ledger, "when_durable", tell)
 
 
 def answers_before_the_commit() -> None:
@@ -84,7 +81,7 @@ def ids_by_chance() -> None:
     def by_chance(ids: Ids, event_id: bytes, process: str, key: str, index: int) -> bytes:
         return ids.fresh()
 
-    _plant(Ids, "command", by_chance)
+    plant(Ids, "command", by_chance)
 
 
 def calls_twice() -> None:
@@ -95,7 +92,7 @@ def calls_twice() -> None:
         await call(host, *given)
         return await call(host, *given)
 
-    _plant(GatewayHost, "_call", twice)
+    plant(GatewayHost, "_call", twice)
 
 
 def commits_whoever_owns() -> None:
@@ -114,7 +111,7 @@ def drops_what_it_accepted() -> None:
             return [Position(runtime.position + at, duplicate=False) for at, _ in enumerate(events, 1)]
         return await publish(runtime, events, wait=wait)
 
-    _plant(Runtime, "publish", forgetful)
+    plant(Runtime, "publish", forgetful)
 
 
 def takes_without_bound() -> None:
@@ -123,7 +120,7 @@ def takes_without_bound() -> None:
     def never(_: Intake, __: int) -> bool:
         return False
 
-    _plant(Intake, "_is_full", never)
+    plant(Intake, "_is_full", never)
 
 
 def sends_one_after_another() -> None:
@@ -138,7 +135,7 @@ def sends_one_after_another() -> None:
         async with line:
             await send_all(stream, data)
 
-    _plant(BoundedStream, "send_all", in_line)
+    plant(BoundedStream, "send_all", in_line)
 
 
 def takes_last_first() -> None:
@@ -149,7 +146,7 @@ def takes_last_first() -> None:
         mailbox.remove(last)
         return last
 
-    _plant(Mailbox, "take", take)
+    plant(Mailbox, "take", take)
 
 
 def takes_again_what_it_has() -> None:
@@ -163,12 +160,12 @@ def takes_again_what_it_has() -> None:
             events = [attrs.evolve(one, id=f"{one.id} {call}") if isinstance(one, Outside) else one for one in events]
         return await publish(runtime, events, wait=wait)
 
-    _plant(Runtime, "publish", forgetful)
+    plant(Runtime, "publish", forgetful)
 
 
 def ends_without_closing() -> None:
     """The last process to have the journal does not say that it closed it in order."""
-    _plant(SqliteJournal, "close_clean", SqliteJournal.close)
+    plant(SqliteJournal, "close_clean", SqliteJournal.close)
 
 
 def _at_each_publish(also: Callable[[], object]) -> None:
@@ -178,7 +175,7 @@ def _at_each_publish(also: Callable[[], object]) -> None:
         also()
         return await publish(runtime, events, wait=wait)
 
-    _plant(Runtime, "publish", with_more)
+    plant(Runtime, "publish", with_more)
 
 
 def keeps_what_it_is_sent() -> None:
@@ -202,7 +199,7 @@ def syncs_in_the_loop() -> None:
         os.fsync(folder)  # not the file itself: to close it would let SQLite's locks go
         os.close(folder)
 
-    _plant(SqliteJournal, "commit", commit_and_sync)
+    plant(SqliteJournal, "commit", commit_and_sync)
 
 
 def keeps_what_was_asked() -> None:
@@ -216,7 +213,7 @@ def keeps_what_was_asked() -> None:
         kept.append(bytes(scope["raw_path"]) + bytearray(20_000))
         check(frame, scope)
 
-    _plant(Frame, "_check", keeping)
+    plant(Frame, "_check", keeping)
 
 
 def reads_all_that_comes() -> None:
@@ -229,19 +226,36 @@ def reads_all_that_comes() -> None:
         await request.body()
         return await read(request, settings)
 
-    _plant(publishing, "body_of", whole)
+    plant(publishing, "body_of", whole)
 
 
 def bears_whoever_says_nothing() -> None:
     """A connection to the local socket may be silent for ever."""
-    _plant(LocalServer, "_received", lambda _, lines: lines.receive())
+    plant(LocalServer, "_received", lambda _, lines: lines.receive())
 
 
 def logs_as_others_do() -> None:
     """The log is written by whoever logs, who waits until it is taken."""
     from procession.daemon import log_lines  # noqa: PLC0415 - as above
 
-    _plant(log_lines, "_descriptor_of", lambda _: None)
+    plant(log_lines, "_descriptor_of", lambda _: None)
+
+
+def sends_spans_in_the_loop() -> None:
+    """Whoever ends a span sends all that wait, once in a while, and waits for the receiver."""
+    from procession.telemetry.span_queue import SpanQueue  # noqa: PLC0415 - as above
+
+    waiting: list[Any] = []
+    sent_at = [0.0]
+
+    def send(queue: SpanQueue, span: object) -> None:
+        waiting.append(span)
+        if time.monotonic() > sent_at[0] + queue._interval_s:
+            batch, waiting[:] = [*waiting], []
+            queue._send(batch)
+            sent_at[0] = time.monotonic()
+
+    plant(SpanQueue, "on_end", send)
 
 
 def takes_the_address_first() -> None:
@@ -254,36 +268,36 @@ def takes_the_address_first() -> None:
         assert settings.http.bind is not None
         early = listening_at(settings.http.bind)
         time.sleep(_EARLY_S)
-        _plant(server, "listening_at", lambda _: early)
+        plant(server, "listening_at", lambda _: early)
         return load_wiring(settings, kind)
 
-    _plant(verb_run, "load_wiring", listening)
+    plant(verb_run, "load_wiring", listening)
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    planted.__name__: planted
-    for planted in (
-        answers_before_the_commit,
-        sends_before_the_commit,
-        ids_by_chance,
-        calls_twice,
-        commits_whoever_owns,
-        drops_what_it_accepted,
-        takes_without_bound,
-        sends_one_after_another,
-        takes_last_first,
-        takes_again_what_it_has,
-        ends_without_closing,
-        keeps_what_it_is_sent,
-        takes_a_thread_for_each_request,
-        syncs_in_the_loop,
-        keeps_what_was_asked,
-        reads_all_that_comes,
-        bears_whoever_says_nothing,
-        logs_as_others_do,
-        takes_the_address_first,
-    )
-}
+FAULTS = by_name(
+    answers_before_the_commit,
+    sends_before_the_commit,
+    ids_by_chance,
+    calls_twice,
+    commits_whoever_owns,
+    drops_what_it_accepted,
+    takes_without_bound,
+    sends_one_after_another,
+    takes_last_first,
+    takes_again_what_it_has,
+    ends_without_closing,
+    keeps_what_it_is_sent,
+    takes_a_thread_for_each_request,
+    syncs_in_the_loop,
+    keeps_what_was_asked,
+    reads_all_that_comes,
+    bears_whoever_says_nothing,
+    logs_as_others_do,
+    sends_spans_in_the_loop,
+    takes_the_address_first,
+    *FULL_DISK_FAULTS,
+    *FUZZ_FAULTS,
+)
 
 
 def _slow_disk(pause_s: float) -> None:
@@ -294,13 +308,12 @@ def _slow_disk(pause_s: float) -> None:
             await trio.sleep(pause_s)
         await commit(journal, rows)
 
-    _plant(SqliteJournal, "commit", slowly)
+    plant(SqliteJournal, "commit", slowly)
 
 
 if __name__ == "__main__":
     _fault = sys.argv.pop(1)
-    if _fault != "-":
-        FAULTS[_fault]()
+    plant_named(_fault, FAULTS)
     if COMMIT_MS in os.environ:
         _slow_disk(float(os.environ[COMMIT_MS]) / 1000)
     sys.exit(main())

@@ -7,7 +7,8 @@ import random
 
 from procession import Wiring
 from tests.crash.crowded_flows import Crowd
-from tests.crash.story import Bank, Batch, EffectsLog, Order, Shop, World
+from tests.crash.lines import LineLog
+from tests.crash.story import Bank, Batch, Order, Shop, World
 
 EFFECTS = "LAB_EFFECTS"
 """The file that gateways log to."""
@@ -16,7 +17,7 @@ LATENCY_MS = "LAB_LATENCY_MS"
 
 
 def wire_production(settings: object) -> Wiring:
-    outside = World(EffectsLog(os.environ[EFFECTS]), random.Random(os.getpid()), float(os.environ[LATENCY_MS]))
+    outside = World(LineLog(os.environ[EFFECTS]), random.Random(os.getpid()), float(os.environ[LATENCY_MS]))
     return Wiring(processes=(Order, Batch, Crowd), gateways=(Shop(outside), Bank(outside)))
 
 

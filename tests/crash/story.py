@@ -6,7 +6,6 @@ must end as one that nobody disturbed.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,6 +30,7 @@ from procession import (
     record,
     starts,
 )
+from tests.crash.lines import LineLog
 
 ITEMS = 3
 """Items that are added to each order, each by an event of its own."""
@@ -203,22 +203,11 @@ class Batch(ProcessManager, name="batch", key="batch_id"):
         yield end(f"{self.settled} settled, {self.rejected} rejected")
 
 
-class EffectsLog:
-    """What was done outside, line by line; a line that was written survives the process."""
-
-    def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-
-    def write(self, line: str) -> None:
-        """One system call: the line is there whole, or not at all."""
-        os.write(self._file, f"{line}\n".encode())
-
-
 @attrs.define
 class World:
     """The world behind the gateways: slow by chance, failing once here and there, and all of it logged."""
 
-    log: EffectsLog
+    log: LineLog
     chance: random.Random
     latency_ms_max: float
 

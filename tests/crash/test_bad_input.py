@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from procession.daemon.local_socket import address_of
 from tests.crash.bad_input import run
 from tests.crash.lab import lab, stop
 from tests.crash.senders import Wire, post
@@ -20,26 +21,26 @@ FILES_MAX = 128
 
 
 def test_bad_input_is_refused_and_disturbs_nobody(tmp_path: Path) -> None:
-    report = run(tmp_path / "lab", requests=2_000)
+    report = run(tmp_path / "lab", requests=2_000, patience=2)  # here others may be at work
     assert report.breaches == [], report
     assert report.refusals > 100, report
     assert {200, 400, 404, 409, 415, 422, 431} <= set(report.statuses), report
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "requests", "said"),
     [
-        ("keeps_what_was_asked", "MB more memory after bad requests"),
-        ("reads_all_that_comes", "MB more memory under endless bodies"),
+        ("keeps_what_was_asked", 1_500, "MB more memory after bad requests"),
+        ("reads_all_that_comes", 100, "MB more memory under endless bodies"),
     ],
 )
-def test_the_harness_finds_memory_that_is_not_bounded(tmp_path: Path, fault: str, said: str) -> None:
-    report = run(tmp_path / "lab", requests=1_500, fault=fault, slow=False)
+def test_the_harness_finds_memory_that_is_not_bounded(tmp_path: Path, fault: str, requests: int, said: str) -> None:
+    report = run(tmp_path / "lab", requests=requests, fault=fault, slow=False)
     assert any(said in breach for breach in report.breaches), report
 
 
 def test_the_harness_finds_a_socket_that_bears_silent_ones_for_ever(tmp_path: Path) -> None:
-    report = run(tmp_path / "lab", requests=200, fault="bears_whoever_says_nothing")
+    report = run(tmp_path / "lab", requests=100, fault="bears_whoever_says_nothing")
     assert any("clients that send no line were not let go" in breach for breach in report.breaches), report
 
 
@@ -63,7 +64,7 @@ def test_connections_leave_descriptors_for_the_journal_and_gateways(tmp_path: Pa
 
 async def _counts(journal: str) -> None:
     """The owner answers at its socket, from the journal."""
-    async with await trio.open_unix_socket(f"{journal}.sock") as stream:
+    async with await trio.open_unix_socket(address_of(journal)) as stream:
         with trio.fail_after(5):
             await stream.send_all(json.dumps({"protocol": 1, "do": "counts"}).encode() + b"\n")
             assert b'"done"' in await stream.receive_some(65_536)

@@ -14,21 +14,18 @@ from procession import open_runtime
 from procession.journal.salvage import salvage
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal_errors import JournalDamaged
-from tests.crash.corrupting import (
-    UNPROVED,
-    Case,
-    layer_of,
-    look,
-    make,
-    rows_of,
-    run,
-)
+from tests.crash import salvage_faults
+from tests.crash.corrupting import HARMLESS, forgiven, layer_of, look, run
+from tests.crash.damaged_case import Case, make, rows_of
 from tests.crash.damages import HEAD_DAMAGES, OF_A_LOG, PAGE_BYTES, Moment, lay
+from tests.crash.salvage_faults import Plant
 from tests.fixtures.journals.parcel_v1 import Couriers, Parcel, ParcelPosted, ParcelScanned
 
 SMALL = {"bit flip": 12, "page swap": 4, "zeroed page": 4, "truncation at a page": 4, "truncation anywhere": 4}
 HIT = b'{"parcel":"shut-0","place":"van"}'
-FORGIVEN = {f"{table}.{column}" for table, columns in UNPROVED.items() for column in columns}
+GIVEN_UP = "update command set state = 'given_up' where seq = 1"
+WAITS = "insert into delivery values ((select id from flow where key = 'home-2'), 1, 'pending', null, 0)"
+FORGIVEN = {f"{table}.{column}" for table, columns in HARMLESS.items() for column in columns}
 
 
 @pytest.fixture
@@ -50,11 +47,21 @@ def hit(case: Case) -> bytes:
     return bytes(content)
 
 
+def changed(case: Case, path: Path, statement: str) -> bytes:
+    """Rows are as SQL says, and their indexes with them."""
+    lay(path, case.content, None)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute(statement).rowcount
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
 async def test_damage_is_noticed_or_changes_nothing_and_what_a_salvage_keeps_is_what_was_there(
     case: Case, work: Path
 ) -> None:
     seen = [one for of_kind in (await run(case, work, 1, SMALL)).values() for one in of_kind]
-    assert [one for one in seen if one.layer == "missed" and not one.differing <= FORGIVEN] == []
+    assert [one for one in seen if one.layer == "missed" and not forgiven(one)] == []
     assert [one.breaches for one in seen if one.breaches] == []
     assert sum(one.kept is not None for one in seen) > 10
 
@@ -150,6 +157,37 @@ async def test_rows_that_no_checksum_proves_are_made_anew(case: Case, work: Path
     assert new["command"] == case.rows["command"]
     async with open_runtime(work / "new.db", processes=[Parcel], gateways=[Couriers()]) as runtime:
         assert await runtime.journal.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "damage", "found"),
+    [
+        (salvage_faults.believes_every_event, None, "1 rows of event are not what was written"),
+        (salvage_faults.believes_every_row, GIVEN_UP, "1 rows of command are not what was written"),
+        (salvage_faults.keeps_half_a_history, None, "parcel/shut-0 folds to something else"),
+        (salvage_faults.is_silent_on_what_it_leaves_out, None, "not kept and not listed: ['parcel/shut-0']"),
+        (salvage_faults.makes_no_deadline_anew, "delete from timer", "parcel/quiet-4 folds to something else"),
+        (salvage_faults.does_not_look_for_what_became_of_events, "delete from delivery", "which was kept without it"),
+        (salvage_faults.believes_what_stands_alone, WAITS, "1 rows of delivery are not what was written"),
+        (salvage_faults.leaves_checksums_that_do_not_fit, GIVEN_UP, "the new journal has command_crc"),
+        (salvage_faults.gives_up_at_the_first_bad_row, None, "it raised ValueError"),
+    ],
+)
+async def test_a_fault_that_is_planted_in_a_salvage_is_found(
+    fault: Plant, damage: str | None, found: str, case: Case, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = hit(case) if damage is None else changed(case, work / "changed.db", damage)
+    assert (await look(case, work, content)).breaches == []
+    fault(monkeypatch)
+    said = (await look(case, work, content)).breaches
+    assert any(found in breach for breach in said), said
+
+
+async def test_a_flow_whose_row_and_index_say_the_same_nonsense_is_left_out(case: Case, work: Path) -> None:
+    content = changed(case, work / "changed.db", "update flow set status = 'running' where key = 'home-2'")
+    seen = await look(case, work, content)
+    assert (seen.layer, seen.breaches) == ("row", [])
+    assert seen.kept == 9 / 10
 
 
 async def test_no_turn_begins_from_a_damaged_row(case: Case, work: Path) -> None:

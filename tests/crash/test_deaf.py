@@ -19,6 +19,12 @@ def test_flows_go_on_what_is_lost_is_counted_and_the_end_comes_in_time(tmp_path:
 
 
 def test_the_harness_finds_a_log_that_is_waited_for(tmp_path: Path) -> None:
-    life = live(tmp_path, "log not read", FLOWS, "logs_as_others_do")  # its loop stands still: it can't even be stopped
+    # Its loop stands still: it can't even be stopped.
+    life = live(tmp_path, "log not read", FLOWS, "logs_as_others_do", flows_s_max=8, end_s_max=4)
     assert any("flows ended" in breach for breach in breaches([life], FLOWS)), life
     assert any("exit code None" in breach for breach in breaches([life], FLOWS)), life
+
+
+def test_the_harness_finds_a_receiver_that_is_waited_for(tmp_path: Path) -> None:
+    lives = run(tmp_path, ("never answers",), 5 * FLOWS, "sends_spans_in_the_loop")
+    assert any("never answers: an answer took" in breach for breach in breaches(lives, 5 * FLOWS)), [*map(str, lives)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.dying import run
+from tests.crash.judging import complaints
 from tests.crash.lab import Load
 
 NEEDS = pytest.mark.needs("strace", "apt-get install strace")
@@ -21,6 +22,13 @@ def test_what_clients_heard_was_accepted_outlives_any_kill_and_happens_once(tmp_
     assert report.breaches == [], report
     assert report.at_write >= 4, report
     assert report.at_work >= 7, report
+
+
+def test_what_no_sound_daemon_says_is_found(tmp_path: Path) -> None:
+    sound = '{"level": "WARNING", "message": "a gateway is slow"}'
+    bad = ['{"level": "ERROR", "message": "it broke"}', "Segmentation fault", '{"level": "INFO", "error": "Traceback"}']
+    (tmp_path / "stderr").write_text("\n".join([sound, *bad, sound]))
+    assert complaints(tmp_path) == [f"a daemon said: {line}" for line in bad]
 
 
 @NEEDS

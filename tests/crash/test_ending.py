@@ -17,7 +17,7 @@ def test_each_of_six_ends_is_in_order_and_leaves_nothing_to_do(tmp_path: Path) -
     assert report.breaches == [], report
     assert max(report.under_way) > 0, report
     assert max(report.took_s) < HELD_S_MAX, report
-    assert report.took_s_p50 < 2, report
+    assert report.took_s_p50 < 4, report  # and not the grace
     assert report.starting, report
     assert min(report.held_s) > 1, report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.io_faults import Fault, Limit, Refusal, Report, every, run
+from tests.crash.io_faults import Fault, Limit, Refusal, run
 
 FAULTS: tuple[Fault, ...] = (
     Refusal("fdatasync", "EIO", 25, lasting=False),
@@ -32,13 +32,3 @@ def test_what_was_acknowledged_outlives_a_failing_disk_and_one_that_recovers_nee
 def test_the_harness_finds_a_journal_that_does_not_hear_of_failed_commits(tmp_path: Path) -> None:
     report = run(tmp_path, [Refusal("pwrite64", "EIO", 150, lasting=True)], seed=1, options=("deaf",))
     assert any("was acknowledged at position" in breach for breach in report.breaches), report
-
-
-def test_every_call_fails_until_a_run_has_no_such_call_any_more() -> None:
-    report, found = Report(), []
-    for fault in every(2, report, calls=["fdatasync"]):
-        assert isinstance(fault, Refusal)
-        found.append((fault.error, fault.number, fault.lasting))
-        report.met = fault.number < 5
-    sweep = [(lasting, number) for lasting in (False, True) for number in (1, 3, 5)]
-    assert found == [(error, number, lasting) for error in ("ENOSPC", "EIO") for lasting, number in sweep]

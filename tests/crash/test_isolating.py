@@ -9,6 +9,9 @@ import pytest
 from tests.crash.isolating import Report, ended_by, under_load
 from tests.crash.isolating_flows import FATAL, FATAL_DECISIONS, IN_GATEWAYS, IN_THREADS, IN_TURNS, LOOPS
 
+NAMED_S_MAX = 4
+"""Here others may be at work; the fault takes longer."""
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
@@ -24,7 +27,7 @@ def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path
 @pytest.mark.parametrize("kind", [*FATAL, *FATAL_DECISIONS])
 def test_what_ends_the_process_is_set_aside_and_no_other_is_blamed(tmp_path: Path, kind: str) -> None:
     report = Report()
-    ended_by(tmp_path / "fatal", report, kind, fault="-")
+    ended_by(tmp_path / "fatal", report, kind, fault="-", named_s_max=NAMED_S_MAX)
     assert report.breaches == [], report
 
 
@@ -51,7 +54,7 @@ def test_a_fault_planted_under_load_is_found(tmp_path: Path, fault: str, found: 
 @pytest.mark.timeout(120)
 def test_a_watch_that_names_a_flow_late_is_found(tmp_path: Path) -> None:
     report = Report()
-    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="names_late")
+    ended_by(tmp_path / "fatal", report, LOOPS[0], fault="names_late", named_s_max=NAMED_S_MAX)
     assert any("its flow was named after" in breach for breach in report.breaches), report
 
 
@@ -69,4 +72,4 @@ def test_rounds_that_are_slower_beside_bad_flows_more_often_than_by_chance_are_f
 def test_a_start_that_forgets_who_was_suspected_is_found(tmp_path: Path, kind: str) -> None:
     report = Report()
     ended_by(tmp_path / "fatal", report, kind, fault="forgets_who_was_suspected")
-    assert any("neither ended nor was at rest" in breach for breach in report.breaches), report
+    assert any("begins again at start 2" in breach for breach in report.breaches), report

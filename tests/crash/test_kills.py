@@ -26,8 +26,8 @@ def test_the_harness_finds_an_outbox_that_is_committed_apart(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
-    report = run_with_kills(tmp_path, seed=2, kills=100)
+@pytest.mark.timeout(300)
+def test_thirty_kills_change_nothing(tmp_path: Path) -> None:
+    report = run_with_kills(tmp_path, seed=2, kills=30)
     assert report.breaches == [], report
-    assert report.kills_at_work >= 80, report
+    assert report.kills_at_work >= 20, report

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
+from tests.crash.counts import Counts, hand_out, read_counts
 from tests.crash.harnesses import HARNESSES, Harness
 from tests.crash.night import Night, group
 from tests.crash.page import made_part, put_in, table
@@ -32,6 +35,17 @@ def test_one_that_counts_nothing_has_kept_nothing(tmp_path: Path) -> None:
     night = night_of(tmp_path, stand_in("well", "--counts", "0"))
     night.run()
     assert night.report.breaches == ["well: it counted nothing: what was not tried is not kept"]
+
+
+def test_one_that_did_not_try_all_that_it_must_says_so_itself(tmp_path: Path) -> None:
+    figures, must = {"kills": 3, "of them at work": 0, "refused": 0}, ("kills", "of them at work")
+    counts = Counts(figures, (), must)
+    given = argparse.Namespace(json=tmp_path / "counts.json")
+    assert hand_out(given, counts) == 1
+    assert read_counts(given.json).breaches == ["0 of them at work: what was not tried is not kept"]
+    assert hand_out(given, attrs.evolve(counts, breaches=["it broke"])) == 1
+    assert read_counts(given.json).breaches == ["it broke"]
+    assert hand_out(given, attrs.evolve(counts, tried=("kills",))) == 0
 
 
 def is_running(pid: int) -> bool:
@@ -82,7 +96,7 @@ def test_each_has_its_share_of_the_minutes_that_are_left(tmp_path: Path) -> None
 
     harnesses = [Harness("a", ("R1",), 1, STAND_IN, noted), Harness("b", ("R1",), 3, STAND_IN, noted)]
     night_of(tmp_path, *harnesses).run()
-    assert minutes == [pytest.approx(1, abs=0.01), pytest.approx(4, abs=0.2)]
+    assert minutes == [pytest.approx(1, abs=0.2), pytest.approx(4, abs=0.3)]  # less what a busy machine took
 
 
 def test_the_page_has_what_was_counted() -> None:

@@ -8,21 +8,17 @@ import pytest
 
 from tests.crash.streaming import run
 
-GROWN_MB_MAX = 32
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_one_that_never_reads_delays_nobody_and_every_stream_ends_in_order(tmp_path: Path) -> None:
     report = run(tmp_path / "loaded", clients=500, seconds=6, history=10_000)
-    assert report.lag_ratio < 2, report
-    assert report.grown_mb < GROWN_MB_MAX, report
+    assert report.counts.found == [], report
     assert report.ended == 499, report
-    assert report.code == 0, report
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_connections_that_wait_for_each_other_are_found(tmp_path: Path) -> None:
     report = run(tmp_path / "loaded", clients=20, seconds=4, history=10_000, fault="sends_one_after_another")
-    assert report.lag_ratio > 2, report
+    assert any("beside one that does not read" in breach for breach in report.counts.found), report

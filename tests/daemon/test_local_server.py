@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from procession import Runtime
 from procession.daemon.local_server import CONNECTIONS_MAX, LocalServer
 from procession.daemon.local_socket import listen
 from procession.daemon.operations import Operations
 from procession.daemon.snapshot import Snapshots
+from procession.errors import NotAccepted
 from tests.daemon.http.served import served
 
 LINE_BYTES_MAX = 10_000
@@ -69,7 +71,7 @@ async def listening(line_s_max: float = 5) -> AsyncIterator[tuple[Runtime, str]]
 
 
 async def answer_to(address: str, line: bytes) -> dict[str, Any]:
-    with trio.fail_after(5):
+    with trio.fail_after(15):
         async with await trio.open_unix_socket(address) as stream:
             await stream.send_all(line)
             received = b""
@@ -113,6 +115,17 @@ async def test_a_line_that_is_no_question_is_refused_and_the_next_one_is_answere
         assert "done" in await counted(address)
 
 
+async def test_what_is_not_accepted_for_the_journal_is_held_blames_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def held(self: Runtime, events: object) -> None:
+        raise NotAccepted("the journal is held (no space left on device)")
+
+    async with listening() as (_, address):
+        monkeypatch.setattr(Runtime, "publish", held)
+        answer = await answer_to(address, b'{"protocol": 1, "do": "publish", "events": []}\n')
+    assert (answer["kind"], answer["exit_code"], answer["at"]) == ("NotAccepted", 5, None)
+    assert "publish again" in answer["error"]
+
+
 async def test_a_fault_of_the_owner_in_one_answer_ends_that_answer_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,13 +140,16 @@ async def test_a_fault_of_the_owner_in_one_answer_ends_that_answer_alone(
     assert [record.getMessage() for record in caplog.records] == ["what was asked at the local socket failed"]
 
 
-async def test_those_who_say_nothing_hold_every_place_for_a_while_and_then_none() -> None:
+async def test_those_who_say_nothing_hold_every_place_for_a_while_and_then_none(
+    mock_clock: trio.testing.MockClock,
+) -> None:
     async with listening(line_s_max=0.3) as (_, address), contextlib.AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(await trio.open_unix_socket(address)) for _ in range(CONNECTIONS_MAX)]
         await silent[0].send_all(b'{"protocol": 1, "do": "cou')
         assert "others are connected" in (await counted(address))["error"]
-        with trio.fail_after(3):
-            for one in silent:
-                assert b"in 0.3 s" in await one.receive_some(65_536)
-                assert await one.receive_some(65_536) == b""
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.3)
+        for one in silent:
+            assert b"in 0.3 s" in await one.receive_some(65_536)
+            assert await one.receive_some(65_536) == b""
         assert "done" in await counted(address)

@@ -19,6 +19,8 @@ from tests.small_disk import mounted
 
 PIPE_BYTES = 4_096
 WIDE = "x" * 3_000
+HELD_UP_S = 10
+"""Who waits for a reader waits for ever; who does not may still wait for a processor."""
 
 
 @contextlib.contextmanager
@@ -69,7 +71,7 @@ def test_a_pipe_that_is_not_read_holds_nobody_up_and_gets_all_in_order_when_it_i
         began = time.monotonic()
         for number in range(100):
             logger.warning("%d %s", number, WIDE)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < HELD_UP_S
         messages = read_until(reading, lambda found: found.count(b"\n") == 100)
         assert messages == [f"{number} {WIDE}" for number in range(100)]
         assert writer.dropped == 0
@@ -102,7 +104,7 @@ def test_the_end_waits_for_one_that_does_not_read_for_a_second_and_no_longer(pip
             logger.warning(WIDE)
         began = time.monotonic()
         writer.finish()
-        assert 0.9 < time.monotonic() - began < 2
+        assert 0.9 < time.monotonic() - began < HELD_UP_S
         assert writer.dropped == 10 - 1  # the first was taken
 
 

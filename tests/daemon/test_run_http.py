@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 
 from tests.daemon.command import run
-from tests.daemon.http.served import free_port
 from tests.daemon.serving import asked, project, serving
+from tests.ports import free_port
 
 
 def test_it_serves_http_and_ends_in_order_under_load(tmp_path: Path) -> None:

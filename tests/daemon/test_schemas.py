@@ -14,7 +14,8 @@ import yaml  # type: ignore[import-untyped]  # as above
 
 from procession.daemon.cli import main
 from procession.daemon.schema_files import findings_in, schema_folders
-from procession.settings import Settings, load_settings
+from procession.settings import Settings
+from procession.settings_file import load_settings
 from tests.daemon.command import CONFIG, ROOT, run, run_json, written
 
 FLOW = '''

@@ -15,8 +15,8 @@ import trustme
 from procession.daemon.cli import main
 from tests.daemon.command import run
 from tests.daemon.http.guarded import add
-from tests.daemon.http.served import free_port
 from tests.daemon.serving import Daemon, asked, configure, project, serving
+from tests.ports import free_port
 
 HTTP = '[http]\ntokens = "tokens.toml"\n'
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import attrs
 import httpx
 
+from tests.ports import free_port
+
 PAGE = Path(__file__).parent.parent.parent / "docs" / "embedding.md"
 FILE = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _READY_S_MAX = 15.0
@@ -27,12 +29,6 @@ def write_files(folder: Path) -> dict[str, Path]:
     for file in FILE.finditer(PAGE.read_text("utf-8")):
         found[file["name"]].write_text(file["text"], "utf-8")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @attrs.define

@@ -21,7 +21,8 @@ import attrs
 import trio
 
 from procession.journal.sqlite_reader import read_sqlite
-from tests.embed.documented import Server, free_port, listens, serving, wait_until_it_listens, write_files
+from tests.embed.documented import Server, listens, serving, wait_until_it_listens, write_files
+from tests.ports import free_port
 
 _SHUTDOWN_S = 2.0
 _REQUEST_S_MAX = 10.0

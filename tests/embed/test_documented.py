@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from procession.journal.ownership import holder_of
-from tests.embed.documented import Server, free_port, serving, wait_until, wait_until_it_listens, write_files
+from tests.embed.documented import Server, serving, wait_until, wait_until_it_listens, write_files
+from tests.ports import free_port
 
 CONFIRMED = {"status": "ended", "outcome": "confirmed"}
 BIND = ("--bind", "127.0.0.1:PORT")

@@ -23,6 +23,7 @@ from procession import (
     on,
     starts,
 )
+from procession.errors import OutcomeUnknown
 from procession.journal.memory import MemoryJournal
 from procession.testing.faults import FaultyJournal
 from tests.engine.tally import (
@@ -58,6 +59,13 @@ async def stubborn(command: Work, attempt: Attempt) -> Done:
     """The outside is quick, and not to be interrupted at number 0."""
     with trio.CancelScope(shield=command.number == 0):
         await trio.sleep(0.008)
+    return Done(command.key, command.number)
+
+
+async def unmoved(command: Work, attempt: Attempt) -> Done:
+    """The outside takes ten seconds, whatever becomes of the attempt."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(10)
     return Done(command.key, command.number)
 
 
@@ -312,18 +320,29 @@ async def test_commands_of_a_flow_that_has_ended_are_delivered(autojump_clock: t
 async def test_an_answer_to_a_command_that_was_cancelled_is_recorded_as_late(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async def stubborn(command: Work, attempt: Attempt) -> Done:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(10)
-        return Done(command.key, command.number)
-
-    async with opened(MemoryJournal(), gateways=[Desk(stubborn)]) as runtime:
+    async with opened(MemoryJournal(), gateways=[Desk(unmoved)]) as runtime:
         await runtime.publish([Opened("a"), Asked("a", (1,))])
         await trio.sleep(1)
         await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
         await trio.sleep(20)
         assert await reasons(runtime) == ["late_answer done 1"]
         assert (await runtime.journal.counts()).commands == {"cancelled": 1}
+
+
+async def test_an_answer_counts_that_came_after_a_cancellation_that_was_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal, desk = FaultyJournal(), Desk(unmoved)
+    async with opened(journal, gateways=[desk]) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1,))])
+        await trio.sleep(1)
+        journal.count_anew({1: "fail"})
+        journal.reopens_failing = 20
+        with pytest.raises(OutcomeUnknown):
+            await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+        await runtime.drain()
+        assert await story(runtime, "a") == ["opened", "asked", "done 1"]
+    assert len(desk.calls) == 1
 
 
 async def test_a_wrong_return_is_a_failed_attempt(autojump_clock: trio.testing.MockClock) -> None:

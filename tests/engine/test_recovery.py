@@ -146,6 +146,30 @@ async def test_a_careful_start_is_not_held_up_by_a_gateway(autojump_clock: trio.
         assert {"done 1", "done 2"} <= set(await story(runtime, "a"))
 
 
+@pytest.mark.parametrize("at", range(1, 9))
+async def test_a_command_leaves_at_once_though_its_turn_ran_while_the_process_was_suspected_to_die_of_it(
+    autojump_clock: trio.testing.MockClock, at: int
+) -> None:
+    journal: MemoryJournal = MemoryJournal()
+    async with opened(journal) as runtime:
+        await runtime.publish(Opened("a"))
+    for _ in range(3):
+        journal = journal.reopened()
+    dying = FaultyJournal.of(journal)
+    with trio.CancelScope() as process:
+        dying.dies_at, dying.on_death = at, process.cancel
+        async with opened(dying) as runtime:
+            await runtime.publish(Asked("a", (0,)), id="asked")
+            await runtime.drain()
+            process.cancel()
+    async with opened(dying.reopened()) as runtime:
+        began = trio.current_time()
+        await runtime.publish(Asked("a", (0,)), id="asked")
+        await runtime.drain()
+        assert "done 0" in await story(runtime, "a")
+        assert trio.current_time() - began < 2, "it waited for the careful time to be over"
+
+
 async def test_a_real_file_holds_after_many_runs_what_it_promised(tmp_path: Path) -> None:
     """On SQLite, on the machine's clock, with every bound as low as it goes; `verify` compares all there is."""
     path = tmp_path / "tally.db"

@@ -59,8 +59,8 @@ class Errand(ProcessManager, name="errand", key="errand"):
     @on
     def look(self, looked: Looked) -> None:
         if looked.errand == "slow":
-            until = time.perf_counter() + _BLOCKED_S
-            while time.perf_counter() < until:
+            until = time.thread_time() + _BLOCKED_S
+            while time.thread_time() < until:
                 pass
         while looked.errand == "endless":
             pass
@@ -155,10 +155,20 @@ async def test_a_turn_that_takes_too_long_is_named_and_taken_back_when_it_return
             await runtime.publish([Begun("slow"), Looked("slow")])
             await runtime.drain()
     said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2, said
     assert said[0].startswith("errand/slow, at the event at position 2, in look (")
     assert "does not return" in said[0]
     assert said[1] == "errand/slow: that turn returned after all"
     assert not (tmp_path / f"a.db{SUFFIX}").exists()
+
+
+@pytest.mark.parametrize(("part", "found"), [("_look", "assert 0 == 2"), ("_returned", "assert 1 == 2")])
+async def test_a_watch_that_does_not_look_or_takes_nothing_back_is_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, part: str, found: str
+) -> None:
+    monkeypatch.setattr(f"procession.engine.turn_watch._Watch.{part}", lambda _: None)
+    with pytest.raises(AssertionError, match=found):
+        await test_a_turn_that_takes_too_long_is_named_and_taken_back_when_it_returns(tmp_path, caplog)
 
 
 async def test_a_flow_over_which_the_process_was_ended_is_set_aside_before_it_runs_again(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import procession
-from procession.settings import Settings, load_settings
+from procession.settings import Settings
+from procession.settings_file import load_settings
 from procession.wiring import load_file, wiring_of
 
 STARTER = Path(procession.__file__).parent / "daemon" / "starter"

@@ -50,7 +50,7 @@ class Bank(
     backoff_initial_s=0.01,
     backoff_max_s=0.05,
     breaker_failures=1_000,
-    http=HttpPolicy(read_timeout_s=0.15, response_bytes_max=100_000),
+    http=HttpPolicy(read_timeout_s=0.5, response_bytes_max=100_000),
 ):
     async def charge(self, command: Charge, attempt: Attempt) -> Charged | Declined:
         answer = await self.request(attempt, "POST", "/charges", json=command, answers=(402,))

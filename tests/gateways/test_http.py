@@ -95,7 +95,7 @@ async def test_a_trace_is_passed_on_where_there_is_one() -> None:
 
 
 async def test_every_wait_of_a_request_is_bounded() -> None:
-    assert (await sent_by()).extensions["timeout"] == {"connect": 5, "read": 0.15, "write": 0.15, "pool": 10}
+    assert (await sent_by()).extensions["timeout"] == {"connect": 5, "read": 0.5, "write": 0.5, "pool": 10}
 
 
 async def test_a_server_may_want_the_key_under_another_name() -> None:

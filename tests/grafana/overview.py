@@ -106,6 +106,11 @@ def overview() -> Json:
                 "By reason; late and ignored are often by design.",
                 (Query(more(every("events_unhandled"), "reason"), "{{reason}}"),),
             ),
+            Panel(
+                "Large messages",
+                "With more data than intake.payload_bytes_warn, by type, since the start.",
+                (Query(f"sum by (type) ({every(names.PAYLOADS_LARGE)})", "{{type}}"),),
+            ),
             Panel("What failed", "In the time that is shown.", tuple(_failures()), at_stake=red),
         ],
     )

@@ -23,7 +23,7 @@ from procession.primitives.stored import stored_of
 from procession.settings import Settings
 from procession.wiring import load_wiring, registry_of
 from tests.daemon.command import ROOT
-from tests.daemon.http.served import free_port
+from tests.ports import free_port
 
 FLOWS = """
 from datetime import timedelta
@@ -52,6 +52,7 @@ class Nap(ProcessManager, name="nap", key="nap"):
 
 class CupFilled(Event, name="cup.filled"):
     cup: str
+    tea: str = ""
 
 
 class CupDropped(Event, name="cup.dropped"):
@@ -96,6 +97,9 @@ bind = "127.0.0.1:{port}"
 [telemetry]
 sample_s = 0.5
 
+[intake]
+payload_bytes_warn = 1_024
+
 [gateways]
 backoff_initial_s = 0.01
 """
@@ -135,8 +139,11 @@ class Load:
         """Publish batches."""
         events = iter(traffic(plans_of(self.registry), 100_000, seed=3))
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=10) as client:
-            while not self._ended.is_set():
+            for number in itertools.count():
+                if self._ended.is_set():
+                    return
                 batch = [self._as_json(event) for event in itertools.islice(events, _BATCH)]
+                batch.append(_large(f"large-{number}"))
                 media = {"Content-Type": "application/cloudevents-batch+json"}
                 assert client.post("/v1/events", content=json.dumps(batch), headers=media).status_code < 500
                 self._ended.wait(0.05)
@@ -151,6 +158,12 @@ class Load:
         self.keys.add(outside.id.split("/")[1])
         data = json.loads(self.registry.codec.encode(outside.event))
         return {"specversion": "1.0", "id": outside.id, "source": "demo", "type": stored.name, "data": data}
+
+
+def _large(cup: str) -> dict[str, Any]:
+    """More data than is taken without a word."""
+    data = {"cup": cup, "tea": "more " * 400}
+    return {"specversion": "1.0", "id": cup, "source": "demo", "type": "cup.filled", "data": data}
 
 
 @contextlib.contextmanager

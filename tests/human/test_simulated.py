@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from flows.expense_approval import ApproveExpense, ExpenseFiled, wire_testing
 from procession import Settings
-from procession.human.task import Escalation, TaskAsked
-from procession.primitives.codec import to_json
-from procession.primitives.converters import plain_values
 from procession.testing import simulate
 from procession.testing.simulation.fault import ALL, Fault
-
-
-def asked(command: ApproveExpense) -> TaskAsked:
-    return TaskAsked(
-        task_id=f"task of {command.expense_id}",
-        desk="approvals",
-        kind="expense.approve",
-        command=to_json(plain_values()(command, type(command))).decode(),
-        title="Expense",
-        description="",
-        shown="{}",
-        form="{}",
-        person="",
-        group="managers",
-        deadline=timedelta(minutes=2),
-        escalations=(Escalation(timedelta(minutes=1), person="eve"),),
-        asked_by=f"expense/{command.expense_id}",
-    )
+from tests.human.asking import asked
 
 
 @pytest.mark.parametrize("seeds", [range(4), pytest.param(range(40), marks=pytest.mark.slow)], ids=len)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flows.expense_approval import Approvals
+import attrs
+
+from flows.expense_approval import Approvals, ApproveExpense
 from procession import CancelRequested
 from procession.human.task import (
     CancelTask,
@@ -21,21 +23,13 @@ from procession.human.task import (
 )
 from procession.human.watch import EscalationFellDue, TaskFellDue
 from procession.testing import explore, given
+from tests.human.asking import asked
 
-ASKED = TaskAsked(
+ASKED: TaskAsked = attrs.evolve(  # type: ignore[misc]  # mypy does not see that messages are attrs classes
+    asked(ApproveExpense("7", "ann", 42_000, "a train")),
     task_id="1",
-    desk="approvals",
-    kind="expense.approve",
-    command='{"expense_id":"7","employee":"ann","amount_cents":42000,"purpose":"a train"}',
-    title="Expense",
-    description="",
-    shown="{}",
-    form="{}",
-    person="",
-    group="managers",
     deadline=timedelta(days=3),
     escalations=(Escalation(timedelta(days=1), person="eve"), Escalation(timedelta(days=2), group="board")),
-    asked_by="expense/7",
 )
 BY_PEOPLE = (
     TaskClaimed("1", "approvals", "bob"),
@@ -54,8 +48,9 @@ def test_no_order_of_answers_escalations_and_deadlines_leaves_it_stuck() -> None
 
 
 def test_who_cancels_its_flow_withdraws_the_task() -> None:
-    asked = given(Approvals.watch, ASKED)
-    asked.when(CancelRequested("eve", "filed twice")).then(CancelTask("1", "eve", "filed twice"))
+    given(Approvals.watch, ASKED).when(CancelRequested("eve", "filed twice")).then(
+        CancelTask("1", "eve", "filed twice")
+    )
 
 
 def test_nothing_falls_due_before_the_task_is_open() -> None:

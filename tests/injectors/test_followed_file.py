@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,3 +95,79 @@ def test_a_line_has_the_same_name_whenever_it_is_read(path: Path) -> None:
     assert [line.name.partition("/")[2] for line in before] == ["0", "2"]
     first.close()
     again.close()
+
+
+class Rotating:
+    """Rotates the file in the midst of a look: right before the n-th call that asks the file system for something."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch, left: int, *, shifts: bool) -> None:
+        self._path, self._left, self._shifts, self._rotations = path, left, shifts, 0
+        for name in ("open", "scandir", "stat", "fstat"):
+            patch.setattr(os, name, self._noticing(getattr(os, name)))
+
+    @property
+    def done(self) -> bool:
+        return self._left <= 0
+
+    def rotate(self, text: str) -> None:
+        """Another file has the name, changed a second after the one before; `shifts`: what is newest is always `.1`."""
+        self._rotations += 1
+        for number in range(self._rotations, 1, -1) if self._shifts else ():
+            self._path.with_name(f"lines.{number - 1}").rename(self._path.with_name(f"lines.{number}"))
+        self._path.rename(self._path.with_name(f"lines.{1 if self._shifts else self._rotations}"))
+        append(self._path, text)
+        os.utime(self._path, (1_800_000_000 + self._rotations,) * 2)
+
+    def _noticing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noticed(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the call
+            self._left -= 1
+            if self._left == 0:
+                self.rotate("last\n")
+            return call(*given, **named)
+
+        return noticed
+
+
+def read_while_rotated(file: FollowedFile, rotating: Rotating) -> list[bytes]:
+    """All lines, until some looks after the rotation found nothing more."""
+    found, idle = [], 0
+    while idle < 6:
+        lines = look(file)
+        found += lines
+        idle = 0 if lines or not rotating.done else idle + 1
+    file.close()
+    return found
+
+
+@pytest.mark.parametrize("shifts", [False, True])
+@pytest.mark.parametrize("before", ["b", "bc"])
+@pytest.mark.parametrize("call", range(1, 60))
+def test_no_file_is_passed_over_that_is_rotated_away_in_the_midst_of_a_look(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: int, before: str, shifts: bool
+) -> None:
+    append(path, "a\n")
+    os.utime(path, (1_800_000_000,) * 2)
+    file = followed(path)
+    look(file)
+    with monkeypatch.context() as patch:
+        rotating = Rotating(path, patch, call, shifts=shifts)
+        for text in before:
+            rotating.rotate(f"{text}\n")
+        found = read_while_rotated(file, rotating)
+    assert found == [text.encode() for text in (*before, "last")]
+
+
+@pytest.mark.parametrize("call", range(1, 30))
+def test_the_rest_of_a_file_is_found_that_is_rotated_away_while_it_is_looked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    append(path, "a\n")
+    first = followed(path)
+    look(first)
+    first.close()
+    append(path, "b\n")
+    os.utime(path, (1_800_000_000,) * 2)
+    with monkeypatch.context() as patch:
+        rotating = Rotating(path, patch, call, shifts=False)
+        found = read_while_rotated(followed(path), rotating)
+    assert found == [b"b", b"last"]

@@ -147,6 +147,21 @@ async def test_a_journal_of_a_newer_version_is_refused_and_untouched(path: Path)
     assert content(path.parent) == before
 
 
+async def test_a_newer_schema_that_only_the_write_ahead_log_has_is_refused_and_untouched(path: Path) -> None:
+    await made(path)
+    killed = path.parent / "killed"
+    killed.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as newer:
+        newer.execute("pragma user_version = 99")
+        for name in (path.name, f"{path.name}-wal"):
+            shutil.copy(path.with_name(name), killed)
+    before = content(killed)
+    with pytest.raises(JournalTooNew):
+        await opened(killed / path.name)
+    after = content(killed)
+    assert {name: after.get(name) for name in before} == before
+
+
 async def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     path.touch()
     await made(path)

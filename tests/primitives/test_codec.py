@@ -321,3 +321,15 @@ def test_a_snapshot_that_does_not_fit_is_refused(codec: Codec) -> None:
 
 def test_plain_json_goes_both_ways() -> None:
     assert from_json(to_json({"a": [1, None]})) == {"a": [1, None]}
+
+
+class Crowd(Event, name="codec.crowd"):
+    heads: tuple[int, ...]
+
+
+def test_of_very_many_faults_some_are_named(codec: Codec) -> None:
+    codec.register(Crowd)
+    with pytest.raises(InvalidPayload) as refused:
+        codec.decode(Crowd, f'{{"heads":[{",".join(["null"] * 100_000)}]}}')
+    assert "$.heads[19]" in refused.value.found
+    assert "$.heads[20]" not in refused.value.found

@@ -6,55 +6,11 @@ import contextlib
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from procession.reading.search_parser import TERMS_MAX, TEXT_CHARS_MAX, VALUES_MAX, parse_search
-from procession.reading.search_query import (
-    LENGTH_FIELDS,
-    LENGTH_S_MAX,
-    STATUS_WORDS,
-    TEXT_FIELDS,
-    Length,
-    Search,
-    Statuses,
-    Term,
-    Texts,
-    Value,
-)
+from procession.reading.search_query import Length, Search, Statuses, Term, Texts, Value
 from procession.search_errors import SearchRefused
-
-texts = st.text('"\\,*:<>- \n\x00\u2003abé\U0001f600', max_size=8)
-terms: st.SearchStrategy[Term] = st.one_of(
-    st.builds(
-        Texts,
-        st.sampled_from([field for field in TEXT_FIELDS if field != "reason"]),
-        st.lists(st.builds(Value, texts, st.booleans()), min_size=1, max_size=3).map(tuple),
-        st.booleans(),
-    ),
-    st.builds(
-        Texts, st.just("reason"), st.lists(st.builds(Value, texts), min_size=1, max_size=3).map(tuple), st.booleans()
-    ),
-    st.builds(Statuses, st.lists(st.sampled_from(STATUS_WORDS), min_size=1, max_size=3).map(tuple), st.booleans()),
-    st.builds(Length, st.sampled_from(LENGTH_FIELDS), st.booleans(), st.integers(0, LENGTH_S_MAX), st.booleans()),
-)
-searches = st.builds(Search, st.lists(terms, max_size=4).map(tuple))
-WORDS = (
-    "process",
-    "status",
-    "key",
-    "age",
-    "updated",
-    "reason",
-    "active",
-    "1h",
-    "x",
-    "é",
-    "\ud800",
-    "\x00",
-    "\u2003",
-    "\n",
-)
-pieces = st.sampled_from([*':<>"\\*,- ', *WORDS])
+from tests.reading.searches import nearly, searches
 
 
 @given(searches)
@@ -62,7 +18,7 @@ def test_a_search_reads_as_it_was_written(search: Search) -> None:
     assert parse_search(str(search)) == search
 
 
-@given(st.lists(pieces, max_size=12).map("".join))
+@given(nearly)
 def test_any_text_is_read_or_refused_at_a_place_in_it(text: str) -> None:
     with contextlib.suppress(SearchRefused):
         assert parse_search(str(parse_search(text))) == parse_search(text)
@@ -119,3 +75,9 @@ def test_what_can_not_be_read_says_where_and_what_was_expected(text: str, positi
     with pytest.raises(SearchRefused) as refused:
         parse_search(text)
     assert (refused.value.position, says in refused.value.expected) == (position, True), str(refused.value)
+
+
+def test_a_word_with_a_line_break_is_refused_in_one_line() -> None:
+    with pytest.raises(SearchRefused) as refused:
+        parse_search('status:"a\nb"')
+    assert str(refused.value).isprintable()

@@ -10,9 +10,10 @@ import pytest
 import trio
 
 from tests.daemon.command import ROOT, written
-from tests.daemon.http.served import cloud_event, free_port
+from tests.daemon.http.served import cloud_event
 from tests.daemon.inside import run_inside
 from tests.daemon.serving import serving
+from tests.ports import free_port
 from tests.secrecy.outputs import MODULE, Said, from_the_command_line, run_through, verbs
 from tests.secrecy.vault import CANARY, CARD, IBAN, ORDERS
 

@@ -17,9 +17,10 @@ import httpx
 import pytest
 
 from tests.daemon.command import ROOT, written
-from tests.daemon.http.served import cloud_event, free_port
+from tests.daemon.http.served import cloud_event
 from tests.daemon.inside import run_inside
 from tests.daemon.serving import serving
+from tests.ports import free_port
 from tests.secrecy.outputs import Said
 from tests.secrecy.vault import CANARY, CARD, IBAN, ORDERS
 from tests.telemetry.receiver import receiving
@@ -66,13 +67,15 @@ def sweep(folder: Path, module: str) -> Swept:
             made = run_inside("token", "add", role, "--role", role, cwd=folder)
             swept.tokens.append(made.out.strip())
         environ = {"CARDS_DSN": DSN, "OTEL_EXPORTER_OTLP_HEADERS": "authorization=CANARY-header"}
-        for number in (signal.SIGKILL, signal.SIGTERM):
+        for number, metrics in ((signal.SIGKILL, "127.0.0.1:1"), (signal.SIGTERM, listening)):
+            environ["PROCESSION_TELEMETRY__METRICS_ENDPOINT"] = f"http://CANARY-name:CANARY-otlp@{metrics}"
             with serving(folder, environ) as daemon:
                 _act(folder, swept.said, number.name)
                 _ask(f"http://127.0.0.1:{port}", swept, number.name)
                 receiver.wait_for(lambda spans: any(span.failed for span in spans))
                 daemon.stop(number)
             swept.said[f"log {number.name}"] = (folder / "stderr").read_text()
+        assert receiver.metrics, "metrics are swept as well as spans"
         swept.said["telemetry"] = b"\n".join(receiver.bodies).decode("latin-1")
     _verbs(folder, swept.said)
     for file in folder.rglob("*"):

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from procession.engine import careful
+from procession.engine.aggregate_host import AggregateHost
 from procession.engine.answers import Answers, Verdict
 from procession.engine.command_window import CommandWindow
+from procession.engine.decisions import Decisions
 from procession.engine.flow_host import FlowHost
 from procession.engine.gateway_host import GatewayHost
 from procession.engine.intake import Intake
@@ -25,17 +27,24 @@ from procession.engine.operator import Operator
 from procession.engine.quarantine import Quarantine
 from procession.engine.rehydrate import Rehydrator
 from procession.engine.solo import Solo
+from procession.engine.state_snapshots import StateSnapshots
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
 from procession.testing.simulation.fault import OF_GATEWAYS, Fault
 from procession.testing.simulation.machine import Run
 
 WAYS: tuple[tuple[type, str], ...] = (
+    (AggregateHost, "_load"),
+    (AggregateHost, "_run_alone"),
     (Answers, "_too_late"),
     (Answers, "cancelled"),
     (Answers, "gave_up"),
     (CommandWindow, "drop_far"),
     (CommandWindow, "drop_waiting"),
+    (Decisions, "cancel"),
+    (Decisions, "from_flow"),
+    (Decisions, "from_outside"),
+    (Decisions, "give_up"),
     (FlowHost, "_keep_back"),
     (FlowHost, "_read_on"),
     (FlowHost, "_run_alone"),
@@ -55,7 +64,7 @@ WAYS: tuple[tuple[type, str], ...] = (
     (Solo, "mark"),
     (Timers, "_refill"),
     (Timers, "_shrink"),
-    (Turns, "_snapshot"),
+    (StateSnapshots, "take"),
     (Turns, "_take_waiting"),
     (Turns, "_withdraw"),
     (Verdict, "failed"),
@@ -69,13 +78,14 @@ _STRUCK = {
     Fault.COMMIT_KEPT: "commit: what failed is there all the same",
     Fault.COMMIT_REJECTED: "commit: is rejected",
     Fault.READS_FAIL: "read: fails",
+    Fault.REOPEN_FAILS: "reopen: fails",
     Fault.RESTART: "end: in order",
     Fault.CLOCK_JUMPS: "clock: jumps by",
     Fault.OPERATOR: "operator: ",
 }
 """By fault: how the trace tells of it."""
 _REASONS = ("after_end", "already_started", "late", "late_answer", "missing", "withdrawn")
-_COMMANDS = ("answered", "given_up", "cancelled")
+_COMMANDS = ("answered", "refused", "given_up", "cancelled")
 _STATES = ("pending", "waiting", "quarantined")
 
 ALL = frozenset(
@@ -84,6 +94,7 @@ ALL = frozenset(
         *(f"unhandled {reason}" for reason in _REASONS),
         *(f"command {state}" for state in _COMMANDS),
         *(f"left {state}" for state in _STATES),
+        "left a snapshot of an aggregate",
         "died at its start",
         "ended by a crash",
         "was calm after many lives",
@@ -93,7 +104,16 @@ ALL = frozenset(
 )
 """Every mark that some seed must hit."""
 
-RARE = frozenset({"Answers.too_late", "Operator.skip", "Verdict.withdraw", "unhandled late_answer"})
+RARE = frozenset(
+    {
+        "AggregateHost.run_alone",
+        "Answers.too_late",
+        "Decisions.cancel",
+        "Operator.skip",
+        "Verdict.withdraw",
+        "unhandled late_answer",
+    }
+)
 """Of these, marks that one seed in some hundreds hits: the long form must, the quick one need not."""
 
 
@@ -157,6 +177,10 @@ def _of_run(run: Run) -> Iterator[str]:
         yield from (f"unhandled {row.reason}" for row in contents.unhandled)
         yield from (f"command {row.state}" for row in contents.commands)
         yield from (f"left {row.state}" for row in contents.deliveries)
+        aggregates = {row.name for row in contents.types if row.kind == "aggregate"}
+        decided = {row.id for row in contents.flows if row.process in aggregates}
+        if any(row.flow in decided for row in contents.snapshots):
+            yield "left a snapshot of an aggregate"
 
 
 def _of_plan(run: Run) -> Iterator[str]:
@@ -166,8 +190,6 @@ def _of_plan(run: Run) -> Iterator[str]:
     published = Counter(one.id for publish in plan.publishes for one in publish.events)
     if max(published.values(), default=0) > 1:
         yield f"fault {Fault.DUPLICATES}"
-    if any(one.reopens_failing for one in plan.at_commits) and "commit" in {what for _, what, _ in run.trace.entries}:
-        yield f"fault {Fault.REOPEN_FAILS}"
     if plan.ends_by_crash:
         yield "ended by a crash"
     if run.lives >= _MANY_LIVES and run.calm:

@@ -1,4 +1,4 @@
-"""Thirteen further faults: of what outlives a process, and of what is told, sent and ended."""
+"""Fifteen further faults: of what outlives a process, and of what is told, sent and ended."""
 
 # What is broken here is private, and has no types of its own.
 # ruff: noqa: ANN401
@@ -14,15 +14,17 @@ import trio
 
 from procession.actors.mailbox import Mailbox
 from procession.engine import engine
-from procession.engine.answers import Answers
+from procession.engine.answers import Answers, Verdict
 from procession.engine.flow import Flow
 from procession.engine.flow_host import FlowHost
 from procession.engine.ids import Ids
 from procession.engine.intake import Submission
 from procession.engine.ledger import Batch, Ledger, Released
+from procession.engine.state_snapshots import StateSnapshots
+from procession.engine.stream import Stream
 from procession.engine.timers import Timers
 from procession.engine.turns import Turns
-from procession.journal.rows import Commit, OpenCommand
+from procession.journal.rows import Commit, OpenCommand, SnapshotRow
 from procession.journal_errors import CommitFailed
 from procession.testing.simulation.disk import DiskJournal
 
@@ -50,6 +52,19 @@ def failed_commit_taken_for_done(patch: pytest.MonkeyPatch) -> None:
             await whole(self, commit)
 
     patch.setattr(DiskJournal, "commit", commit)
+
+
+def answer_lost_with_its_commit(patch: pytest.MonkeyPatch) -> None:
+    """What was answered when a commit failed is asked for again."""
+    whole = Verdict.failed
+
+    def failed(self: Verdict, error: Exception) -> None:
+        if self.state == "answered":
+            self.withdraw()
+        else:
+            whole(self, error)
+
+    patch.setattr(Verdict, "failed", failed)
 
 
 def command_ids_by_chance(patch: pytest.MonkeyPatch) -> None:
@@ -159,14 +174,25 @@ def given_up_without_a_word(patch: pytest.MonkeyPatch) -> None:
 
 def snapshot_one_version_ahead(patch: pytest.MonkeyPatch) -> None:
     """It is sealed in order, and a turn is missing in it."""
-    whole = Turns._snapshot  # noqa: SLF001 - that is the fault
+    whole = StateSnapshots.take
 
-    def snapshot(self: Turns, flow: Flow) -> None:
-        flow.version += 1
-        whole(self, flow)
-        flow.version -= 1
+    def take(self: StateSnapshots, stream: Stream, text: str) -> SnapshotRow | None:
+        stream.version += isinstance(stream, Flow)
+        row = whole(self, stream, text)
+        stream.version -= isinstance(stream, Flow)
+        return row
 
-    patch.setattr(Turns, "_snapshot", snapshot)
+    patch.setattr(StateSnapshots, "take", take)
+
+
+def snapshot_a_turn_behind(patch: pytest.MonkeyPatch) -> None:
+    """It is sealed in order and of the right version, and holds the state before its turn."""
+    whole = StateSnapshots.due
+
+    def due(self: StateSnapshots, stream: Stream, state: Any, *rest: Any) -> str | None:
+        return whole(self, stream, stream.state or state, *rest)
+
+    patch.setattr(StateSnapshots, "due", due)
 
 
 def _emptied(mailbox: Mailbox[Any]) -> list[Any]:
@@ -189,6 +215,7 @@ def _sealing(patch: pytest.MonkeyPatch, change: Callable[[Batch], None]) -> None
 PLANTS: tuple[Plant, ...] = (
     acknowledged_before_its_commit,
     failed_commit_taken_for_done,
+    answer_lost_with_its_commit,
     command_ids_by_chance,
     unhandled_not_recorded,
     waiting_not_stored,
@@ -200,4 +227,5 @@ PLANTS: tuple[Plant, ...] = (
     last_come_first_served,
     given_up_without_a_word,
     snapshot_one_version_ahead,
+    snapshot_a_turn_behind,
 )

@@ -31,11 +31,11 @@ from procession.testing.simulation.runs import Simulation
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.daemon.command import ROOT, environment
 from tests.simulation.marks import ALL, RARE, Marks
-from tests.simulation.systems import batched, lent, ordered, provisioned
+from tests.simulation.systems import banked, batched, lent, ordered, provisioned, put, told
 from tests.simulation.torture import tortured
 
 SYSTEMS: dict[str, Callable[[], Simulation]] = {
-    system.__name__: system for system in (tortured, ordered, batched, provisioned, lent)
+    system.__name__: system for system in (tortured, ordered, batched, provisioned, lent, banked, put, told)
 }
 AGAIN_EVERY = 100
 """One seed of so many is run twice."""
@@ -101,7 +101,8 @@ class Swarm:
             "seeds run twice, each the same again": self.again,
             f"of {len(ALL)} marks hit": len(ALL) - len(self.marks.missed),
         }
-        return Counts(figures, [*self.breaches, *(f"no seed hit: {mark}" for mark in self.missed)])
+        breaches = [*self.breaches, *(f"no seed hit: {mark}" for mark in self.missed)]
+        return Counts(figures, breaches, ("seeds", "crashes", "commits"))
 
     def written(self) -> str:
         """As JSON, for another process to add."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from procession.testing.simulation.runs import Simulation
-from tests.simulation import planted, planted_in_lives
+from tests.simulation import planted, planted_in_decisions, planted_in_lives
 from tests.simulation.planted import Plant
-from tests.simulation.systems import ordered
+from tests.simulation.systems import banked, ordered
 from tests.simulation.torture import tortured
 
 Case = tuple[Plant, Callable[[], Simulation], str]
@@ -26,6 +26,7 @@ TAKE_LONG = (
     planted.quarantine_drops_later_events,
     planted_in_lives.given_up_without_a_word,
     planted_in_lives.waiting_comes_last,
+    planted_in_decisions.decided_and_left_open,
 )
 FOUND: list[Case] = [
     (planted.outbox_in_a_second_commit, ordered, "commands_are_what_steps_asked_for"),
@@ -42,6 +43,7 @@ FOUND: list[Case] = [
     (planted.answer_without_completing_its_command, tortured, "each_command_ends_once"),
     (planted_in_lives.acknowledged_before_its_commit, tortured, "nothing_accepted_is_lost"),
     (planted_in_lives.failed_commit_taken_for_done, tortured, "nothing_accepted_is_lost"),
+    (planted_in_lives.answer_lost_with_its_commit, ordered, "attempts_follow_their_commit"),
     (planted_in_lives.command_ids_by_chance, ordered, "commands_are_what_steps_asked_for"),
     (planted_in_lives.unhandled_not_recorded, tortured, "each_event_is_answered_once"),
     (planted_in_lives.waiting_not_stored, tortured, "each_event_is_answered_once"),
@@ -53,6 +55,12 @@ FOUND: list[Case] = [
     (planted_in_lives.last_come_first_served, tortured, "each_flow_keeps_its_order"),
     (planted_in_lives.given_up_without_a_word, ordered, "each_command_ends_once"),
     (planted_in_lives.snapshot_one_version_ahead, ordered, "the_engine_never_fails"),
+    (planted_in_decisions.decided_and_left_open, banked, "each_event_is_accepted_once"),
+    (planted_in_decisions.refusal_kept_from_its_flow, banked, "each_command_ends_once"),
+    (planted_in_decisions.loaded_without_its_past, banked, "each_decision_is_the_same_again"),
+    (planted.dedupe_in_memory_only, banked, "each_command_is_answered_the_same"),
+    (planted.stale_snapshot_used, banked, "each_decision_is_the_same_again"),
+    (planted_in_lives.snapshot_a_turn_behind, tortured, "a_snapshot_holds_what_is_folded"),
 ]
 
 
@@ -68,7 +76,9 @@ def first_found(simulation: Simulation, rule: str, *, commits: bool = False) -> 
 def named(cases: list[Case]) -> list[object]:
     """Each case by the name of its plant; what takes seconds of processor time is slow."""
     return [
-        pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in TAKE_LONG else [])
+        pytest.param(
+            *case, id=f"{case[0].__name__}-{case[1].__name__}", marks=[pytest.mark.slow] if case[0] in TAKE_LONG else []
+        )
         for case in cases
     ]
 
@@ -101,5 +111,9 @@ def test_what_belongs_in_one_commit_is_seen_in_the_commits_too(
 
 
 def test_all_are_planted_and_enough() -> None:
-    assert {plant for plant, _, _ in FOUND} == {*planted.PLANTS, *planted_in_lives.PLANTS}
-    assert len(FOUND) >= FAULTS_MIN
+    assert {plant for plant, _, _ in FOUND} == {
+        *planted.PLANTS,
+        *planted_in_lives.PLANTS,
+        *planted_in_decisions.PLANTS,
+    }
+    assert len({plant for plant, _, _ in FOUND}) >= FAULTS_MIN

@@ -14,7 +14,7 @@ from flows.order_fulfilment import wire_testing as wire_orders
 from procession import Settings
 from procession.testing import simulate
 from procession.testing.simulation.runs import Simulation
-from tests.simulation.systems import batched, lent, ordered, orders, provisioned
+from tests.simulation.systems import banked, batched, lent, ordered, orders, provisioned
 from tests.simulation.torture import tortured
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +38,8 @@ def test_some_seeds_of_flows_that_do_whatever_they_are_told_are_clean() -> None:
     assert breaches_of(tortured(), range(20)) == {}
 
 
-@pytest.mark.parametrize("system", [batched, provisioned, lent])
-def test_some_seeds_of_the_other_reference_flows_are_clean(system: Callable[[], Simulation]) -> None:
+@pytest.mark.parametrize("system", [batched, provisioned, lent, banked])
+def test_some_seeds_of_the_other_systems_are_clean(system: Callable[[], Simulation]) -> None:
     assert breaches_of(system(), range(6)) == {}
 
 

@@ -86,7 +86,7 @@ async def test_a_receiver_that_is_no_good_costs_flows_nothing_and_the_end_two_se
             assert runtime.counters()["procession_flows_started"] == 100
             closed_at = time.monotonic()
         took_s = time.monotonic() - closed_at
-    assert took_s < 2.5  # of which the runtime itself took some
+    assert took_s < 6  # two of them for telemetry, and a busy machine
     said = [record.getMessage() for record in caplog.records if "metrics" in record.getMessage()]
     assert len(said) <= 1
     assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []

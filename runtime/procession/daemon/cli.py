@@ -38,9 +38,9 @@ def _run(options: argparse.Namespace) -> int:
     from procession.daemon.output import output_for  # noqa: PLC0415 - only where a verb runs
 
     output = output_for(as_json=options.json, color=options.color, environ=os.environ)
-    logging.basicConfig(format="procession: %(message)s", level=logging.WARNING, stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_without_traceback)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Sentences())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     from procession.errors import ProcessionError  # noqa: PLC0415 - as above
 
     try:
@@ -68,14 +68,16 @@ def _refuse(error: Exception, options: argparse.Namespace) -> int:
     return int(code)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
+class _Sentences(logging.Formatter):
     """The command's user gets sentences; whoever embeds the runtime configures logging as they like."""
-    if record.exc_info and record.exc_info[1] is not None:
-        from procession.mask import without_credentials  # noqa: PLC0415 - as above
 
-        record.msg, record.args = without_credentials(f"{record.getMessage()}: {record.exc_info[1]}"), None
-        record.exc_info = None
-    return True
+    def format(self, record: logging.LogRecord) -> str:
+        said = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            from procession.mask import without_credentials  # noqa: PLC0415 - as above
+
+            said = without_credentials(f"{said}: {record.exc_info[1]}")
+        return f"procession: {said}"
 
 
 def _print_version(*, as_json: bool) -> int:

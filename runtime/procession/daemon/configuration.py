@@ -13,7 +13,8 @@ from procession.daemon.exit_codes import NoSuchFile, UsageRefused
 from procession.journal.ownership import holder_of
 from procession.journal.sqlite_schema import check_header, check_place
 from procession.journal_errors import JournalOwned
-from procession.settings import Settings, load_settings
+from procession.settings import Settings
+from procession.settings_file import load_settings
 
 DEFAULT_FILE = Path("config/procession.toml")
 

@@ -15,7 +15,7 @@ from procession.daemon.figures import figures_json
 from procession.daemon.questions import Archive, Named, Publish, TokenAct, read
 from procession.daemon.snapshot import Snapshots
 from procession.daemon.task_acts import TaskAct, act_on_task
-from procession.errors import IdReused, PublishRefused
+from procession.errors import IdReused, NotAccepted, Overloaded, PublishRefused
 from procession.facade import Runtime
 from procession.human.gateway import desks_among
 from procession.primitives.cloudevents import CloudEventError, parse
@@ -92,6 +92,8 @@ class Operations:
         outside = [self._outside(text, number) for number, text in enumerate(read(Publish, asked).events)]
         try:
             positions = await self._runtime.publish(outside)
+        except (NotAccepted, Overloaded):
+            raise  # no event is at fault
         except PublishRefused as error:
             raise LineRefused(str(error), _refused_at(outside, error)) from error
         duplicates = sum(position.duplicate for position in positions)

@@ -9,6 +9,8 @@ from typing import IO, Literal
 
 import attrs
 
+from procession.errors import one_line
+
 ColorChoice = Literal["auto", "always", "never"]
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _STATUS_STYLES = {
@@ -64,7 +66,7 @@ class Output:
 
     def cell(self, text: str) -> str:
         """A text in one line, without what a terminal would obey: a key or an error may hold anything."""
-        return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return one_line(text)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, status_column: int = -1) -> None:
         """Rows under headers on a terminal; else lines with tabs between, without headers, for `cut` and `awk`.

@@ -96,7 +96,9 @@ class AskedDoor:
             try:
                 done = await self.owner.ask("publish", events=[text.decode() for text in piece])
             except AskedRefused as error:
-                raise RefusedAt(first + (error.at or 0), error) from error
+                if error.at is None:
+                    raise  # no event is at fault
+                raise RefusedAt(first + error.at, error) from error
             accepted += done["accepted"]
             duplicates += done["duplicates"]
             first += len(piece)

@@ -26,7 +26,8 @@ from procession.daemon.verb_new import STARTER
 from procession.facade import Runtime
 from procession.journal.rows import FlowQuery, JournalCounts
 from procession.primitives.wiring import Wiring
-from procession.settings import Settings, load_settings
+from procession.settings import Settings
+from procession.settings_file import load_settings
 from procession.wiring import load_wiring, open_wired, registry_of
 
 _BATCH = 100

@@ -9,10 +9,11 @@ from typing import Literal
 import attrs
 
 from procession.actors.supervisor import CallResult
-from procession.engine.command_window import Handle
+from procession.engine.command_window import Answer, Handle
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
+from procession.engine.payloads import Payloads
 from procession.engine.router import Origin, Router
 from procession.engine.solo import MARKS_MAX, Solo
 from procession.engine.tracing import AttemptSpan, Tracing
@@ -22,6 +23,7 @@ from procession.journal.rows import CommandChange, CommandState
 from procession.primitives.codec import to_json
 from procession.primitives.event import CommandGivenUp, Event
 from procession.primitives.registry import Registry
+from procession.primitives.stored import stored_of
 from procession.telemetry.measures import Measures
 from procession.telemetry.names import Counters
 
@@ -35,10 +37,6 @@ class Desk:
     table: FlowTable
     turns: Turns
     solo: Solo
-
-
-Answer = tuple[tuple[Event, str], ...]
-"""What a gateway returned, found good: each event with its payload."""
 
 
 @attrs.define(eq=False)
@@ -57,10 +55,16 @@ class Verdict:
             self.forget(self.handle)
 
     def withdraw(self) -> None:
-        """It never was: the command is open. One whose call has ended is read from the journal again."""
-        self.handle.ended = "open"
-        if self.handle.scope is None and self.handle.state != "stuck":
-            self.forget(self.handle)
+        """It never was: the command is open. One whose call has ended is read from the journal again.
+
+        An answer that came too late for it has come in time.
+        """
+        handle = self.handle
+        handle.ended = "open"
+        if handle.late is not None:
+            self.answers.answered(handle, handle.late)
+        elif handle.scope is None and handle.state != "stuck":
+            self.forget(handle)
 
     def failed(self, error: Exception) -> None:
         """Whether it is written is not known: it is kept, and written first when the journal is well."""
@@ -78,10 +82,10 @@ class Answers:
         measures: Measures,
         forget: Callable[[Handle], None],
         *,
-        payload_bytes_max: int,
+        payloads: Payloads,
         tracing: Tracing | None = None,
     ) -> None:
-        self._payload_bytes_max = payload_bytes_max
+        self.payloads = payloads
         self._registry = registry
         self._codec = registry.codec
         self._ids = ids
@@ -103,9 +107,9 @@ class Answers:
         for event in _events(value):
             try:
                 payload = self._codec.encode(event)
-                size, size_max = len(payload), self._payload_bytes_max
-                if size > size_max:
-                    return f"{type(event).__name__} has {size} bytes, at most {size_max} (payload_bytes_max)"
+                if not self.payloads.fit(stored_of(type(event)).name, len(payload)):
+                    bound = f"at most {self.payloads.bytes_max} (payload_bytes_max)"
+                    return f"{type(event).__name__} has {len(payload)} bytes, {bound}"
                 seen = self._registry.lifted(event)
                 concerned = definition is not None and type(seen) in definition.concerned
                 keys = definition.keys(seen) if concerned and definition is not None else (handle.key,)
@@ -203,6 +207,7 @@ class Answers:
 
     def _too_late(self, handle: Handle, answer: Answer) -> None:
         """An answer to a command that has ended otherwise is recorded; it never reopens the command."""
+        handle.late = answer
         if self.desk is None:
             return
         definition = self._registry.processes[handle.process]

@@ -13,10 +13,15 @@ import trio
 from procession.engine.clock import Clock
 from procession.journal.rows import CommandRow, CommandState
 from procession.primitives.command import Command
+from procession.primitives.event import Event
 from procession.primitives.gateway import CommandMethod
 from procession.telemetry.trace_context import Context
 
 HandleState = Literal["ready", "resting", "running", "stuck", "done"]
+
+
+Answer = tuple[tuple[Event, str], ...]
+"""What a gateway returned, found good: each event with its payload."""
 
 
 @attrs.define(eq=False)
@@ -34,6 +39,8 @@ class Handle:
     state: HandleState = "resting"
     """`stuck`: a thread of an attempt that was cancelled has not returned; no other attempt begins until then."""
     ended: CommandState = "open"
+    late: Answer | None = None
+    """What came when it had ended otherwise."""
     attempts: int = 0
     log: tuple[dict[str, object], ...] = ()
     """How its attempts failed."""

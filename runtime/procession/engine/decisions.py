@@ -5,8 +5,6 @@ Decision, events, and what becomes of the command stand in one commit, whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import attrs
 
 from procession.engine.decide import Verdict, apply, decide
@@ -15,17 +13,18 @@ from procession.engine.flow_table import FlowTable
 from procession.engine.guard import Guard
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
+from procession.engine.payloads import Payloads
 from procession.engine.router import Origin, Router
+from procession.engine.state_snapshots import StateSnapshots
 from procession.engine.stream import Stream
 from procession.engine.trace_notes import DecisionNote
 from procession.engine.tracing import Tracing
 from procession.engine.turn import TurnFailed
 from procession.engine.turn_watch import AtWork
 from procession.errors import ImpureTurn, InvalidKey, InvalidPayload
-from procession.journal.rows import CommandChange, CommandRow, CommandState, SnapshotRow, StepRow
-from procession.journal.snapshot_seal import sealed
+from procession.journal.rows import CommandChange, CommandRow, CommandState, StepRow
 from procession.primitives.aggregate import Aggregate
-from procession.primitives.codec import from_json
+from procession.primitives.codec import bytes_of, from_json
 from procession.primitives.command import Command
 from procession.primitives.decisions import AggregateDefinition
 from procession.primitives.definition import Definition
@@ -75,6 +74,8 @@ class FromOutside:
     source_id: str | None
     digest: bytes | None
     trace: str | None
+    size: int
+    """Of its data, in bytes."""
 
 
 @attrs.frozen(slots=True)
@@ -97,6 +98,8 @@ class _Ready:
     verdict: Verdict
     payloads: tuple[str, ...]
     states: list[Aggregate]
+    snapshot: str | None
+    """What a snapshot after the last event will hold; None where none is due."""
 
 
 class Decisions:
@@ -110,11 +113,11 @@ class Decisions:
         table: FlowTable,
         ids: Ids,
         counters: Counters,
-        fingerprints: Mapping[str, str],
         guard: Guard,
         *,
+        snapshots: StateSnapshots,
         limits: AggregatesSettings,
-        payload_bytes_max: int,
+        payloads: Payloads,
         at_work: AtWork,
         tracing: Tracing | None = None,
     ) -> None:
@@ -125,11 +128,10 @@ class Decisions:
         self._table = table
         self._ids = ids
         self._counters = counters
-        self._fingerprints = fingerprints
+        self._snapshots = snapshots
         self._guard = guard
-        self._snapshot_every = limits.snapshot_every_events
         self._events_max = limits.events_per_decision_max
-        self._payload_bytes_max = payload_bytes_max
+        self._payloads = payloads
         self._tracing = tracing
         self._at_work = at_work
 
@@ -141,6 +143,7 @@ class Decisions:
         """
         began_us = 0 if self._tracing is None else self._tracing.now_us()
         ready = self._ready(stream, sent.command, None)
+        self._payloads.fit(stored_of(type(sent.command)).name, sent.size)
         verdict, event_id = ready.verdict, self._ids.fresh()
         news: CommandDecided[Command] | CommandRefused[Command]
         if verdict.refusal is None:
@@ -201,7 +204,11 @@ class Decisions:
                 payloads = self._encoded(verdict, asked)
                 seen = tuple(self._registry.lifted(event) for event in verdict.events)
                 states = apply(stream.definition, stream.state, seen, self._guard)
-                return _Ready(verdict, payloads, states)
+                snapshot = None
+                if states:
+                    stream.unsaved_bytes += sum(map(bytes_of, payloads))
+                    snapshot = self._snapshots.due(stream, states[-1], verdict.name, len(states))
+                return _Ready(verdict, payloads, states, snapshot)
             except (InvalidPayload, InvalidKey) as error:
                 failed = TurnFailed(stream.definition.decisions[type(command)].name, str(error))
             except TurnFailed as error:
@@ -227,9 +234,10 @@ class Decisions:
         payloads: list[str] = []
         for event in verdict.events:
             payload = self._codec.encode(event)
-            if len(payload) > self._payload_bytes_max:
-                found = f"{len(payload)} bytes, at most {self._payload_bytes_max} (payload_bytes_max)"
-                raise InvalidPayload(stored_of(type(event)).name, found)
+            name = stored_of(type(event)).name
+            if not self._payloads.fit(name, len(payload)):
+                found = f"{len(payload)} bytes, at most {self._payloads.bytes_max} (payload_bytes_max)"
+                raise InvalidPayload(name, found)
             if asked is not None:
                 self._check_key(verdict, event, asked)
             payloads.append(payload.decode())
@@ -258,20 +266,9 @@ class Decisions:
             self._ledger.touch(stream)
             step = StepRow(stream.id, stream.version, position, "handled", ready.verdict.name, None)
             self._ledger.step(step, stream, None)
-            if stream.version % self._snapshot_every == 0:
-                self._snapshot(stream)
+        if ready.snapshot is not None and (taken := self._snapshots.take(stream, ready.snapshot)) is not None:
+            self._ledger.filling.commit.snapshots.append(taken)
         return position
-
-    def _snapshot(self, stream: AggregateStream) -> None:
-        try:
-            text = self._codec.state_to_json(stream.state)
-        except InvalidPayload:
-            self._counters.snapshots_unwritable += 1
-            return  # it is a cache: the aggregate is folded from its events
-        fingerprint = sealed(self._fingerprints[stream.process], stream.id, stream.version, text)
-        row = SnapshotRow(stream.id, stream.version, fingerprint, text)
-        self._ledger.filling.commit.snapshots.append(row)
-        self._counters.snapshots_taken += 1
 
     def _end(self, asked: Asked, state: CommandState) -> None:
         asked.done = True

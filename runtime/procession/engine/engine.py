@@ -24,6 +24,7 @@ from procession.engine.life import Lasting, Life, assemble
 from procession.engine.measured import measures_for
 from procession.engine.opening import Opening, Since, check, record
 from procession.engine.parts import Parts
+from procession.engine.payloads import payloads_of
 from procession.engine.recovery import take_up
 from procession.engine.shadow_host import shadow_of
 from procession.engine.shutdown import shut_down
@@ -82,7 +83,7 @@ class Engine:
             self.counters,
             self.measures,
             self._forget,
-            payload_bytes_max=settings.intake.payload_bytes_max,
+            payloads=payloads_of(settings.intake, self.measures.large),
             tracing=tracing,
         )
         self.lasting = Lasting(

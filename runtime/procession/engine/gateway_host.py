@@ -113,7 +113,7 @@ class GatewayHost:
         self._now = trio.lowlevel.current_clock().current_time
 
     def begin_ready(self) -> bool:
-        """Begin as many attempts as the limits allow, now; False where breaker or rate hold the next one back."""
+        """Begin as many attempts as the limits allow, now; False where one is held back: the loop must look again."""
         while True:
             handle = self._begin_next(self._now())
             if handle is None:
@@ -128,6 +128,7 @@ class GatewayHost:
             return None
         alone = self._is_solo()
         if alone and self._waits_alone():
+            self._held_back = True
             return None
         if not self.breaker.may_begin(now) or not self.rate.may_begin(now):
             self._held_back = True

@@ -13,6 +13,7 @@ from procession.engine.flow import Flow
 from procession.engine.flow_table import FlowTable
 from procession.engine.ids import Ids
 from procession.engine.ledger import Ledger
+from procession.engine.payloads import Payloads
 from procession.engine.router import Origin, Router, Target
 from procession.engine.solo import Solo
 from procession.engine.tracing import Tracing
@@ -42,6 +43,8 @@ class Incoming:
     digest: bytes | None
     targets: tuple[Target, ...]
     trace: str | None
+    size: int
+    """Of its data, in bytes."""
 
 
 @attrs.define(eq=False)
@@ -111,6 +114,7 @@ class Intake:
         solo: Solo,
         events_max: int,
         rows_max: int,
+        payloads: Payloads,
         tracing: Tracing | None = None,
     ) -> None:
         self._ledger = ledger
@@ -123,6 +127,7 @@ class Intake:
         self._tracing = tracing
         self._events_max = events_max
         self._rows_max = rows_max
+        self._payloads = payloads
         self._queue: deque[Submission] = deque()
         self._waiting = 0
         self._recent: dict[tuple[str, str], _Recent] = {}
@@ -318,6 +323,7 @@ class Intake:
         if name is not None:
             self._recent[name] = _Recent(row.position, incoming.digest or b"", self._ledger.filling.number)
         self._counters.events_accepted += 1
+        self._payloads.fit(row.type, incoming.size)
         submission.ids.append(event_id)
         submission.accepted.append(Accepted(row.position, duplicate=False))
 

@@ -27,6 +27,7 @@ from procession.engine.rehydrate import Rehydrator
 from procession.engine.router import Router
 from procession.engine.shadow_host import Shadow
 from procession.engine.solo import Solo
+from procession.engine.state_snapshots import StateSnapshots
 from procession.engine.timers import Timers
 from procession.engine.tracing import Tracing
 from procession.engine.turn_watch import AtWork, Suspects
@@ -96,7 +97,7 @@ class Life:
 def assemble(lasting: Lasting, heads: Heads) -> Life:
     """Build the parts and connect them."""
     settings, counters, clock, ids = lasting.settings, lasting.counters, lasting.clock, lasting.ids
-    registry, journal, flows, known = lasting.registry, lasting.journal, settings.flows, lasting.fingerprints
+    registry, journal, flows = lasting.registry, lasting.journal, settings.flows
     measures = lasting.measures
     ledger = Ledger(journal, heads, clock, counters, measures)
     solo = Solo(ledger, lasting.guilty, lasting.answers.kept)
@@ -122,7 +123,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         registry,
         ledger,
         router,
-        Outbox(registry, ids, clock, settings.intake.payload_bytes_max),
+        Outbox(registry, ids, clock, lasting.answers.payloads),
         quarantine,
         counters,
         measures,
@@ -130,7 +131,7 @@ def assemble(lasting: Lasting, heads: Heads) -> Life:
         send=_sender(lasting, ledger, inbox, solo),
         arm=timers.arm,
         disarm=timers.disarm,
-        fingerprints=known,
+        snapshots=_flow_snapshots(lasting),
         limits=flows,
         guard=lasting.guard,
         shadow=lasting.shadow,
@@ -177,6 +178,7 @@ def _intake(
         solo=solo,
         events_max=lasting.settings.intake.events_max,
         rows_max=lasting.settings.commit.rows_max,
+        payloads=lasting.answers.payloads,
         tracing=lasting.tracing,
     )
 
@@ -190,13 +192,23 @@ def _decisions(lasting: Lasting, ledger: Ledger, router: Router, table: FlowTabl
         table,
         lasting.ids,
         lasting.counters,
-        lasting.fingerprints,
         lasting.guard,
+        snapshots=_aggregate_snapshots(lasting),
         limits=settings.aggregates,
-        payload_bytes_max=settings.intake.payload_bytes_max,
+        payloads=lasting.answers.payloads,
         at_work=lasting.at_work,
         tracing=lasting.tracing,
     )
+
+
+def _flow_snapshots(lasting: Lasting) -> StateSnapshots:
+    flows, of = lasting.settings.flows, (lasting.registry.codec, lasting.counters, lasting.fingerprints)
+    return StateSnapshots(*of, flows.snapshot_every_steps, flows.state_bytes_max, "flows.state_bytes_max")
+
+
+def _aggregate_snapshots(lasting: Lasting) -> StateSnapshots:
+    limits, of = lasting.settings.aggregates, (lasting.registry.codec, lasting.counters, lasting.fingerprints)
+    return StateSnapshots(*of, limits.snapshot_every_events, limits.state_bytes_max, "aggregates.state_bytes_max")
 
 
 def _rehydrator(lasting: Lasting) -> Rehydrator:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from procession.engine.clock import Clock
 from procession.engine.flow import Delivery
 from procession.engine.ids import Ids
+from procession.engine.payloads import Payloads
 from procession.engine.turn import Turn, TurnFailed, shown
 from procession.errors import InvalidKey, InvalidPayload, WiringError
 from procession.journal.rows import TimerRow
@@ -62,12 +63,12 @@ _NOTHING = Orders(None, (), (), ())
 class Outbox:
     """Turns effects into rows; changes nothing itself."""
 
-    def __init__(self, registry: Registry, ids: Ids, clock: Clock, payload_bytes_max: int) -> None:
+    def __init__(self, registry: Registry, ids: Ids, clock: Clock, payloads: Payloads) -> None:
         self._registry = registry
         self._codec = registry.codec
         self._ids = ids
         self._clock = clock
-        self._payload_bytes_max = payload_bytes_max
+        self._payloads = payloads
 
     def orders(self, delivery: Delivery, turn: Turn) -> Orders:
         """The rows for a turn's effects.
@@ -165,8 +166,9 @@ class Outbox:
         return b'{"record":%s,"id":"%s"}' % (to_json(stored.name), fact_id.hex().encode())
 
     def _bounded(self, name: str, payload: bytes) -> bytes:
-        if len(payload) > self._payload_bytes_max:
-            raise InvalidPayload(name, f"{len(payload)} bytes, at most {self._payload_bytes_max} (payload_bytes_max)")
+        if not self._payloads.fit(name, len(payload)):
+            found = f"{len(payload)} bytes, at most {self._payloads.bytes_max} (payload_bytes_max)"
+            raise InvalidPayload(name, found)
         return payload
 
 

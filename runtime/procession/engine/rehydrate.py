@@ -13,7 +13,8 @@ from procession.engine.turn import TurnFailed, refold
 from procession.errors import InvalidPayload, ProcessionError, UnknownType, WiringError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import ShortFlow, SnapshotRow, StepOutcome
-from procession.journal.snapshot_seal import sealed
+from procession.journal.snapshot_seal import is_of
+from procession.primitives.codec import bytes_of
 from procession.primitives.definition import Reaction
 from procession.primitives.process import ProcessManager
 from procession.primitives.registry import Registry
@@ -63,11 +64,12 @@ class Rehydrator:
             flow.state = state
             return
         self._counters.flows_loaded += 1
-        version = 0
+        version, flow.snapshot_version, flow.unsaved_bytes = 0, 0, 0
         if loaded.snapshot is not None and self._fits(flow, loaded.snapshot):
             restored = self._restore(flow, loaded.snapshot)
             if restored is not None:
                 state, version = restored, loaded.snapshot.version
+                flow.snapshot_version = version
         steps = loaded.steps
         if loaded.snapshot is not None and version == 0:
             steps = await self._journal.steps(flow.id, 0, self._slice_steps)
@@ -114,7 +116,7 @@ class Rehydrator:
             return False
         state: State = flow.definition.cls()
         if short is not None:
-            version = 0
+            version, flow.unsaved_bytes = 0, 0
             try:
                 for past in short.steps or ():
                     assert past.version == version + 1, f"{flow.name}: version {version + 1} is missing"
@@ -136,6 +138,7 @@ class Rehydrator:
         """The state after a step. An event that no fold takes is not even decoded."""
         if outcome != "handled":
             return state
+        flow.unsaved_bytes += bytes_of(payload)
         reaction = self._reaction_that_folds(flow, kind, version)
         if reaction is None:
             return state
@@ -150,8 +153,7 @@ class Rehydrator:
         return self._folding[name]
 
     def _fits(self, flow: Stream, snapshot: SnapshotRow) -> bool:
-        known = self._fingerprints[flow.process]
-        return snapshot.fingerprint == sealed(known, snapshot.flow, snapshot.version, snapshot.state)
+        return is_of(snapshot, self._fingerprints[flow.process])
 
     def _restore(self, flow: Stream, snapshot: SnapshotRow) -> State | None:
         try:

@@ -37,6 +37,10 @@ class Stream:
     """Somebody reads about it: it must not leave."""
     written_in: int = 0
     """The last batch that holds something of it: a step, or an event on its way to it."""
+    snapshot_version: int = 0
+    """Of its last snapshot."""
+    unsaved_bytes: int = 0
+    """Of the data of the events that it handled since, or tried to."""
 
     def __attrs_post_init__(self) -> None:
         self.process = self.definition.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -16,12 +16,13 @@ from procession.engine.outbox import NewFact, Orders, Outbox
 from procession.engine.quarantine import Quarantine
 from procession.engine.router import Origin, Router
 from procession.engine.shadow_host import Shadow
+from procession.engine.state_snapshots import StateSnapshots
 from procession.engine.tracing import Tracing, TurnSpan
 from procession.engine.turn import FACTS_DEPTH_MAX, Place, Turn, TurnFailed, place, run_turn, shown
 from procession.engine.turn_watch import AtWork
-from procession.errors import ImpureTurn, InvalidPayload, ProcessionError
-from procession.journal.rows import CommandRow, DeliveryRow, SnapshotRow, StepRow, TimerRow, UnhandledReason
-from procession.journal.snapshot_seal import sealed
+from procession.errors import ImpureTurn, ProcessionError
+from procession.journal.rows import CommandRow, DeliveryRow, StepRow, TimerRow, UnhandledReason
+from procession.primitives.codec import bytes_of
 from procession.primitives.command import Command
 from procession.primitives.definition import Reaction
 from procession.primitives.event import CommandRefused, Event
@@ -60,7 +61,7 @@ class Turns:
         send: Callable[[SentCommand], None],
         arm: Callable[[Flow, TimerRow], None],
         disarm: Callable[[Flow, str], None],
-        fingerprints: Mapping[str, str],
+        snapshots: StateSnapshots,
         limits: FlowsSettings,
         guard: Guard,
         shadow: Shadow | None,
@@ -78,10 +79,9 @@ class Turns:
         self._send = send
         self._arm = arm
         self._disarm = disarm
-        self._fingerprints = fingerprints
+        self._snapshots = snapshots
         self._effects_max = limits.effects_per_turn_max
         self._waiting_max = limits.waiting_events_max
-        self._snapshot_every = limits.snapshot_every_steps
         self._guard = guard
         self._shadow = shadow
         self._tracing = tracing
@@ -157,8 +157,9 @@ class Turns:
         assert flow.state is not None, "a flow is folded before it takes a turn"
         measures = self._measures[flow.definition]
         waited_us, began = self._clock.now_us() - delivery.event.recorded_us, perf_counter()
+        flow.unsaved_bytes += bytes_of(delivery.event.payload)
         try:
-            turn, orders = self._run(flow, delivery, event)
+            turn, orders, snapshot = self._run(flow, delivery, event)
         except TurnFailed as error:
             self._quarantine.set_aside(flow, delivery, error.handler, str(error))
             if self._tracing is not None and span is not None:
@@ -185,8 +186,8 @@ class Turns:
         self._order(flow, delivery, orders)
         if turn.outcome is not None:
             self._end(flow, turn.outcome)
-        elif flow.version % self._snapshot_every == 0:
-            self._snapshot(flow)
+        elif snapshot is not None and (row := self._snapshots.take(flow, snapshot)) is not None:
+            self._ledger.filling.commit.snapshots.append(row)
         for fact in orders.facts:
             self._fact(flow, delivery, fact, depth, flow.trace if span is None else span.context.text)
         if started and flow.waiting:
@@ -198,8 +199,10 @@ class Turns:
             self._quarantine.handled(flow.process, reaction.fold.name)  # its failures are counted under its own name
         self._counters.turns_handled += 1
 
-    def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders]:
+    def _run(self, flow: Flow, delivery: Delivery, event: Event) -> tuple[Turn, Orders, str | None]:
         """The turn, tried twice: a pure turn fails the same way again, and then it is the flow's fault.
+
+        With it, what it leaves: rows, and a snapshot's text where one is due.
 
         One that is not pure is not tried again: what it did may be hidden in a cache by then.
         """
@@ -220,6 +223,9 @@ class Turns:
                     self._guard,
                 )
                 orders = self._outbox.orders(delivery, turn)
+                snapshot = None
+                if turn.outcome is None:
+                    snapshot = self._snapshots.due(flow, turn.state, turn.name, 1)
             except TurnFailed as failed:
                 self._counters.turns_failed += 1
                 if last or isinstance(failed.__cause__, ImpureTurn):
@@ -227,7 +233,7 @@ class Turns:
             else:
                 if self._shadow is not None and sampled is not None:
                     self._shadow.offer(flow, sampled, turn)
-                return turn, orders
+                return turn, orders, snapshot
             finally:
                 at_work.what = None
         raise AssertionError("a turn is tried twice")
@@ -303,16 +309,6 @@ class Turns:
         self._ledger.filling.ended.append(flow)
         self._counters.flows_ended += 1
         self._measures[flow.definition].end(outcome, (self._clock.now_us() - flow.started_us) / 1_000_000)
-
-    def _snapshot(self, flow: Flow) -> None:
-        try:
-            text = self._registry.codec.state_to_json(flow.state)
-        except InvalidPayload:
-            self._counters.snapshots_unwritable += 1
-            return  # it is a cache: the flow is folded from its steps
-        fingerprint = sealed(self._fingerprints[flow.process], flow.id, flow.version, text)
-        self._ledger.filling.commit.snapshots.append(SnapshotRow(flow.id, flow.version, fingerprint, text))
-        self._counters.snapshots_taken += 1
 
     def _take_waiting(self, flow: Flow) -> None:
         """Events that waited for the start follow it, in journal order, before anything newer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import attrs
@@ -42,6 +42,33 @@ def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
 
 def _bounded(default: float, most: float) -> Any:  # noqa: ANN401 - attrs.field has no better type
     return attrs.field(default=default, validator=_positive, metadata={"max": most})
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a request, whole, as often as it is asked for.
+
+    httpx's own is an asynchronous generator. A request that fails in the midst of its body leaves that to the garbage
+    collection, of which trio warns.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces([self._content])
+
+
+class _Pieces:
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 @attrs.frozen(kw_only=True)
@@ -177,7 +204,7 @@ class HttpGateway(Gateway, abstract=True):
         told[policy.idempotency_header] = f"{attempt.command_id}-{step}" if step else attempt.command_id
         connect_s, read_s = policy.connect_timeout_s, policy.read_timeout_s
         try:
-            return self.client.build_request(
+            request = self.client.build_request(
                 method,
                 path,
                 content=content,
@@ -187,6 +214,8 @@ class HttpGateway(Gateway, abstract=True):
             )
         except httpx.InvalidURL:
             raise AttemptFailed(f"{method} can't be sent: what it was given is no address") from None
+        request.stream = _Body(request.content)
+        return request
 
     async def _body(self, response: httpx.Response, shown: str, *, whole: bool) -> bytes:
         """The body of an answer, whole; of any other response its beginning, as far as it comes."""

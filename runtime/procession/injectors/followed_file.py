@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -19,6 +18,8 @@ logger = logging.getLogger("procession.injectors")
 
 _TAIL_BYTES = 256
 _BLOCK_BYTES = 1 << 16
+_ROTATIONS_MAX = 100
+"""In the midst of one look; after so many the next look tries again."""
 OWN_ENDINGS = (".position", ".position.new", ".rejected")
 """What the injector itself keeps beside the file."""
 
@@ -33,6 +34,14 @@ class Line(NamedTuple):
     end: int
     """Where the next line begins."""
     too_long: bool = False
+
+
+class _Rotated(NamedTuple):
+    """A file that had the name before, and when it was changed last."""
+
+    mtime_ns: int
+    path: Path
+    inode: int
 
 
 class FollowedFile:
@@ -132,8 +141,10 @@ class FollowedFile:
         """Open the file that the mark names, wherever it is now; else the one that the path names."""
         mark = self._mark
         if mark is not None:
-            siblings = self._siblings()
-            if self._find(mark, (self._path, *siblings), same=True) or self._find(mark, (*siblings, self._path)):
+            # What is rotated away once it is not found under the path is found beside it: so one comes after the other.
+            if self._find(mark, (self._path,), same=True) or self._find(mark, self._siblings(), same=True):
+                return True
+            if self._find(mark, (*self._siblings(), self._path)):
                 return True
         descriptor = _opened(self._path)
         if descriptor < 0:
@@ -192,30 +203,57 @@ class FollowedFile:
         here = os.fstat(self._descriptor)
         if (found.st_dev, found.st_ino) == (here.st_dev, here.st_ino):
             return False
-        return found.st_size > 0 or bool(self._later(here))
+        return found.st_size > 0 or self._later(here, found.st_ino) != []
 
     def _go_on(self) -> bool:
         """The open file was rotated away and is read: the next one, which may have been rotated away already, too."""
-        later = self._later(os.fstat(self._descriptor))
-        descriptor = _opened(min(later)[1] if later else self._path)
-        if descriptor < 0:
-            return False
-        self.close()
-        self._descriptor = descriptor
-        self._begin(self._known.generation)
-        return True
+        here = os.fstat(self._descriptor)
+        for _ in range(_ROTATIONS_MAX):
+            descriptor = _opened(self._path)
+            if descriptor < 0:
+                return False
+            there = os.fstat(descriptor)
+            later = self._later(here, there.st_ino)
+            if later is None or not self._is_at_path(there):
+                os.close(descriptor)  # it was rotated away meanwhile, and others before or after it
+                continue
+            if later:
+                os.close(descriptor)
+                descriptor = _opened(later[0].path)
+                if descriptor < 0:
+                    continue
+                if os.fstat(descriptor).st_ino != later[0].inode:  # its name is that of another one by now
+                    os.close(descriptor)
+                    continue
+            self.close()
+            self._descriptor = descriptor
+            self._begin(self._known.generation)
+            return True
+        return False
 
-    def _later(self, here: os.stat_result) -> list[tuple[int, Path]]:
-        """Files that had the path's name after this one and have another now, with the time of their last change."""
-        found: list[tuple[int, Path]] = []
-        with contextlib.suppress(FileNotFoundError):  # one is rotated further while we look
-            known = (here.st_ino, self._path.stat().st_ino, self._known.former)
-            for path in self._siblings():
+    def _is_at_path(self, status: os.stat_result) -> bool:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)
+
+    def _later(self, here: os.stat_result, current: int) -> list[_Rotated] | None:
+        """Files that had the path's name after this one and before the current one, by inode; the first one first.
+
+        None where one was rotated further while it was looked at.
+        """
+        found: list[_Rotated] = []
+        known = (here.st_ino, current, self._known.former)
+        for path in self._siblings():
+            try:
                 status = path.stat()
-                rotated = self._rotated.fullmatch(path.name) is not None
-                if rotated and status.st_ino not in known and status.st_mtime_ns > here.st_mtime_ns:
-                    found.append((status.st_mtime_ns, path))
-        return found
+            except FileNotFoundError:
+                return None
+            rotated = self._rotated.fullmatch(path.name) is not None
+            if rotated and status.st_ino not in known and status.st_mtime_ns > here.st_mtime_ns:
+                found.append(_Rotated(status.st_mtime_ns, path, status.st_ino))
+        return sorted(found)
 
     def _siblings(self) -> list[Path]:
         """What a rotation may have made of the file: its name with something in it or after it."""

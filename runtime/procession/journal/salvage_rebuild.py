@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from procession.journal.damaged_file import DamagedFile
 from procession.journal.row_crc import SEALED, UNPROVED
+from procession.journal.rows import FlowStatus
 from procession.journal.sqlite_follows import MARKS_MAX, US_MAX
 
 _GIVEN_UP, _REFUSED = "procession.command_given_up", "procession.command_refused"
@@ -50,6 +51,8 @@ def rebuild_flow(new: sqlite3.Connection, flow: int, indexed: IndexedFlow, reaso
 
     Returns whether it fits what the steps say; `reason` is why it was in quarantine, as far as that is known.
     """
+    if indexed.status not in get_args(FlowStatus):
+        return False
     if (indexed.status in ("ended", "cancelled")) != (indexed.outcome is not None):
         return False
     version, started_us, updated_us = new.execute(

@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from procession.errors import ProcessionError, RuntimeClosed
-from procession.journal import head_file, ownership, sqlite_read, sqlite_schema, sqlite_write
+from procession.journal import head_file, log_again, ownership, sqlite_read, sqlite_schema, sqlite_write
 from procession.journal.first_look import look
 from procession.journal.fork_gate import inside
 from procession.journal.head_file import HeadFile
@@ -27,6 +27,7 @@ from procession.journal.journal import JournalReader
 from procession.journal.ownership import Lock
 from procession.journal.room import require_room
 from procession.journal.rows import Commit
+from procession.journal.second_look import opened_again
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_reader import BUSY_S, SqliteReader
 from procession.journal.sqlite_schema import FileUse
@@ -298,6 +299,7 @@ class SqliteJournal(SqliteReader):
 
     async def _connect_writer(self, now_us: int) -> None:
         await self._writer.connect(sqlite_schema.uri_of(self._path, "mode=rwc"), BUSY_S)
+        await self._writer.run(partial(log_again.write_again, path=self._path))
         await self._writer.run(
             partial(
                 sqlite_schema.prepare_owner,
@@ -319,6 +321,7 @@ class SqliteJournal(SqliteReader):
         await close_all(lanes)
 
 
+@opened_again
 async def open_sqlite(
     path: str | os.PathLike[str],
     *,
@@ -367,8 +370,7 @@ async def open_sqlite(
             lock = own = await ownership.acquire(name, now_us)
         if os.path.lexists(head_file.head_path(name)):
             await trio.to_thread.run_sync(inside, partial(head_file.refuse_older, name))
-        if check is not None:
-            await look(name, check)
+        await look(name, check)
         settings = _Settings(synchronous, readers, int(unclean_period_s * 1_000_000), wal_pages_max, clock_us, new_id)
         thread = LoopThread(name)
         opening = SqliteJournal(name, thread, settings, lock, use, release=own is not None)

@@ -42,6 +42,7 @@ from procession.journal.rows import (
     TypeRow,
     UnhandledRow,
 )
+from procession.journal.second_look import answer, in_transaction, opened_again
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_pauses import pauses
 from procession.journal.sqlite_schema import FileUse
@@ -107,7 +108,7 @@ class SqliteReader(SqliteSearch):
             if lane is None:
                 return await self._ask_together(work)
             lane.busy = True
-            return await self._thread.hop(lane, partial(_in_transaction, work), partial(self._serve, lane))
+            return await self._thread.hop(lane, partial(in_transaction, work), partial(self._serve, lane))
         except sqlite3.Error as error:
             raise self._read_error(error) from error
 
@@ -317,14 +318,6 @@ class SqliteReader(SqliteSearch):
         await close_all(lanes)
 
 
-def _in_transaction(work: Work[T], connection: sqlite3.Connection) -> T:
-    connection.execute("begin")
-    try:
-        return work(connection)
-    finally:
-        connection.execute("rollback")
-
-
 def _all_in_transaction(together: Sequence[_Asked[Any]], connection: sqlite3.Connection) -> None:
     """Answer each; an error is that of the one who asked, or of all where no transaction could be had."""
     try:
@@ -341,11 +334,12 @@ def _all_in_transaction(together: Sequence[_Asked[Any]], connection: sqlite3.Con
 
 def _answer(asked: _Asked[Any], connection: sqlite3.Connection) -> None:
     try:
-        asked.results.append(asked.work(connection))
+        asked.results.append(answer(asked.work, connection))
     except Exception as error:  # noqa: BLE001 - carried over, and raised to the one who asked
         asked.error = error
 
 
+@opened_again
 async def read_sqlite(path: str | os.PathLike[str]) -> SqliteReader:
     """Open a journal to read it, beside a running owner or with none. Takes no ownership and writes nothing.
 

@@ -36,6 +36,8 @@ class Begun:
     """Of the command in the journal, durable, when the attempt began; empty where the journal did not have it."""
     beside: bool = False
     """Another attempt of the same command was running in the same process."""
+    answered: bool = False
+    """An attempt before it was answered in the same process, and nobody had it sent again since."""
 
 
 @attrs.frozen
@@ -309,6 +311,8 @@ def attempts_follow_their_commit(past: Past) -> Iterator[str]:
             yield f"{called} {f'after it was {begun.state}' if begun.state else 'before its commit was durable'}"
         if begun.beside:
             yield f"{called} while another attempt of it was running"
+        if begun.answered:
+            yield f"{called} after the same process had its answer"
 
 
 def _repeated(values: Iterable[Any]) -> list[tuple[Any, int]]:

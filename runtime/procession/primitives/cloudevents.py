@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import attrs
 
-from procession.errors import PublishRefused
+from procession.errors import PublishRefused, cut_short
 from procession.primitives.codec import from_json
 from procession.primitives.outside import CloudEvent
 
@@ -21,7 +21,6 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json(\s*;.*)?|text/json(\s*;.*)?", re.IGNORECASE)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
-_SHOWN_CHARS_MAX = 60
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 SCHEMA_URN = "urn:procession:event:"
@@ -123,7 +122,7 @@ def _check_optional(name: str, value: object) -> None:
             raise CloudEventError(f"the attribute {_shown(name)} is not allowed", cure)
         if not isinstance(value, str | int):  # a bool is an int
             raise CloudEventError(
-                f"the extension attribute {name} is {_kind(value)}", "write a text, a number or a bool"
+                f"the extension attribute {cut_short(name)} is {_kind(value)}", "write a text, a number or a bool"
             )
 
 
@@ -133,7 +132,7 @@ def _version(kind: str, schema: str | None) -> int | None:
         return None
     name, _, version = schema.removeprefix(SCHEMA_URN).rpartition(":")
     if unquote(name) != kind or not _VERSION.fullmatch(version):
-        cure = f"write {SCHEMA_URN}{quote(kind, safe='')}:1 for version 1, or leave it out for the newest"
+        cure = f"write {SCHEMA_URN}{cut_short(quote(kind, safe=''))}:1 for version 1, or leave it out for the newest"
         raise CloudEventError(f"the dataschema {_shown(schema)} is none of type {_shown(kind)}", cure)
     return int(version)
 
@@ -167,5 +166,4 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:_SHOWN_CHARS_MAX]}…"
+    return cut_short(repr(value))

@@ -198,6 +198,11 @@ def to_json(value: object) -> bytes:
     return orjson.dumps(value)
 
 
+def bytes_of(text: str) -> int:
+    """How many bytes a text has in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def from_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
     """Plain data of JSON.
 

@@ -22,6 +22,7 @@ from cattrs.errors import IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
+from procession.errors import cut_short
 from procession.mask import MASK
 from procession.primitives.json_types import PLAIN, annotated, shown
 from procession.primitives.secrecy import is_secret, unmarked
@@ -37,6 +38,9 @@ FAILURES = (
     AttributeError,
     decimal.InvalidOperation,
 )
+_UNFIT_MAX = 20
+"""So many elements of one list are named."""
+_EXPLAINED_CHARS_MAX = 2_000
 
 
 class Converters:
@@ -71,7 +75,8 @@ class Converters:
         try:
             self._detailed.structure(data, cls)
         except cattrs.errors.ClassValidationError as error:
-            return "; ".join(_mended(line) for line in cattrs.transform_error(error, format_exception=_described))
+            lines = cattrs.transform_error(error, format_exception=_described)
+            return cut_short("; ".join(map(_mended, lines)), _EXPLAINED_CHARS_MAX)
         except FAILURES as error:
             return str(error)
         return "it can't be decoded"  # pragma: no cover - both converters refuse the same data
@@ -200,7 +205,7 @@ def _collection_reader(annotation: Any, converter: Converter) -> Callable[[Any, 
 
 
 def _read_each(value: list[Any], hooks: list[Callable[[Any, Any], Any]], kinds: Any, annotation: Any) -> list[Any]:  # noqa: ANN401 - type forms
-    """The elements of an array, with the index of each that does not fit."""
+    """The elements of an array, with the index of each that does not fit, up to so many: a list may have very many."""
     found: list[Any] = []
     errors: list[Exception] = []
     for index, item in enumerate(value):
@@ -210,6 +215,8 @@ def _read_each(value: list[Any], hooks: list[Callable[[Any, Any], Any]], kinds: 
         except FAILURES as error:
             error.add_note(IterableValidationNote(f"@ index {index}", index, kinds[at]))
             errors.append(error)
+            if len(errors) == _UNFIT_MAX:
+                break
     if errors:
         raise IterableValidationError("elements do not fit", errors, annotation)
     return found

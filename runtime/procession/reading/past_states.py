@@ -12,7 +12,7 @@ from procession.engine.turn import TurnFailed, fold
 from procession.errors import NotFound, ProcessionError
 from procession.journal.journal import JournalReader
 from procession.journal.rows import Delivered, EventRow, FlowRow, SnapshotRow, Stepped
-from procession.journal.snapshot_seal import sealed
+from procession.journal.snapshot_seal import is_of
 from procession.laws.secret_marks import Marks, missing_marks
 from procession.primitives.codec import from_json
 from procession.primitives.definition import Definition
@@ -101,8 +101,7 @@ class _Past:
         self.state = self.definition.cls()
         if snapshot is None or snapshot.version >= until:
             return
-        known = self.registry.fingerprints[self.row.process]
-        if snapshot.fingerprint != sealed(known, snapshot.flow, snapshot.version, snapshot.state):
+        if not is_of(snapshot, self.registry.fingerprints[self.row.process]):
             return
         try:
             self.state = self.registry.codec.state_from_json(self.definition.cls, snapshot.state)

@@ -12,6 +12,7 @@ from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.flow import Delivery, Flow
 from procession.engine.ids import Ids
 from procession.engine.outbox import NewFact, Orders, Outbox
+from procession.engine.payloads import Payloads
 from procession.engine.turn import Life, Turn, TurnFailed, fold, place, run_turn
 from procession.errors import InvalidPayload, ProcessionError, UnknownType
 from procession.journal.rows import EventRow, FlowRow, Stepped, TimerRow
@@ -45,7 +46,8 @@ class Code:
     ) -> None:
         self._moment = _Moment()
         self._ids = Ids(self._moment, journal_id)
-        self._outbox = Outbox(registry, self._ids, self._moment, payload_bytes_max)
+        quiet = Payloads(payload_bytes_max, payload_bytes_max, {})  # the engine told of those that are large
+        self._outbox = Outbox(registry, self._ids, self._moment, quiet)
         self._effects_max = effects_per_turn_max
         self.registry = registry
         messages = (*registry.events.values(), *registry.commands.values(), *registry.refusals.values())

@@ -9,6 +9,7 @@ from typing import cast
 
 import attrs
 
+from procession.errors import cut_short
 from procession.reading.search_query import (
     FIELDS,
     LENGTH_FIELDS,
@@ -89,7 +90,9 @@ class _Parser:
     def _filter(self, field: re.Match[str], *, negated: bool) -> Term:
         name, sign = field.group(1), field.group(2)
         if name not in FIELDS:
-            raise self.refused(self.at, f"there is no field {name}", f"{_A_FIELD}, in quotes{_meant(name, FIELDS)}")
+            raise self.refused(
+                self.at, f"there is no field {cut_short(name)}", f"{_A_FIELD}, in quotes{_meant(name, FIELDS)}"
+            )
         self.at = field.end()
         if name in LENGTH_FIELDS:
             if sign == ":":
@@ -129,17 +132,17 @@ class _Parser:
         place, known = self.at, " or ".join((", ".join(STATUS_WORDS[:-1]), STATUS_WORDS[-1]))
         word = self._text(_VALUE_WORD, f"a status: {known}")
         if word not in STATUS_WORDS:
-            raise self.refused(place, f"there is no status {word}", f"{known}{_meant(word, STATUS_WORDS)}")
+            raise self.refused(place, f"there is no status {cut_short(word)}", f"{known}{_meant(word, STATUS_WORDS)}")
         return word
 
     def _length(self) -> int:
         place = self.at
         word = self._text(_VALUE_WORD, _A_LENGTH)
         if not _LENGTH.fullmatch(word):
-            raise self.refused(place, f"{word} is no length of time", _A_LENGTH)
+            raise self.refused(place, f"{cut_short(word)} is no length of time", _A_LENGTH)
         seconds = sum(int(number) * UNITS_S[unit] for number, unit in _LENGTH_PART.findall(word))
         if seconds > LENGTH_S_MAX:
-            raise self.refused(place, f"{word} is more than a hundred years", "a shorter time")
+            raise self.refused(place, f"{cut_short(word)} is more than a hundred years", "a shorter time")
         return seconds
 
     def _text(self, word: re.Pattern[str], expected: str) -> str:

@@ -66,6 +66,8 @@ class Measures:
     lateness: Histogram = attrs.field(factory=lambda: Histogram(names.TIMER_LATENESS.bounds))
     lag: Histogram = attrs.field(factory=lambda: Histogram(names.LOOP_LAG.bounds))
     recovery: Histogram = attrs.field(factory=lambda: Histogram(names.RECOVERY.bounds))
+    large: dict[str, int] = attrs.field(factory=dict)
+    """Large messages, by the types that had any: registered ones, so they are few."""
 
 
 def measures_of(outcomes: Mapping[str, Iterable[str]], gateways: Iterable[str]) -> Measures:

@@ -211,6 +211,7 @@ JOURNAL_DISK = _gauge("journal_disk", "By", "The disk that the journal lies on: 
 HTTP_REFUSED = _count(
     "http_refused", "{request}", "Requests and connections refused before it was looked at what is asked.", "reason"
 )
+PAYLOADS_LARGE = _count("payloads_large", "{message}", "Messages with more data than payload_bytes_warn.", "type")
 TASKS = _gauge("tasks", "{task}", "Tasks that live in this loop, those of the host too.")
 BUILD = _gauge("build_info", "{build}", "1, with what runs.", "version", "schema", "python")
 
@@ -251,6 +252,7 @@ METRICS: tuple[Metric, ...] = (
         late_answer="answers_late",
     ),
     EVENT_ACCEPT,
+    PAYLOADS_LARGE,
     EVENT_WAIT,
     EVENTS_UNDONE,
     OLDEST_EVENT,

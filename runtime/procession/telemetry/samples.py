@@ -38,6 +38,8 @@ def counted(counters: Counters, measures: Measures) -> Iterator[Family]:
     yield from (Family(metric, samples) for metric, samples in found.items())
     yield from _of_processes(measures)
     yield from _of_gateways(measures)
+    large = sorted(measures.large.copy().items())
+    yield Family(names.PAYLOADS_LARGE, [Sample((name,), number) for name, number in large])
     for metric, histogram in (
         (names.EVENT_ACCEPT, measures.accept),
         (names.COMMIT, measures.commit),

@@ -16,13 +16,10 @@ import http.client
 import itertools
 import random
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -34,17 +31,18 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
 from tests.crash.counts import Counts, add_arguments, hand_out
-from tests.daemon.command import ROOT, arguments_of, environment
+from tests.crash.served import FAULTS
 from tests.daemon.http.damage import Asked, damaged
+from tests.daemon.http.fuzzed_daemon import PATIENCE_S, Fuzzed, daemon
 from tests.daemon.http.known_answers import Answers
-from tests.daemon.http.served import cloud_event, free_port
 from tests.daemon.http.traffic import sound_requests
 
 RSS_GROWTH_MB_MAX = 128
 _ROUND_EXAMPLES = 10
-_DAMAGED_EACH = 12
+_BROKEN_EACH = 12
 _MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
-_PATIENCE_S = 30
+_WORKS_S = 10
+"""What is published is done by then."""
 _SHOWN_CHARS = 1_500
 _Case = schemathesis.Case[Any]
 _SAID = {"by": "fuzz", "why": "to go on"}
@@ -63,7 +61,7 @@ class Found:
     failures: dict[str, str] = attrs.field(factory=dict)
     """The first of each kind, with how to ask again."""
     rss_mb: list[float] = attrs.field(factory=list)
-    """Of the daemon, a tenth of the way after a tenth of the way."""
+    """Of the daemon, at first, and a tenth of the way after a tenth of the way."""
     exit_code: int | None = None
     operations: set[str] = attrs.field(factory=set)
     answered: set[str] = attrs.field(factory=set)
@@ -89,7 +87,7 @@ class Found:
             "sound requests answered as they must be": self.sound[True],
             "MB more memory": self.rss_mb[-1] - self.rss_mb[0],
         }
-        return Counts(figures, [*self.failures])
+        return Counts(figures, [*self.failures], ("requests", "operations", "sound requests answered as they must be"))
 
     def __str__(self) -> str:
         answered = ", ".join(f"{status}: {number:,}" for status, number in sorted(self.statuses.items()))
@@ -103,82 +101,6 @@ class Found:
 
 
 @attrs.define(eq=False)
-class Fuzzed:
-    """A daemon of the shop."""
-
-    process: subprocess.Popen[bytes]
-    address: str
-    log: Path
-    session: requests.Session = attrs.field(factory=requests.Session)
-
-    def ask(self, method: str, path: str, **sent: Any) -> requests.Response:  # noqa: ANN401 - as requests takes it
-        return self.session.request(method, self.address + path, timeout=_PATIENCE_S, **sent)
-
-    def publish(self, kind: str, id: str, **data: object) -> None:
-        response = self.ask(
-            "POST",
-            "/v1/events",
-            json=cloud_event(kind, id, data),
-            headers={"Content-Type": "application/cloudevents+json"},
-        )
-        assert response.status_code == 200, response.text
-
-    def rss_mb(self) -> float:
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-
-    def tracebacks(self) -> list[str]:
-        return [line for line in self.log.read_text().splitlines() if "Traceback" in line or '"exception"' in line]
-
-
-@contextlib.contextmanager
-def daemon() -> Iterator[Fuzzed]:
-    """The shop, run by `procession run`, with something in every route's reach."""
-    with tempfile.TemporaryDirectory(prefix="procession-fuzz-") as folder:
-        at, port = Path(folder), free_port()
-        configuration = at / "procession.toml"
-        configuration.write_text(
-            f'modules = ["tests.daemon.http.shop"]\nimport_paths = ["{ROOT}"]\n[http]\nbind = "127.0.0.1:{port}"\n'
-        )
-        log = at / "log"
-        with (
-            log.open("wb") as stderr,
-            subprocess.Popen(
-                arguments_of("run", "--config", configuration), cwd=at, env=environment(), stderr=stderr
-            ) as process,
-        ):
-            found = Fuzzed(process, f"http://127.0.0.1:{port}", log)
-            found.session.trust_env = False
-            try:
-                _wait_ready(found)
-                _fill(found)
-                yield found
-            finally:
-                found.session.close()
-                if process.poll() is None:
-                    process.kill()
-
-
-def _wait_ready(found: Fuzzed) -> None:
-    give_up_at = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < give_up_at:
-        with contextlib.suppress(requests.ConnectionError):
-            if found.ask("GET", "/readyz").status_code == 200:
-                return
-        assert found.process.poll() is None, found.log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(f"it is not ready: {found.log.read_text()}")
-
-
-def _fill(found: Fuzzed) -> None:
-    for key in ("b1", "b2", "broken"):
-        found.publish("basket.sent", f"{key}/sent", basket=key, lines=[{"article": "pen", "pieces": 3}])
-    found.publish("basket.dropped", "broken/dropped", basket="broken")
-    for number in range(5, 10):
-        found.publish("return.filed", f"{number}/filed", number=number, cents=100)
-
-
-@attrs.define(eq=False)
 class Damaging:
     """Sends what is damaged."""
 
@@ -186,10 +108,12 @@ class Damaging:
     found: Found
     answers: Answers
     chance: random.Random
+    broken_each: int
+    """How many broken requests follow each."""
     _connection: http.client.HTTPConnection = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._connection = http.client.HTTPConnection(self.asked.address.removeprefix("http://"), timeout=_PATIENCE_S)
+        self._connection = http.client.HTTPConnection(self.asked.address.removeprefix("http://"), timeout=PATIENCE_S)
 
     def volley_of(self, case: _Case) -> None:
         """As `volley`, of a request of schemathesis."""
@@ -203,7 +127,7 @@ class Damaging:
 
     def volley(self, sound: Asked) -> None:
         """Some requests that are this one with a part of it broken."""
-        for _ in range(_DAMAGED_EACH):
+        for _ in range(self.broken_each):
             self.send(damaged(sound, self.chance))
 
     def send(self, asked: Asked) -> int:
@@ -246,27 +170,39 @@ class Damaging:
             self.volley(asked)
 
     def _task_of(self, flow: str) -> str:
-        give_up_at = time.monotonic() + _PATIENCE_S
+        give_up_at = time.monotonic() + _WORKS_S
         while time.monotonic() < give_up_at:
             for task in self.asked.ask("GET", "/v1/tasks?limit=1000&state=all").json()["tasks"]:
                 if task["asked_by"] == flow:
                     return str(task["task_id"])
-        raise AssertionError(f"no task of {flow}")
+        self.found.failures.setdefault("no task", f"{flow} was begun, and asks for none")
+        return "none"
 
 
-def fuzz(requests_max: int, seed: int, minutes: float | None = None) -> Found:
-    """Ask so often, or for so long."""
+def fuzz(
+    requests_max: int,
+    seed: int,
+    minutes: float | None = None,
+    *,
+    only: str | None = None,
+    fault: str = "-",
+    broken_each: int = _BROKEN_EACH,
+) -> Found:
+    """Ask so often, or for so long; `only`: nothing but what has this path, beside the sound requests."""
     load_all_checks()
     found, began = Found(), time.monotonic()
-    with daemon() as asked:
+    with daemon(fault) as asked:
         schema = schemathesis.openapi.from_url(
             f"{asked.address}/openapi.json", config=SchemathesisConfig.from_dict({"checks": _CHECKS})
         )
-        operations: list[Any] = [one.ok() for one in schema.get_all_operations()]  # type: ignore[union-attr]  # it is valid
-        damaging = Damaging(asked, found, Answers.of(asked.ask("GET", "/openapi.json").json()), random.Random(seed))
+        there: list[Any] = [one.ok() for one in schema.get_all_operations()]  # type: ignore[union-attr]  # it is valid
+        operations = [one for one in there if only in (None, one.path)]
+        answers = Answers.of(asked.ask("GET", "/openapi.json").json())
+        damaging = Damaging(asked, found, answers, random.Random(seed), broken_each)
         tasks = [task["task_id"] for task in asked.ask("GET", "/v1/tasks").json()["tasks"]]
         chance = random.Random(seed)
         sounds = itertools.count()
+        found.rss_mb.append(asked.rss_mb())
         rounds = ((seed + n, one, mode) for n in itertools.count() for one in operations for mode in _MODES)
         for round_seed, operation, mode in rounds:
             done = max(found.requests / requests_max, (time.monotonic() - began) / (60 * minutes) if minutes else 0)
@@ -275,7 +211,7 @@ def fuzz(requests_max: int, seed: int, minutes: float | None = None) -> Found:
             if operation is operations[0]:
                 damaging.sound(next(sounds))
             _some(asked, operation, mode, found, chance, (*_KEYS, *tasks), round_seed, damaging)
-            if 1 > done >= (len(found.rss_mb) + 1) / 10:
+            if 1 > done >= len(found.rss_mb) / 10:
                 found.rss_mb.append(asked.rss_mb())
                 found.seconds = time.monotonic() - began
                 sys.stderr.write(f"{found}\n")  # where it is broken off, this is what is known
@@ -283,7 +219,7 @@ def fuzz(requests_max: int, seed: int, minutes: float | None = None) -> Found:
         found.seconds = time.monotonic() - began
         _check_it_works(asked, found)
         asked.process.send_signal(signal.SIGTERM)
-        found.exit_code = asked.process.wait(_PATIENCE_S)
+        found.exit_code = asked.process.wait(PATIENCE_S)
         for line in asked.tracebacks():
             found.failures.setdefault("traceback in the log", line[:_SHOWN_CHARS])
         if found.exit_code:
@@ -331,7 +267,7 @@ def _some(
 
 
 def _ask(asked: Fuzzed, case: _Case, found: Found) -> None:
-    response = case.call(session=asked.session, timeout=_PATIENCE_S)
+    response = case.call(session=asked.session, timeout=PATIENCE_S)
     found.saw(case, response.status_code)
     try:
         case.validate_response(response)
@@ -346,7 +282,7 @@ def _ask(asked: Fuzzed, case: _Case, found: Found) -> None:
 def _follow(asked: Fuzzed, case: _Case, found: Found) -> None:
     """A stream never ends by itself: its head is looked at, and it is left."""
     sent = case.as_transport_kwargs(base_url=asked.address)
-    with asked.session.request(**sent, stream=True, timeout=_PATIENCE_S) as response:
+    with asked.session.request(**sent, stream=True, timeout=PATIENCE_S) as response:
         found.saw(case, response.status_code)
         media = response.headers.get("content-type", "").partition(";")[0]
         wanted = {200: "text/event-stream"}.get(response.status_code, "application/problem+json")
@@ -362,7 +298,7 @@ def _check_it_works(asked: Fuzzed, found: Found) -> None:
     assert asked.ask("POST", "/v1/gateways/packers/limits", json={**said, "limits": limits}).status_code == 200
     assert asked.ask("POST", "/v1/gateways/packers/resume", json=said).status_code == 200
     asked.publish("basket.sent", "last/sent", basket="the last one")
-    give_up_at = time.monotonic() + _PATIENCE_S
+    give_up_at = time.monotonic() + _WORKS_S
     while asked.ask("GET", "/v1/flows/basket/the%20last%20one").json().get("status") != "ended":
         if time.monotonic() > give_up_at:
             found.failures["it does not work"] = asked.ask("GET", "/v1/flows/basket/the%20last%20one/why-not").text
@@ -375,9 +311,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--requests", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=1)
-    add_arguments(options)
+    options.add_argument("--only", metavar="PATH", help="nothing but what has this path, beside the sound requests")
+    options.add_argument("--broken", type=int, default=_BROKEN_EACH, help="how many broken requests follow each")
+    add_arguments(options, faults=FAULTS)
     chosen = options.parse_args(arguments)
-    found = fuzz(chosen.requests, chosen.seed, chosen.minutes)
+    found = fuzz(
+        chosen.requests,
+        chosen.seed,
+        chosen.minutes,
+        only=chosen.only,
+        fault=chosen.fault,
+        broken_each=chosen.broken,
+    )
     for name, how in found.failures.items():
         sys.stdout.write(f"--- {name}\n{how}\n\n")
     for what in itertools.islice(found.unexpected, 5):

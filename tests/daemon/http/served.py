@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterable
 
 import attrs
@@ -182,13 +181,6 @@ async def raw(served: Served, request: bytes) -> bytes:
         with contextlib.suppress(trio.BrokenResourceError):
             return await stream.receive_some(65_536)
     return b""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 def cloud_event(kind: str, id: str, data: dict[str, object]) -> dict[str, object]:

@@ -111,7 +111,7 @@ async def test_an_id_of_a_process_that_was_before_begins_anew_and_one_that_is_no
 
 async def test_records_of_any_thread_come_as_they_are_logged_until_the_server_ends() -> None:
     async with served() as http:
-        with trio.fail_after(5):
+        with trio.fail_after(15):
             async with http.client.stream("GET", PATH) as response:
                 pieces = response.aiter_text()
                 await anext(pieces)

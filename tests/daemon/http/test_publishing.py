@@ -9,6 +9,7 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]  # it has no types, and its stubs are a package of their own
 import pytest
 import trio
+import trio.testing
 
 from procession.http_settings import HttpSettings
 from procession.primitives.cloudevents import BATCH, STRUCTURED
@@ -127,7 +128,7 @@ async def test_a_body_without_a_length_is_bounded_too() -> None:
 async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     async with served(http=HttpSettings(body_s=0.1)) as http:
         head = f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: {STRUCTURED}\r\n"
-        with trio.fail_after(5):
+        with trio.fail_after(15):
             found = await raw(http, f"{head}Content-Length: 9\r\n\r\n".encode())
         assert found.startswith(b"HTTP/1.1 408")
 
@@ -196,16 +197,23 @@ async def test_a_journal_that_cannot_be_written_is_service_unavailable_and_sendi
         assert len(await http.runtime.events(types=["parcel.sent"])) == 2
 
 
-async def test_what_was_begun_is_answered_while_the_server_ends() -> None:
-    async with served(FaultyJournal(commit_s=0.3), grace_s=5) as http:
+async def test_what_was_begun_is_answered_while_the_server_ends(mock_clock: trio.testing.MockClock) -> None:
+    journal = FaultyJournal()
+    async with served(journal, grace_s=5) as http:
         statuses: list[int] = []
+        journal.count_anew({})
+        journal.commit_s = 1
 
         async def one() -> None:
             statuses.append((await post(http, sent(1))).status_code)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(one)
-            while not http.runtime.counters()["procession_commits"] and not statuses:
-                await trio.sleep(0.01)
-                http.closing.set()
+            while not journal.commits:
+                await trio.lowlevel.checkpoint()
+            http.closing.set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert statuses == []
+            journal.commit_s = 0
+            mock_clock.jump(1)
         assert statuses == [200]

@@ -168,7 +168,7 @@ async def test_a_server_by_tls_ends_in_order(authority: Authority, tmp_path: Pat
 
             nursery.start_soon(follow)
             ended = trio.current_time()
-        assert trio.current_time() - ended < 3
+        assert trio.current_time() - ended < 8  # and not the ten seconds that it may take to begin TLS
     assert received.endswith(b"\r\n0\r\n\r\n")
     await silent.aclose()
     await connection.aclose()

@@ -158,11 +158,20 @@ class DiskJournal(MemoryJournal):
             disk.trace.add("crash", f"after commit {number}")
             self.die()
             raise Fenced(_DEAD)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """What was written can be read for a while before its process hears so."""
+        with trio.CancelScope(shield=True):
+            await trio.sleep(self._disk.delay_s(_DELAYS_S))
+        if self.dead:
+            raise Fenced(_DEAD)
 
     async def reopen(self) -> None:
         disk = self._disk
         if disk.reopens_failing and not disk.calm:
             disk.reopens_failing -= 1
+            disk.trace.add("reopen", "fails")
             await trio.lowlevel.checkpoint()
             raise CommitFailed("simulated: the journal can't be opened")
         if self.dead:
@@ -194,6 +203,9 @@ class DiskJournal(MemoryJournal):
         self, gateway: str, due_us_max: int, limit: int, known: Collection[int] = ()
     ) -> list[OpenCommand]:
         return await self._read(super().open_commands(gateway, due_us_max, limit, known))
+
+    async def commands(self, flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+        return await self._read(super().commands(flow, after_seq, limit))
 
     async def timers(self, after: tuple[int, int, str], limit: int) -> list[ArmedTimer]:
         return await self._read(super().timers(after, limit))

@@ -35,9 +35,9 @@ from procession.testing.stand_ins import Stage
 
 LIVES_MAX = 40
 DEADLINES_MAX = 60
-"""Rounds of the calm time in which a deadline fires or a flow is mended; one that arms deadlines for ever is left."""
+"""Rounds of the calm time in which a deadline fires; one that arms deadlines for ever is left."""
 REPAIRS_MAX = 12
-"""Of these, rounds in which flows in quarantine are mended, a command of each; who is there then stays there."""
+"""Rounds in which flows are mended that stand where they stood when they were mended before; they stay there then."""
 REST_S_MAX = 86_400.0
 RUN_S_MAX = 1e10
 """Of virtual time, in which deadlines of some centuries fit; a run that waits for ever ends there."""
@@ -106,7 +106,8 @@ class Machine:
         """The trouble, then the calm."""
         self.case.stage.player = self.surroundings
         calm = False
-        with trio.move_on_after(RUN_S_MAX) as whole:
+        whole = trio.CancelScope(deadline=trio.current_time() + RUN_S_MAX)
+        with _stopped(whole), whole:
             self.disk.on_spinning = whole.cancel
             result = await contained(self._run)
             calm = result.error is None
@@ -182,8 +183,9 @@ class Machine:
             self.trace.add("end", f"could not open: {error}")  # whoever watches over the process starts it again
 
     def _first_states(self) -> dict[str, str]:
-        codec = self.case.registry.codec
-        return {name: codec.state_to_json(known.cls()) for name, known in self.case.registry.processes.items()}
+        registry = self.case.registry
+        known = {**registry.processes, **registry.aggregates}
+        return {name: registry.codec.state_to_json(one.cls()) for name, one in known.items()}
 
     async def _disturbed(self, runtime: Runtime, engine: Engine) -> None:
         """Everybody publishes what nobody acknowledged yet, while things go wrong."""
@@ -259,16 +261,19 @@ class Machine:
                 nursery.start_soon(self._send, runtime, publish)
             for sending in self.senders.unheard:
                 nursery.start_soon(self.senders.send, runtime, sending)
-        repairs_left = REPAIRS_MAX
-        for _ in range(DEADLINES_MAX):
+        deadlines_left, repairs_left = DEADLINES_MAX, REPAIRS_MAX
+        mended: set[frozenset[str]] = set()
+        while deadlines_left:
             await self._rest(engine)
             contents = self.disk.journal.contents()
-            if repairs_left and await repair(runtime, contents, self.trace):
-                repairs_left -= 1
+            if repairs_left and (stood := await repair(runtime, contents, self.trace)):
+                repairs_left -= stood in mended
+                mended.add(stood)
                 continue
             due_us = min((row.due_us for row in contents.timers), default=None)
             if due_us is None:
                 break
+            deadlines_left -= 1
             await trio.sleep(max(0, due_us - self.clock.now_us()) / 1_000_000 + _HAIR_S)
 
     async def _again(self, runtime: Runtime, engine: Engine) -> None:
@@ -295,6 +300,16 @@ class Machine:
                 new = [row for row in found if row not in was][:3]
                 sentence = f"a start and duplicates changed {field.name}: {len(was)} became {len(found)}, new are {new}"
                 self.breaches.append(("a_start_changes_nothing", sentence))
+
+
+@contextmanager
+def _stopped(run: trio.CancelScope) -> Iterator[None]:
+    """A run that was stopped in its midst leaves what its process died of beside the cancellation."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        if not run.cancelled_caught or any(not isinstance(leaf, _OF_THE_DISK) for leaf in leaves(group)):
+            raise
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procession.errors import ProcessionError
 from procession.facade import Runtime
-from procession.journal.rows import Contents, FlowRow
+from procession.journal.rows import Contents, EventRow, FlowRow
 from procession.laws.histories import GIVEN_UP
 from procession.testing.simulation.trace import Trace
 
@@ -38,11 +38,14 @@ async def act_at_random(runtime: Runtime, contents: Contents, share: float, trac
     return row.id if act == "skip" else None
 
 
-async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> bool:
-    """Send again what was given up, and release what is in quarantine; False where nothing is."""
+async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> frozenset[str]:
+    """Send again what was given up, and release what is in quarantine; returns what each stood at."""
     aside = [row for row in _flows(contents) if row.status == "quarantined"]
+    stood: set[str] = set()
     for row in aside:
-        given_up = _given_up(contents, row)
+        head = _head(contents, row)
+        given_up = _given_up(head)
+        stood.add(given_up or f"{row.process}/{row.key} at {0 if head is None else head.position}")
         trace.add("operator", f"{'sends again for' if given_up else 'releases'} {row.process}/{row.key}: {row.reason}")
         flow = runtime.flow(row.process, row.key)
         try:
@@ -52,7 +55,7 @@ async def repair(runtime: Runtime, contents: Contents, trace: Trace) -> bool:
                 await flow.release(by=_WHO, why=_WHY)
         except ProcessionError as error:
             trace.add("operator", f"is told: {error}")
-    return bool(aside)
+    return frozenset(stood)
 
 
 def _flows(contents: Contents) -> list[FlowRow]:
@@ -61,10 +64,14 @@ def _flows(contents: Contents) -> list[FlowRow]:
     return [row for row in contents.flows if row.process not in aggregates]
 
 
-def _given_up(contents: Contents, flow: FlowRow) -> str:
-    """The command of which the head of a flow says that it was given up, or nothing."""
-    heads = sorted(row.position for row in contents.deliveries if row.flow == flow.id)
-    head = next((row for row in contents.events if heads and row.position == heads[0]), None)
+def _head(contents: Contents, flow: FlowRow) -> EventRow | None:
+    """The first event that waits for a flow."""
+    first = min((row.position for row in contents.deliveries if row.flow == flow.id), default=None)
+    return next((row for row in contents.events if row.position == first), None)
+
+
+def _given_up(head: EventRow | None) -> str:
+    """The command of which it says that it was given up, or nothing."""
     if head is None or head.type != GIVEN_UP or head.caused_by is None:
         return ""
     return head.caused_by.hex()

@@ -216,6 +216,12 @@ def settings_of(plan: Plan, life: int, settings: Settings) -> Settings:
         timers=attrs.evolve(chosen.timers, loaded_max=chance.choice((1, 2, 2_000))),
         gateways=attrs.evolve(chosen.gateways, commands_loaded_max=chance.choice((1, 2, 2_000))),
         intake=attrs.evolve(chosen.intake, events_max=chance.choice((1, 3, 10_000))),
+        aggregates=attrs.evolve(
+            chosen.aggregates,
+            cached_max=chance.choice((1, 2, 3_072)),
+            commands_loaded_max=chance.choice((1, 2, 2_000)),
+            snapshot_every_events=chance.choice((1, 2, 200)),
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from procession.engine.envelopes import envelope_of, message_of
 from procession.engine.turn import Life, Turn, TurnFailed, run_turn
 from procession.journal.rows import Contents, EventRow, FlowRow, SnapshotRow, StepRow
+from procession.journal.snapshot_seal import is_of
 from procession.laws.histories import effects_of
 from procession.primitives.codec import from_json
 from procession.primitives.command import Command
@@ -55,7 +56,7 @@ class _Replay:
         self.definition: Definition = registry.processes[flow.process]
         self.name = f"{flow.process}/{flow.key}"
         self.events = events
-        current = snapshot is not None and snapshot.fingerprint == registry.fingerprints[flow.process]
+        current = snapshot is not None and is_of(snapshot, registry.fingerprints[flow.process])
         self.snapshot = snapshot if current else None
         self.invariants = [rule for rule in invariants if rule.process is self.definition.cls]
         self.history = History(self.definition.cls, flow.key)

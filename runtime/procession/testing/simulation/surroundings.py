@@ -9,7 +9,9 @@ import attrs
 import trio
 
 from procession.errors import Refused
+from procession.journal.rows import CommandRow
 from procession.laws.histories import Begun
+from procession.primitives.codec import from_json
 from procession.primitives.command import Command
 from procession.primitives.gateway import Attempt
 from procession.primitives.registry import Registry
@@ -39,19 +41,25 @@ class Surroundings:
     """Everybody answers, at once."""
     _running: dict[str, int] = attrs.field(factory=dict)
     """By command id: calls of the process that lives."""
+    _answered: dict[str, int] = attrs.field(factory=dict)
+    """By command id: how often it had been sent again when the process that lives had its answer."""
     _ordinals: dict[tuple[str, str, Command], dict[str, int]] = attrs.field(factory=dict)
     """Which of several equal commands of one flow this is, by command id."""
 
     def process_started(self) -> None:
         """No call of a process that is gone runs on."""
         self._running.clear()
+        self._answered.clear()
 
     async def play(self, command: Command, attempt: Attempt) -> object:
         """One attempt, as its gateway sees it."""
         name, flow = stored_of(type(command)).name, f"{attempt.process}/{attempt.key}"
         stored = self.disk.journal.stored_command(bytes.fromhex(attempt.command_id))
         beside = self._running.get(attempt.command_id, 0) > 0
-        self.begun.append(Begun(attempt.command_id, flow, name, "" if stored is None else stored.state, beside))
+        sent_again = _sent_again(stored)
+        answered = self._answered.get(attempt.command_id) == sent_again
+        state = "" if stored is None else stored.state
+        self.begun.append(Begun(attempt.command_id, flow, name, state, beside, answered))
         self.trace.add("call", f"{name} of {flow}, attempt {attempt.number}, {attempt.command_id}")
         self._running[attempt.command_id] = self._running.get(attempt.command_id, 0) + 1
         journal = self.disk.journal
@@ -67,6 +75,7 @@ class Surroundings:
         if answer.given_up is not None:
             raise ConnectionError("no answer, says the test")
         self.trace.add("answer", f"{name} of {flow}: {answer.value}")
+        self._answered[attempt.command_id] = sent_again
         return answer.value
 
     def _answer(self, command: Command, attempt: Attempt, name: str) -> Answer:
@@ -122,6 +131,13 @@ class Surroundings:
         """A call of a process that is gone answers nobody."""
         if journal.dead:
             await trio.sleep_forever()
+
+
+def _sent_again(stored: CommandRow | None) -> int:
+    """How often an operator had a command sent again."""
+    log = [] if stored is None or stored.log is None else from_json(stored.log)
+    found: int = log[0].get("sent_again", 0) if log else 0
+    return found
 
 
 def _temper(share: float) -> Temper:
