@@ -14,6 +14,7 @@ from tests.crash.archiving import LIVE_EVERY, run_with_kills
 FLOWS = 600
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_kills_while_nine_tenths_are_archived_change_nothing(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 FILES_MAX = 128
 
 
+@pytest.mark.searches
 def test_bad_input_is_refused_and_disturbs_nobody(tmp_path: Path) -> None:
     report = run(tmp_path / "lab", requests=2_000, patience=2)  # here others may be at work
     assert report.breaches == [], report

@@ -57,6 +57,7 @@ def changed(case: Case, path: Path, statement: str) -> bytes:
     return content
 
 
+@pytest.mark.searches
 async def test_damage_is_noticed_or_changes_nothing_and_what_a_salvage_keeps_is_what_was_there(
     case: Case, work: Path
 ) -> None:
@@ -72,6 +73,7 @@ async def test_a_check_without_checksums_misses_what_the_real_one_finds(case: Ca
     assert layer_of(work / "damaged.db", case.rows, chains=False) == ("missed", frozenset({"event.payload"}))
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_whichever_page_is_lost_the_rest_is_salvaged(case: Case, work: Path) -> None:
@@ -102,6 +104,7 @@ async def test_an_older_log_that_is_put_back_is_noticed_or_changes_nothing(tmp_p
     assert layer != "missed" or differing <= FORGIVEN
 
 
+@pytest.mark.searches
 async def test_what_is_done_to_a_log_is_noticed_and_what_is_done_to_a_head_file_refuses_nothing(
     tmp_path: Path, work: Path
 ) -> None:
@@ -159,6 +162,7 @@ async def test_rows_that_no_checksum_proves_are_made_anew(case: Case, work: Path
         assert await runtime.journal.verify() == []
 
 
+@pytest.mark.searches
 @pytest.mark.parametrize(
     ("fault", "damage", "found"),
     [
@@ -212,6 +216,7 @@ async def test_verify_names_the_range_and_the_flows(case: Case, work: Path) -> N
     assert "salvage" in fault.cure
 
 
+@pytest.mark.searches
 async def test_what_is_left_of_a_truncated_journal_is_salvaged(case: Case, work: Path) -> None:
     cut = len(case.content) - 2 * PAGE_BYTES - 100
     seen = await look(case, work, case.content[:cut])
@@ -220,6 +225,7 @@ async def test_what_is_left_of_a_truncated_journal_is_salvaged(case: Case, work:
     assert seen.kept is not None
 
 
+@pytest.mark.searches
 async def test_a_page_as_it_was_before_leaves_no_deadline_that_is_over(tmp_path: Path, work: Path) -> None:
     moments: list[Moment] = []
     await make(tmp_path / "a.db", 10, moments)

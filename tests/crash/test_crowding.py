@@ -9,6 +9,7 @@ import pytest
 from tests.crash.crowding import Place, out_of_order, run
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_flow_keeps_the_order_in_which_a_hundred_senders_were_heard(tmp_path: Path) -> None:

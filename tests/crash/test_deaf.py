@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 FLOWS = 60
 
 
+@pytest.mark.searches
 @pytest.mark.parametrize("kinds", [tuple(RECEIVERS), tuple(f"log {kind}" for kind in LOGS), ("scrapers",)], ids=str)
 def test_flows_go_on_what_is_lost_is_counted_and_the_end_comes_in_time(tmp_path: Path, kinds: tuple[str, ...]) -> None:
     lives = run(tmp_path, kinds, FLOWS)

@@ -9,6 +9,7 @@ import pytest
 from tests.crash.deciding import run_with_kills
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_answered_command_is_there_once_after_kills(tmp_path: Path) -> None:

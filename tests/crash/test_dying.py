@@ -14,6 +14,7 @@ NEEDS = pytest.mark.needs("strace", "apt-get install strace")
 FEW = Load(http=3, socket=1, pause_ms=150)
 
 
+@pytest.mark.searches
 @NEEDS
 @pytest.mark.slow
 @pytest.mark.timeout(120)

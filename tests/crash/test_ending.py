@@ -9,6 +9,7 @@ import pytest
 from tests.crash.ending import HELD_S_MAX, run
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_each_of_six_ends_is_in_order_and_leaves_nothing_to_do(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.crash.flooding import OFFERED_TIMES_MIN, run
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_flood_is_refused_aloud_and_what_was_accepted_is_kept(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def follow(folder: Path, kills: int, seed: int, fault: str = "-") -> Counts:
     return read_counts(counts)
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_twenty_kills_lose_no_line_and_accept_none_twice(tmp_path: Path) -> None:

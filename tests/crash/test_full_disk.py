@@ -18,6 +18,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.searches
 @pytest.mark.parametrize(
     "kind",
     ["injected", pytest.param("mounted", marks=pytest.mark.needs("mount", "on Debian: apt-get install mount"))],

@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.searches
 def test_what_was_acknowledged_outlives_a_failing_disk_and_one_that_recovers_needs_no_restart(tmp_path: Path) -> None:
     report = run(tmp_path, FAULTS, seed=1)
     assert report.breaches == [], report

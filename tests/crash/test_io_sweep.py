@@ -84,6 +84,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return begun(tmp_path_factory.mktemp("prepared"))
 
 
+@pytest.mark.searches
 @NEEDS
 @pytest.mark.slow
 def test_a_disk_that_fails_at_any_moment_takes_nothing_back(prepared: Prepared) -> None:

@@ -13,6 +13,7 @@ NAMED_S_MAX = 4
 """Here others may be at work; the fault takes longer."""
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path) -> None:
@@ -22,6 +23,7 @@ def test_bad_flows_of_every_kind_are_set_aside_and_no_other_waits(tmp_path: Path
     assert set(report.bad) == {*IN_TURNS, *IN_GATEWAYS, *IN_THREADS}
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", [*FATAL, *FATAL_DECISIONS])
@@ -58,6 +60,7 @@ def test_a_watch_that_names_a_flow_late_is_found(tmp_path: Path) -> None:
     assert any("its flow was named after" in breach for breach in report.breaches), report
 
 
+@pytest.mark.searches
 def test_rounds_that_are_slower_beside_bad_flows_more_often_than_by_chance_are_found() -> None:
     noisy, slower = Report(ratios=[0.6, 1.5] * 5), Report(ratios=[*[1.1] * 9, 0.7])
     for report in (noisy, slower):

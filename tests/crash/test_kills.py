@@ -9,6 +9,7 @@ import pytest
 from tests.crash.driver import run_with_kills
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_few_kills_change_nothing(tmp_path: Path) -> None:
@@ -25,6 +26,7 @@ def test_the_harness_finds_an_outbox_that_is_committed_apart(tmp_path: Path) -> 
     assert any(breach.startswith("command_missing: ") for breach in report.breaches), report
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_thirty_kills_change_nothing(tmp_path: Path) -> None:

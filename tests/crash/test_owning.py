@@ -9,6 +9,7 @@ import pytest
 from tests.crash.owning import STARTERS, run
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_one_of_eight_starters_wins_and_an_owner_that_was_overtaken_writes_nothing(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_a_call_that_is_not_followed_ends_the_recording(tmp_path: Path, call: st
         list(operations(tmp_path / "calls", tmp_path, ("told",)))
 
 
+@pytest.mark.searches
 @STRACE
 @pytest.mark.slow
 @pytest.mark.timeout(120)
@@ -129,6 +130,7 @@ def test_the_harness_finds_a_head_file_that_is_ahead_of_its_journal(tmp_path: Pa
     assert any("it was refused: it is at event" in breach for breach in report.breaches), report
 
 
+@pytest.mark.searches
 @STRACE
 @pytest.mark.slow
 @pytest.mark.timeout(180)

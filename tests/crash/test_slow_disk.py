@@ -15,6 +15,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.searches
 def test_a_slow_disk_holds_up_no_loop_and_fails_no_flow(tmp_path: Path) -> None:
     report = run(tmp_path / "slowed", delays_ms=(2_000,), seconds=4, seed=1)
     assert report.breaches == [], report

@@ -9,6 +9,7 @@ import pytest
 from tests.crash.streaming import run
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_one_that_never_reads_delays_nobody_and_every_stream_ends_in_order(tmp_path: Path) -> None:

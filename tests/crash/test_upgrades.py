@@ -127,6 +127,7 @@ def touched_though_newer(journal: Path, fault: str = "-") -> list[str]:
     ]
 
 
+@pytest.mark.searches
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", EARLIER)
 async def test_a_migration_that_is_killed_goes_on_and_the_journal_folds_as_before(name: str, tmp_path: Path) -> None:

@@ -66,12 +66,14 @@ def breaches(acts: Sequence[Act], start_s: float) -> list[str]:
     return trio.run(played, acts, start_s, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
+@pytest.mark.searches
 @pytest.mark.parametrize("start_s", [SPRING, AUTUMN], ids=["spring", "autumn"])
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_known_to_go_wrong_with_clocks_does_not(case: str, start_s: float) -> None:
     assert breaches(CASES[case], start_s) == []
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @hypothesis.settings(max_examples=max(60, hypothesis.settings().max_examples))
 @hypothesis.given(st.lists(ACTS, max_size=12), st.sampled_from([SPRING, AUTUMN]))

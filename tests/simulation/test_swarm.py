@@ -12,6 +12,7 @@ from tests.simulation.swarm import SYSTEMS, Swarm
 from tests.simulation.torture import torture
 
 
+@pytest.mark.searches
 def test_a_swarm_in_which_little_goes_wrong_is_said_to_have_missed_the_rest() -> None:
     tame = Simulation(
         load=torture,
@@ -29,6 +30,7 @@ def test_a_swarm_in_which_little_goes_wrong_is_said_to_have_missed_the_rest() ->
     assert {"fault crash", "fault commit kept", "command cancelled", "careful start"} <= {*swarm.marks.missed}
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_swarm_has_hit_every_mark_that_is_not_rare() -> None:

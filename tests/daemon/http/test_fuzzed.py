@@ -62,6 +62,7 @@ def test_a_planted_fault_is_found(tmp_path: Path, fault: Fault, found: str) -> N
     assert any(failure.startswith(found) for failure in failures), failures
 
 
+@pytest.mark.searches
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_ten_thousand_requests_by_the_document_and_broken_ones_bring_nothing_down() -> None:
