@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -23,9 +24,9 @@ from procession import (
     on,
     starts,
 )
-from procession.errors import OutcomeUnknown
+from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.memory import MemoryJournal
-from procession.testing.faults import FaultyJournal
+from procession.testing.faults import CommitFault, FaultyJournal
 from tests.engine.tally import (
     TINY,
     Asked,
@@ -343,6 +344,41 @@ async def test_an_answer_counts_that_came_after_a_cancellation_that_was_lost(
         await runtime.drain()
         assert await story(runtime, "a") == ["opened", "asked", "done 1"]
     assert len(desk.calls) == 1
+
+
+@pytest.mark.parametrize("fault", ["fail", "written"])
+async def test_an_answer_that_came_too_late_while_the_journal_was_held_is_recorded_once_it_is_well(
+    autojump_clock: trio.testing.MockClock, fault: CommitFault
+) -> None:
+    journal = FaultyJournal()
+    async with opened(journal, gateways=[Desk(unmoved)]) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1,))])
+        await trio.sleep(1)
+        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+        journal.count_anew({1: fault})
+        journal.reopens_failing, held_at = 20, trio.current_time()
+        with contextlib.suppress(NotAccepted):
+            await runtime.publish(Opened("b"))
+        assert trio.current_time() > held_at + 10, "it answers meanwhile"
+        await runtime.drain()
+        assert await reasons(runtime) == ["late_answer done 1"]
+        assert (await runtime.journal.counts()).commands == {"cancelled": 1}
+
+
+@pytest.mark.parametrize("fault", ["fail", "written"])
+async def test_a_late_answer_whose_commit_failed_is_recorded_once(
+    autojump_clock: trio.testing.MockClock, fault: CommitFault
+) -> None:
+    journal = FaultyJournal()
+    async with opened(journal, gateways=[Desk(unmoved)]) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1,))])
+        await trio.sleep(1)
+        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+        journal.count_anew({1: fault})
+        await trio.sleep(20)
+        await runtime.drain()
+        assert journal.reopens > 0
+        assert await reasons(runtime) == ["late_answer done 1"]
 
 
 async def test_a_wrong_return_is_a_failed_attempt(autojump_clock: trio.testing.MockClock) -> None:

@@ -62,7 +62,8 @@ class Verdict:
         handle = self.handle
         handle.ended = "open"
         if handle.late is not None:
-            self.answers.answered(handle, handle.late)
+            late, handle.late = handle.late, None
+            self.answers.answered(handle, late)
         elif handle.scope is None and handle.state != "stuck":
             self.forget(handle)
 
@@ -71,8 +72,31 @@ class Verdict:
         self.answers.kept.append(self)
 
 
+@attrs.define(eq=False)
+class LateAnswer:
+    """An answer to a command that has ended otherwise: recorded, and it never reopens the command."""
+
+    answers: Answers
+    handle: Handle
+    answer: Answer
+    ids: tuple[bytes, ...]
+    """Of its events."""
+    position: int = 0
+    """Of the first of them; 0 as long as none was put into a batch."""
+
+    def durable(self) -> None:
+        """It is recorded."""
+
+    def failed(self, error: Exception) -> None:
+        """Whether it is written is not known: it is kept, and recorded when the journal is well."""
+        self.answers.kept_late.append(self)
+
+
 class Answers:
-    """Lives as long as the runtime. While the engine is held, verdicts are kept: at most as many as calls run."""
+    """Lives as long as the runtime.
+
+    While the engine is held, verdicts and late answers are kept: at most as many as calls run.
+    """
 
     def __init__(
         self,
@@ -95,6 +119,7 @@ class Answers:
         self.desk: Desk | None = None
         """None while the engine is held."""
         self.kept: list[Verdict] = []
+        self.kept_late: list[LateAnswer] = []
         self.tracing = tracing
 
     def examined(self, handle: Handle, value: object) -> Answer | str:
@@ -206,19 +231,29 @@ class Answers:
             self.write(verdict)
 
     def _too_late(self, handle: Handle, answer: Answer) -> None:
-        """An answer to a command that has ended otherwise is recorded; it never reopens the command."""
         handle.late = answer
+        late = LateAnswer(self, handle, answer, tuple(self._ids.fresh() for _ in answer))
         if self.desk is None:
-            return
+            self.kept_late.append(late)
+        else:
+            self.record(late)
+
+    def record(self, late: LateAnswer) -> None:
+        """Put an answer that came too late into the batch."""
+        assert self.desk is not None, "answers are recorded while the engine runs"
+        desk, handle = self.desk, late.handle
         definition = self._registry.processes[handle.process]
-        for event, payload in answer:
-            flow = self.desk.table.flow(definition, handle.key)
-            origin = Origin(
-                self._ids.fresh(), caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context
-            )
-            _, delivery = self.desk.router.note(event, payload, origin, flow)
-            self.desk.turns.unhandled(delivery, "late_answer")
-            self.desk.table.rest(flow)
+        positions = []
+        for event_id, (event, payload) in zip(late.ids, late.answer, strict=True):
+            flow = desk.table.flow(definition, handle.key)
+            origin = Origin(event_id, caused_by=handle.row.id, correlation=handle.correlation, trace=handle.context)
+            row, delivery = desk.router.note(event, payload, origin, flow)
+            positions.append(row.position)
+            desk.turns.unhandled(delivery, "late_answer")
+            desk.table.rest(flow)
+        if positions:
+            late.position = positions[0]
+            desk.ledger.when_durable(late)
 
     def _count(self, verdict: Verdict) -> None:
         gateway = self._measures[verdict.handle.row.gateway]

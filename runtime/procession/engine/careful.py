@@ -17,6 +17,8 @@ async def write_kept(lasting: Lasting, life: Life) -> None:
     """Answers that came while the engine was held, or whose commit failed, are written first."""
     while lasting.answers.kept:
         await _write_one(lasting)
+    while lasting.answers.kept_late:
+        await _record_one(lasting)
     await life.ledger.wait_durable(life.ledger.latest)
 
 
@@ -49,3 +51,12 @@ async def _write_one(lasting: Lasting) -> None:
         verdict.withdraw()  # its flow is not cancelled: that stood in the same commit
     else:
         lasting.answers.write(verdict)
+
+
+async def _record_one(lasting: Lasting) -> None:
+    late = lasting.answers.kept_late[0]
+    stored = await lasting.journal.events(late.position - 1, 1) if late.position else []
+    lasting.answers.kept_late.remove(late)
+    counted = late.handle.late is None  # it came in time: what had ended its command was lost
+    if not counted and not (stored and stored[0].id == late.ids[0]):
+        lasting.answers.record(late)
