@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -84,6 +85,58 @@ def test_what_was_copied_away_between_two_looks_is_read_from_the_copy(path: Path
     os.truncate(path, 0)
     append(path, "c\n")
     assert [look(file) for _ in range(4)] == [[b"b"], [], [], [b"c"]]
+    file.close()
+
+
+@pytest.mark.parametrize("more", ["c\n", "cc\ndd\n", "c" * 150 + "\n"])
+@pytest.mark.parametrize("read", ["a\nb\n", "a" * 300 + "\nb\n"])
+def test_what_is_copied_away_before_what_was_read_is_accepted_is_read_from_the_copy(
+    path: Path, read: str, more: str
+) -> None:
+    append(path, read)
+    file = followed(path)
+    lines = file.read()
+    append(path, "rest\n")
+    shutil.copy(path, path.with_name("lines.1"))
+    os.truncate(path, 0)
+    append(path, more)
+    file.accepted(lines[-1].end)
+    assert [look(file) for _ in range(4)] == [[b"rest"], [], [], [line[:100].encode() for line in more.splitlines()]]
+    file.close()
+
+
+@pytest.mark.parametrize("call", range(1, 4))
+def test_a_file_that_is_cut_while_it_is_read_is_read_from_the_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    append(path, "a\n")
+    file = followed(path)
+    look(file)
+    append(path, "b\n")
+    read, calls = os.pread, itertools.count(1)
+
+    def read_cut(descriptor: int, length: int, at: int) -> bytes:
+        if next(calls) == call:
+            shutil.copy(path, path.with_name("lines.1"))
+            os.truncate(path, 0)
+            append(path, "c\nd\n")
+        return read(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", read_cut)
+    found: list[bytes] = []
+    while len(found) < 3:
+        found += look(file)
+    assert found == [b"b", b"c", b"d"]
+    file.close()
+
+
+def test_a_file_that_is_cut_before_anything_was_accepted_from_its_end_on_begins_anew(path: Path) -> None:
+    append(path, "a\nb\n")
+    file = FollowedFile(path, path.with_name("kept.position"), line_bytes_max=100, from_end=True)
+    assert look(file) == []
+    os.truncate(path, 0)
+    append(path, "c\nd\ne\n")
+    assert look(file) == [b"c", b"d", b"e"]
     file.close()
 
 

@@ -67,6 +67,8 @@ class FollowedFile:
         self._rotated = re.compile(f"{stem}{suffix}{numbered}|{stem}{numbered}{suffix}")
         self._descriptor = -1
         self._mark: Mark | None = read_mark(kept_in)
+        self._seen, self._seen_until = b"", 0
+        """What was read last, with some bytes before it, and where it ends in the file."""
         self._left = False
         """The path was seen to hold another file: this one gets no more than a last look."""
 
@@ -94,9 +96,10 @@ class FollowedFile:
             if whole:
                 raise FileNotFoundError(f"there is no file {self._path}")
             return []
-        if not _is_up_to(self._descriptor, self._known):
-            self._take_up_cut()
         lines = list(self._lines(last=False))
+        while not _is_up_to(self._descriptor, self._known):  # asked after reading: it may be cut at any moment
+            self._take_up_cut()
+            lines = list(self._lines(last=False))
         if lines:
             self._left = False
             return lines
@@ -119,7 +122,9 @@ class FollowedFile:
         """
         mark = self._known
         source, id_ = last or (mark.last_source, mark.last_id)
-        tail = os.pread(self._descriptor, min(_TAIL_BYTES, end), max(0, end - _TAIL_BYTES)).hex()
+        # Of what was read then: by now the file may have been cut, and have grown beyond this place with other lines.
+        up_to_it = self._seen[: len(self._seen) - (self._seen_until - end)]
+        tail = up_to_it[-_TAIL_BYTES:].hex()
         self._keep(attrs.evolve(mark, offset=end, tail=tail, last_source=source, last_id=id_))
 
     def close(self) -> None:
@@ -179,7 +184,10 @@ class FollowedFile:
     def _begin(self, generation: int, *, at_end: bool = False) -> None:
         """The open file is the next generation, from its beginning. Kept at once: ids hang on it."""
         found = os.fstat(self._descriptor)
-        mark = Mark(generation + 1, found.st_ino, found.st_dev, found.st_ino, found.st_size if at_end else 0)
+        mark = Mark(generation + 1, found.st_ino, found.st_dev, found.st_ino, 0)
+        if at_end:
+            tail = os.pread(self._descriptor, _TAIL_BYTES, max(0, found.st_size - _TAIL_BYTES))
+            mark = attrs.evolve(mark, offset=found.st_size, tail=tail.hex())
         if (before := self._mark) is not None:
             mark = attrs.evolve(mark, former=before.inode, last_source=before.last_source, last_id=before.last_id)
         self._keep(mark)
@@ -280,6 +288,7 @@ class FollowedFile:
         """The lines of one piece of the file; `last`: also what has no newline."""
         mark = self._known
         piece = os.pread(self._descriptor, max(_BLOCK_BYTES, self._line_bytes_max + 1), mark.offset)
+        self._seen, self._seen_until = bytes.fromhex(mark.tail) + piece, mark.offset + len(piece)
         *whole, rest = piece.split(b"\n")
         at = mark.offset
         for text in whole:
@@ -302,6 +311,7 @@ class FollowedFile:
     def _end_of_long(self, at: int, *, last: bool) -> int:
         """Where a line ends that is too long to be held; 0 where it has no end yet."""
         while block := os.pread(self._descriptor, _BLOCK_BYTES, at):
+            self._seen, self._seen_until = self._seen[-_TAIL_BYTES:] + block, at + len(block)
             found = block.find(b"\n")
             if found >= 0:
                 return at + found + 1
