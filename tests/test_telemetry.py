@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import trio
+import trio.testing
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -161,6 +162,7 @@ def test_the_page_has_each_metric_as_its_definition_says() -> None:
 async def test_whatever_holds_the_loop_is_measured_whenever_it_comes_for_as_long_as_it_does() -> None:
     settings = Settings(telemetry=TelemetrySettings(measure=True))
     async with open_runtime(MemoryJournal(), settings=settings) as runtime:
+        await trio.testing.wait_all_tasks_blocked()  # it is being measured
         for _ in range(3):
             await trio.sleep(0.03)
             time.sleep(0.25)

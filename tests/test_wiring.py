@@ -159,7 +159,7 @@ def test_a_demo_plays_gateway_classes_on_a_bad_day(configured: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [

@@ -122,7 +122,7 @@ class Order(ProcessManager, name="order", key="order_id"):
 class Packers(Gateway, name="packers", concurrency=8):
     async def pack(self, command: PackOrder, attempt: Attempt) -> OrderPacked:
         if command.customer.startswith("slow"):
-            await trio.sleep(0.5)
+            await trio.sleep(4 if command.customer.startswith("slower") else 0.5)
         if command.customer.startswith("refused"):
             raise Refused(f"nobody packs for {command.customer}")
         return OrderPacked(command.order_id)

@@ -38,7 +38,7 @@ def shown(journal: Path, cwd: Path) -> Iterator[str]:
             yield process.stdout.readline().decode().strip().rstrip("/")
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
 
 def test_beside_its_flows_a_file_shows_states_and_what_ifs(context: BrowserContext, folder: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_gateway_is_limited_at_once_with_a_reason(watched: Watched, works: Sho
     act(page, "Set limits", "one packer is left")
     expect(packers.get_by_role("definition").first).to_contain_text("of 1")
     for number in range(3):
-        works.publish("order.placed", f"slow{number}/placed", order_id=f"slow{number}", customer="slow ann")
+        works.publish("order.placed", f"slow{number}/placed", order_id=f"slow{number}", customer="slower ann")
     expect(packers.get_by_role("definition").first).to_have_text("1 of 1")
     expect(packers.get_by_role("definition").nth(1)).to_have_text("2")
     limits = works.client.get("/v1/gateways/packers/limits").json()["limits"]

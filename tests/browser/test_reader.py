@@ -69,7 +69,7 @@ def test_a_reader_sees_all_and_no_click_writes(guarded: Watched, guarded_shop: S
         guarded.open(view)
         expect(page.get_by_text(says.replace("Expense of", "No flow asks people")).first).to_be_visible()
         for button in page.locator("main button:enabled").all():
-            button.click(timeout=1_000, no_wait_after=True)
+            button.click(no_wait_after=True)
             page.keyboard.press("Escape")
     assert [url for url in written if not url.endswith(READS_BY_POST)] == []
     assert guarded_shop.flow("ill")["status"] == "quarantined"

@@ -14,7 +14,7 @@ from tests.browser.conftest import Watched
 from tests.browser.shop import Shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium", "apt-get install chromium")]
-_PATIENCE_S = 14
+_PATIENCE_S = 45
 
 
 def overview_once(shop: Shop, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -41,15 +41,15 @@ def brush(page: Page, share_from: float, share_until: float) -> None:
 def test_a_span_that_is_brushed_on_a_chart_leads_to_the_flows_that_began_in_it(watched: Watched, shop: Shop) -> None:
     shop.publish("order.placed", "before/placed", order_id="before")
     began_ms = overview_once(shop, lambda found: found["history"])["history"][-1][0]
-    overview_once(shop, lambda found: found["history"][-1][0] > began_ms + 4_000)
+    # As long before the span begins as after it: a busy browser draws and asks some seconds late.
+    overview_once(shop, lambda found: found["history"][-1][0] > began_ms + 12_000)
     shop.publish("order.placed", "within/placed", order_id="within")
-    times = [
-        point[0] for point in overview_once(shop, lambda found: found["history"][-1][0] > began_ms + 6_000)["history"]
-    ]
+    overview_once(shop, lambda found: found["history"][-1][0] > began_ms + 16_000)
     page = watched.open("overview")
     expect(page.locator(".u-over").first).to_be_visible()
     page.get_by_role("button", name="Pause", exact=True).click()  # so that the chart stands still
-    brush(page, (began_ms + 3_000 - times[0]) / (times[-1] - times[0]), 0.999)
+    times = [point[0] for point in shop.client.get("/v1/overview").json()["history"]]
+    brush(page, (began_ms + 6_000 - times[0]) / (times[-1] - times[0]), 0.999)
     expect(page.get_by_role("button", name="show all")).to_be_visible()
     page.get_by_role("link", name="flows that began in this span").click()
     expect(page).to_have_url(re.compile(r"flows\?q=age%3C\d+s\+age%3E\d+s"))

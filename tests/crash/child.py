@@ -186,7 +186,7 @@ async def come_to_rest(runtime: Runtime) -> None:
 
 
 _BURST_S = 0.02
-_BETWEEN_S = 0.003
+_BETWEEN_S = 0.05
 
 if __name__ == "__main__":
     _folder, _seed, _life, _until, *_options = sys.argv[1:]

@@ -46,6 +46,7 @@ _ALIVE_S = (0.2, 1.0)
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, EOFError)
 _LATER = (429, 503)
 _AGAIN_S = 0.1
+_LOOK_S = 0.05
 _SHOWN_MAX = 20
 
 
@@ -185,8 +186,10 @@ def _begun(crowded: Lab, process: subprocess.Popen[bytes]) -> None:
     assert crowded.wait_ready(process), crowded.said
 
 
-async def _crowd(crowded: Lab, report: Report, seed: int, kills: int, seconds: float) -> None:
-    """Let all speak while the daemon is killed, and for so long to one that is not; then hush them."""
+async def _crowd(
+    crowded: Lab, report: Report, seed: int, kills: int, seconds: float, places_min: int, resent_min: int
+) -> None:
+    """Let all speak while the daemon is killed, and for so long to one that is not, until so much was heard."""
     chance, hush, silent = random.Random(seed), trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_all_speak, crowded, report, chance, hush, silent)
@@ -196,6 +199,11 @@ async def _crowd(crowded: Lab, report: Report, seed: int, kills: int, seconds: f
         with crowded.life() as process:
             await trio.to_thread.run_sync(_begun, crowded, process)
             await trio.sleep(seconds)
+            # Who speaks only counts: there is no event for it.
+            while (  # noqa: ASYNC110
+                len(report.places) < places_min or report.resent < resent_min
+            ) and process.poll() is None:
+                await trio.sleep(_LOOK_S)
             hush.set()
             await silent.wait()
             last = Sender(crowded.port, report)
@@ -255,11 +263,22 @@ def judge(folder: Path, report: Report) -> None:
     report.breaches += check_now(folder) + verified(folder / "journal.db") + complaints(folder)
 
 
-def run(folder: Path, *, flows: int, senders: int, kills: int, seconds: float, seed: int, fault: str = "-") -> Report:
-    """Let so many speak, and judge."""
+def run(
+    folder: Path,
+    *,
+    flows: int,
+    senders: int,
+    kills: int,
+    seconds: float,
+    seed: int,
+    fault: str = "-",
+    places_min: int = 0,
+    resent_min: int = 0,
+) -> Report:
+    """Let so many speak, for so long and until so much was accepted and said again; and judge."""
     report = Report(flows, senders)
     with lab(folder, fault=fault) as crowded:
-        trio.run(partial(_crowd, crowded, report, seed, kills, seconds))
+        trio.run(partial(_crowd, crowded, report, seed, kills, seconds, places_min, resent_min))
     judge(folder, report)
     return report
 

@@ -40,7 +40,7 @@ from tests.crash.senders import Wire, post
 from tests.crash.served import FAULTS
 from tests.ports import free_port
 
-FLOWS_S_MAX = 20.0
+FLOWS_S_MAX = 40.0
 LATENCY_MORE_S_MAX = 0.6
 """The slowest answer but one, beyond that of the life in which all is well: a receiver that is waited for costs a
 second again and again, a busy machine something once."""
@@ -265,8 +265,9 @@ def live(
     fault: str = "-",
     flows_s_max: float = FLOWS_S_MAX,
     end_s_max: float = END_S_MAX,
+    otlp_timeout_s: float = 1,
 ) -> Life:
-    """One daemon, whose flows and whose end are waited for so long."""
+    """One daemon, whose flows and whose end are waited for so long, and which waits so long for its receiver."""
     life = Life(kind)
     with (
         lab(work / kind.replace(" ", "-"), fault=fault) as served,
@@ -280,7 +281,7 @@ def live(
                 "PROCESSION_TELEMETRY__METRICS_ENDPOINT": address,
                 "PROCESSION_TELEMETRY__METRICS_INTERVAL_S": "0.1",
                 "PROCESSION_TELEMETRY__OTLP_INTERVAL_S": "0.1",
-                "PROCESSION_TELEMETRY__OTLP_TIMEOUT_S": "1",
+                "PROCESSION_TELEMETRY__OTLP_TIMEOUT_S": str(otlp_timeout_s),
                 "PROCESSION_TELEMETRY__TRACE_RATIO": "1",
             }
         with served.life(environ=told, before=before, stderr=stderr) as process:
@@ -300,14 +301,23 @@ def _end(process: subprocess.Popen[bytes], life: Life, end_s_max: float) -> None
     life.end_s = time.monotonic() - began
 
 
-def run(work: Path, kinds: tuple[str, ...], flows: int, fault: str = "-") -> list[Life]:
+def run(
+    work: Path,
+    kinds: tuple[str, ...],
+    flows: int,
+    fault: str = "-",
+    *,
+    flows_s_max: float = FLOWS_S_MAX,
+    otlp_timeout_s: float = 1,
+) -> list[Life]:
     """A life of each kind; the first in which all is well. One that was late has another: a machine may be busy."""
-    well = live(work / "0", "well", flows)
+    lived = partial(live, flows=flows, flows_s_max=flows_s_max, otlp_timeout_s=otlp_timeout_s)
+    well = lived(work / "0", "well")
     lives = [well]
     for kind in kinds:
-        life = live(work / "0", kind, flows, fault)
+        life = lived(work / "0", kind, fault=fault)
         if life.code == 0 and (life.is_slower(well) or life.end_s > well.end_s + END_MORE_S_MAX):
-            life = live(work / "1", kind, flows, fault)
+            life = lived(work / "1", kind, fault=fault)
         lives.append(life)
     return lives
 

@@ -34,7 +34,7 @@ from tests.crash.served import FAULTS
 _WRITES = "pwrite64,fsync,fdatasync"
 _WRITES_MAX = 300
 _MOSTLY = 40
-_LIFE_S_MAX = 15.0
+_LIFE_S_MAX = 30.0
 """A life in which so many writes do not come is killed by the clock."""
 _AT_WORK_S_MAX = 0.4
 

@@ -26,7 +26,7 @@ import attrs
 from procession.journal.ownership import holder_of
 from tests.bench.figures import percentiles
 from tests.crash.counts import Counts, add_arguments, hand_out, within
-from tests.crash.judging import acknowledgements, calls_under_way, come_to_rest, judged
+from tests.crash.judging import acknowledgements, calls_of_last_life, calls_under_way, come_to_rest, judged
 from tests.crash.lab import READY_S_MAX, Lab, Load, lab, sending, stop
 from tests.crash.served import FAULTS
 from tests.crash.served_flows import LATENCY_MS
@@ -161,6 +161,10 @@ def _end_beside_calls(loaded: Lab) -> tuple[int, float]:
     """How one ends whose calls do not return."""
     with loaded.life(environ=_NEVER) as process:
         assert loaded.wait_ready(process), loaded.said
+        give_up_at = time.monotonic() + READY_S_MAX
+        while not calls_of_last_life(loaded.folder):
+            assert time.monotonic() < give_up_at, loaded.said
+            time.sleep(_LOOK_S)
         time.sleep(_AT_WORK_S[1])
         return stop(process)
 

@@ -22,8 +22,8 @@ from procession.injectors.position_file import Mark
 from procession.primitives.injector import Intake
 from tests.crash.planting import by_name, plant
 
-_BETWEEN_S = 0.05
-"""A fault waits so long where a kill makes harm of it: few kills are needed to find it."""
+_BETWEEN_S = 0.4
+"""A fault waits so long where a kill makes harm of it, as long as a life may go on: few kills are needed to find it."""
 
 
 def moves_on_before_the_commit() -> None:

@@ -51,6 +51,8 @@ _KINDS = (*IN_TURNS, *IN_GATEWAYS, *IN_THREADS)
 _SHOWN_MAX = 20
 _ENOUGH = 100
 """Flows of a round, with and without bad ones, of which there is a p99."""
+_ENOUGH_AT_ONCE = 10
+"""The same of one window."""
 
 
 @attrs.define
@@ -61,7 +63,7 @@ class Report:
     bad: Counter[str] = attrs.field(factory=Counter)
     """By kind: flows that were set aside for it."""
     p99_ms: float = 0.0
-    """Of those that are well, while no other is bad."""
+    """Of those that are well, while no other is bad: the median of windows, since a machine has its own stalls."""
     p99_beside_ms: float = 0.0
     """And while others are."""
     ratios: list[float] = attrs.field(factory=list)
@@ -80,7 +82,7 @@ class Report:
             self.breaches.append("no flow was timed, with or without bad ones beside it")
         if self.p99_beside_ms > self.p99_ms * LATENCY_TIMES_MAX + LATENCY_MORE_MS_MAX:
             found = f"{self.p99_beside_ms:.1f} ms beside bad ones, and {self.p99_ms:.1f} ms without"
-            self.breaches.append(f"the p99 of those that are well is {found}")
+            self.breaches.append(f"the p99 of those that are well is {found}, by the median of windows")
         slower = sum(ratio > LATENCY_TIMES_MAX for ratio in self.ratios)
         if by_chance(slower, len(self.ratios)) < CHANCE_MAX:
             self.breaches.append(f"in {slower} of {len(self.ratios)} rounds the p99 of the well rose by over 5 %")
@@ -95,7 +97,7 @@ class Report:
             "flows well, all ended": self.well,
             "bad ones set aside by name": self.bad.total(),
             "kinds of them": len(self.bad),
-            "ms p99 of the well without": self.p99_ms,
+            "ms p99 of the well without, median of windows": self.p99_ms,
             "ms beside bad ones": self.p99_beside_ms,
             "times that, median of rounds": statistics.median(self.ratios or [0]),
             "rounds": len(self.ratios),
@@ -146,10 +148,16 @@ def under_load(folder: Path, report: Report, *, seed: int, flows: int, fault: st
     told = json.loads(ended.stdout)
     judge_flows(report, told["flows"], told["well"], told["kinds"])
     measured: dict[int, dict[bool, list[float]]] = {}
+    windows: dict[int, list[float]] = {}
     for window, latency in told["latencies"]:
         measured.setdefault(window // WINDOWS, {False: [], True: []})[with_bad(window)].append(latency * 1000)
+        windows.setdefault(window, []).append(latency * 1000)
     report.p99_ms, report.p99_beside_ms = (
-        p99([latency for one in measured.values() for latency in one[bad]]) for bad in (False, True)
+        statistics.median(
+            [p99(one) for window, one in windows.items() if with_bad(window) is bad and len(one) >= _ENOUGH_AT_ONCE]
+            or [math.inf]
+        )
+        for bad in (False, True)
     )
     report.ratios = [
         p99(one[True]) / p99(one[False]) for one in measured.values() if min(map(len, one.values())) >= _ENOUGH
@@ -250,7 +258,11 @@ def _begins_again(process: subprocess.Popen[bytes]) -> bool:
 
 def _names_the_bad_one(suspect: Path) -> bool:
     """And not one that is well, and waits for a processor."""
-    return suspect.exists() and any(one["key"] == "bad" for one in json.loads(suspect.read_text()))
+    try:
+        named = json.loads(suspect.read_text())
+    except FileNotFoundError:  # none yet, or one that is well has returned meanwhile
+        return False
+    return any(one["key"] == "bad" for one in named)
 
 
 async def _flows(journal: Path) -> dict[str, list[str | None]]:

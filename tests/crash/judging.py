@@ -14,7 +14,8 @@ from tests.crash.lab import Lab, verified
 from tests.crash.lines import lines_of
 from tests.crash.story import ITEMS, PARTS, number_of
 
-_STILL_S = 5.0
+_STILL_S = 15.0
+"""Longer than a busy machine lets a daemon stand."""
 _SHOWN_MAX = 20
 _LEVEL = re.compile(r'"level": "(ERROR|CRITICAL)"')
 _OPEN = (
@@ -144,3 +145,10 @@ def calls_under_way(folder: Path) -> int:
     """Attempts that gateways have begun and not ended, by their log."""
     lines = lines_of(folder / "effects.log")
     return sum(line.startswith("begin ") - line.startswith("end ") for line in lines)
+
+
+def calls_of_last_life(folder: Path) -> int:
+    """Attempts that the gateways of the process that began last have begun."""
+    lines = lines_of(folder / "effects.log")
+    last = max((at for at, line in enumerate(lines) if line == "life"), default=0)
+    return sum(line.startswith("begin ") for line in lines[last:])

@@ -44,6 +44,7 @@ from tests.crash.checker import check, check_now, cohorts
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.disk import FATES, Disk, Fate, write_image
 from tests.crash.driver import ROOT, live_to_the_end
+from tests.crash.lines import lines_of
 from tests.crash.recording import Cut, Operation, SyncFailed, Told, Wrote, operations, recording_of
 
 LOGS = ("acknowledged.log", "effects.log")
@@ -56,6 +57,7 @@ _LOG = "journal.db-wal"
 _SOON = 200
 """Operations."""
 _READY_S_MAX = 60
+_LOOK_S = 0.02
 
 
 @attrs.define
@@ -106,21 +108,31 @@ class Report:
 
 
 def record(
-    folder: Path, seed: int, seconds: float, options: Sequence[str] = (), failing: Failing = "none"
+    folder: Path,
+    seed: int,
+    seconds: float,
+    options: Sequence[str] = (),
+    failing: Failing = "none",
+    bursts_min: int = 0,
 ) -> list[Operation]:
-    """Run the child for so long, kill it, and read what it did; of each life, where a failing sync ends the first."""
+    """Run the child for so long and until so many bursts more were acknowledged, kill it, and read what it did.
+
+    Where a failing sync ends the first life, it is what two of them did.
+    """
     folder.mkdir()
     for log in LOGS:
         (folder / log).touch()
     when = random.Random(seed).randint(*_FAILING_SYNCS)
     if failing == "none":
-        return _record(folder, seed, 0, seconds, options)
+        return _record(folder, seed, 0, seconds, options, bursts_min=bursts_min)
     if failing == "survived":
         # The second is the one by which the log is moved away as it is closed: else nothing is left of what failed.
-        return _record(folder, seed, 0, seconds, options, f"fdatasync:error=EIO:when={when}..{when + 1}")
+        fault = f"fdatasync:error=EIO:when={when}..{when + 1}"
+        return _record(folder, seed, 0, seconds, options, fault, bursts_min=bursts_min)
     first = _record(folder, seed, 0, None, options, f"fdatasync:signal=KILL:when={when}")
     then = [file.name for file in folder.iterdir()]
-    return [*first, SyncFailed(_LOG), *_record(folder, seed, 1, seconds, options, existing=then)]
+    second = _record(folder, seed, 1, seconds, options, existing=then, bursts_min=bursts_min)
+    return [*first, SyncFailed(_LOG), *second]
 
 
 def _record(
@@ -131,6 +143,7 @@ def _record(
     options: Sequence[str],
     fault: str = "",
     existing: Sequence[str] = (),
+    bursts_min: int = 0,
 ) -> list[Operation]:
     trace = folder.parent / "calls.txt"
     child = [sys.executable, "-m", "tests.crash.child", str(folder), str(seed), str(life), "-", *options]
@@ -139,11 +152,20 @@ def _record(
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"ready\n"
+        acknowledged = len(lines_of(folder / LOGS[0]))
         if seconds is not None:
             time.sleep(seconds)
+            _wait_acknowledged(folder, running, acknowledged + bursts_min)
             os.kill(_child_of(running.pid), signal.SIGKILL)  # strace ends with it
         running.wait(_READY_S_MAX)
     return list(operations(trace, folder, LOGS, existing))
+
+
+def _wait_acknowledged(folder: Path, running: subprocess.Popen[bytes], bursts: int) -> None:
+    """On a slow disk that takes its time."""
+    give_up_at = time.monotonic() + _READY_S_MAX
+    while len(lines_of(folder / LOGS[0])) < bursts and running.poll() is None and time.monotonic() < give_up_at:
+        time.sleep(_LOOK_S)
 
 
 def _child_of(process: int) -> int:
@@ -230,9 +252,10 @@ def run(
     lives_max: int,
     options: Sequence[str] = (),
     failing: Failing = "none",
+    bursts_min: int = 0,
 ) -> Report:
     """Record one run, and judge what each moment of it may leave."""
-    found = record(work / "recorded", seed, seconds, options, failing)
+    found = record(work / "recorded", seed, seconds, options, failing, bursts_min)
     return judge(work, found, seed, images_max=images_max, lives_max=lives_max)
 
 

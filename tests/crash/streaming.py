@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -41,6 +42,7 @@ _TURNS_MIN, _TURNS_MAX = 4, 16
 _SETTLE_S = 1.0
 _ANSWER_S_MAX = 5.0
 _PUBLISHES_PER_S = 5
+_BUFFER_BYTES = 4_096
 _PAYLOAD = "x" * 200
 LAG_TIMES_MAX = 2
 """The lag beside one that never reads, of that without."""
@@ -150,9 +152,11 @@ def _published_ms(line: bytes) -> float:
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int, query: str) -> AsyncIterator[Wire]:
-    """A client that has asked for the stream."""
+async def connected(port: int, query: str, buffer_bytes: int | None = None) -> AsyncIterator[Wire]:
+    """A client that has asked for the stream, with so much room for what it has not read."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        if buffer_bytes is not None:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         await stream.send_all(f"GET {_PATH}{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         wire = Wire(stream)
         await wire.until(b": from here on")
@@ -189,8 +193,8 @@ async def _loaded(loaded: Lab, process: subprocess.Popen[bytes], report: Report,
             async with contextlib.AsyncExitStack() as one:
                 beside = turn % 2 == 1
                 if beside:
-                    # It asks for all that there ever was, so that its buffers are full from the beginning.
-                    await one.enter_async_context(connected(loaded.port, "?after=0"))
+                    # It asks for all that there ever was, so that its buffers, which are small, are full at once.
+                    await one.enter_async_context(connected(loaded.port, "?after=0", _BUFFER_BYTES))
                 await _publish(loaded.port, _SETTLE_S)
                 for reader in readers:
                     reader.lags_ms.clear()

@@ -54,10 +54,11 @@ def test_a_planted_fault_is_found(tmp_path: Path, fault: str, found: str) -> Non
     assert any(re.search(found, breach) for breach in report.breaches), report
 
 
+@pytest.mark.timeout(400)
 def test_what_is_said_to_be_kept_and_was_not_is_found(tmp_path: Path) -> None:
     """It is said to those who wait until there is room again; whether the commit that failed held anyone is chance."""
     reports = []
-    for seed in range(1, 4):
+    for seed in range(1, 12):
         reports.append(Report())
         folder = tmp_path / f"full-{seed}"
         run(folder, "injected", reports[-1], seed=seed, fault="says_that_all_was_kept", outcome_wait_s=30)

@@ -9,7 +9,7 @@ import pytest
 from tests.crash.io_faults import Fault, Limit, Refusal, run
 
 FAULTS: tuple[Fault, ...] = (
-    Refusal("fdatasync", "EIO", 25, lasting=False),
+    Refusal("fdatasync", "EIO", 18, lasting=False),
     Refusal("pwrite64", "ENOSPC", 150, lasting=False),
     Refusal("pwrite64", "EIO", 40, lasting=True),
     Limit(300_000, lasting=False),

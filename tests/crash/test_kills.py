@@ -11,7 +11,7 @@ from tests.crash.driver import run_with_kills
 
 @pytest.mark.searches
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_few_kills_change_nothing(tmp_path: Path) -> None:
     report = run_with_kills(tmp_path, seed=1, kills=8, alive_s_max=0.2)
     assert report.breaches == [], report
@@ -19,7 +19,7 @@ def test_a_few_kills_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_the_harness_finds_an_outbox_that_is_committed_apart(tmp_path: Path) -> None:
     report = run_with_kills(tmp_path, seed=1, kills=4, options=("split",), alive_s_max=0.2)
     assert any("and the command is lost" in breach for breach in report.breaches), report

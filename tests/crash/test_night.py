@@ -49,8 +49,11 @@ def test_one_that_did_not_try_all_that_it_must_says_so_itself(tmp_path: Path) ->
 
 
 def is_running(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it may go while it is read
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_one_that_breaks_or_dies_is_named_and_the_next_one_runs(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def test_a_reader_that_is_built_wrong_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plant: Plant, tried: Tried, found: str
 ) -> None:
     plant(monkeypatch)
-    monkeypatch.setattr(readers, "PROCESSOR_S_MAX", 0.2)
+    if "is still at it" in found:  # else it stays long: a collection of garbage may come in between
+        monkeypatch.setattr(readers, "PROCESSOR_S_MAX", 0.2)
     with pytest.raises(Breach, match=found):
         tried(tmp_path, found)
 

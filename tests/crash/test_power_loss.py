@@ -25,6 +25,8 @@ from tests.crash.recording import (
 
 STRACE = pytest.mark.needs("strace", "install strace, on Debian: apt-get install strace")
 CHANCE = random.Random(1)
+BURSTS_MIN = 8
+"""A machine that is busy writes little in the time."""
 
 
 def disk_after(*operations: Operation) -> Disk:
@@ -109,7 +111,7 @@ def test_a_call_that_is_not_followed_ends_the_recording(tmp_path: Path, call: st
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_no_power_loss_takes_back_what_was_acknowledged(tmp_path: Path) -> None:
-    report = run(tmp_path, seed=1, seconds=0.6, images_max=150, lives_max=2)
+    report = run(tmp_path, seed=1, seconds=0.6, bursts_min=BURSTS_MIN, images_max=150, lives_max=2)
     assert report.breaches == [], report
     assert report.with_something_to_lose >= 75, report
 
@@ -118,7 +120,7 @@ def test_no_power_loss_takes_back_what_was_acknowledged(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_harness_finds_a_journal_that_does_not_wait_for_the_disk(tmp_path: Path) -> None:
-    report = run(tmp_path, seed=1, seconds=0.6, images_max=40, lives_max=0, options=("normal",))
+    report = run(tmp_path, seed=1, seconds=0.6, bursts_min=BURSTS_MIN, images_max=40, lives_max=0, options=("normal",))
     assert any("was acknowledged at position" in breach for breach in report.breaches), report
 
 
@@ -126,7 +128,7 @@ def test_the_harness_finds_a_journal_that_does_not_wait_for_the_disk(tmp_path: P
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_harness_finds_a_head_file_that_is_ahead_of_its_journal(tmp_path: Path) -> None:
-    report = run(tmp_path, seed=1, seconds=0.6, images_max=150, lives_max=0, options=("early",))
+    report = run(tmp_path, seed=1, seconds=0.6, bursts_min=BURSTS_MIN, images_max=150, lives_max=0, options=("early",))
     assert any("it was refused: it is at event" in breach for breach in report.breaches), report
 
 
@@ -136,7 +138,7 @@ def test_the_harness_finds_a_head_file_that_is_ahead_of_its_journal(tmp_path: Pa
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("failing", ["survived", "fatal"])
 def test_what_is_accepted_behind_a_sync_that_failed_stays(tmp_path: Path, failing: Failing) -> None:
-    report = run(tmp_path, seed=1, seconds=0.6, images_max=80, lives_max=1, failing=failing)
+    report = run(tmp_path, seed=1, seconds=0.6, bursts_min=BURSTS_MIN, images_max=80, lives_max=1, failing=failing)
     assert report.breaches == [], report
     assert report.with_something_to_lose >= 40, report
 
@@ -146,5 +148,14 @@ def test_what_is_accepted_behind_a_sync_that_failed_stays(tmp_path: Path, failin
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("failing", ["survived", "fatal"])
 def test_the_harness_finds_a_log_that_is_trusted_after_a_sync_that_failed(tmp_path: Path, failing: Failing) -> None:
-    report = run(tmp_path, seed=1, seconds=0.6, images_max=40, lives_max=0, failing=failing, options=("trusting",))
+    report = run(
+        tmp_path,
+        seed=1,
+        seconds=0.6,
+        bursts_min=BURSTS_MIN,
+        images_max=40,
+        lives_max=0,
+        failing=failing,
+        options=("trusting",),
+    )
     assert any("it was refused: it is at event" in breach for breach in report.breaches), report

@@ -19,7 +19,7 @@ import attrs
 
 from tests.daemon.command import arguments_of, environment
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 40.0
 _END = b"END"
 
 FLOWS = """

@@ -22,9 +22,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with open_runtime(folder / "procession.db", processes=[Basket], aggregates=[StockItem]) as runtime:
             await runtime.send(ReceiveStock("book", 2), id="d-1", source="dock")
             await runtime.publish(BasketFilled("b1", (("book", 1),)))
-            await runtime.flow(Basket, "b1").wait_ended(5)
+            await runtime.flow(Basket, "b1").wait_ended(30)
             await runtime.publish(BasketFilled("b2", (("book", 1), ("pen", 1))))
-            await runtime.flow(Basket, "b2").wait_ended(5)
+            await runtime.flow(Basket, "b2").wait_ended(30)
             await runtime.send(ReserveStock("pen", "b3", 1))
 
     trio.run(fill)

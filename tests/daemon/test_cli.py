@@ -124,7 +124,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         assert reading.stderr is not None
         reading.stdout.close()
         assert reading.stderr.read() == b""
-        assert reading.wait(20) == 0
+        assert reading.wait(50) == 0
 
 
 @pytest.mark.parametrize(

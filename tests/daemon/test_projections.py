@@ -48,7 +48,7 @@ def written(project: Path) -> Path:
     async def write() -> None:
         async with purses_open(project) as runtime:
             position = await publish(runtime, [*coins(3), CoinSaved("bob", 2)])
-            await runtime.query(Purses, "select 1", at_least=position)
+            await runtime.query(Purses, "select 1", at_least=position, timeout_s=30)
 
     trio.run(write)
     return project
@@ -109,7 +109,7 @@ def test_a_store_that_is_ahead_of_a_restored_journal_is_shown_as_that_and_can_be
     async def go_on() -> None:
         async with purses_open(written) as runtime:
             position = await publish(runtime, coins(2))
-            await runtime.query(Purses, "select 1", at_least=position)
+            await runtime.query(Purses, "select 1", at_least=position, timeout_s=30)
 
     trio.run(go_on)
     (written / "copy.db").replace(written / "purses.db")
@@ -190,19 +190,20 @@ def test_what_is_not_there_is_refused(written: Path, arguments: tuple[str, ...],
 async def test_a_rebuild_beside_an_owner_is_taken_up_by_it(project: Path) -> None:
     async with purses_open(project, settings=QUICK) as runtime:
         position = await publish(runtime, coins(3))
-        await runtime.query(Purses, "select 1", at_least=position)
+        await runtime.query(Purses, "select 1", at_least=position, timeout_s=30)
         done = await trio.to_thread.run_sync(_inside, project, "rebuild")
         assert done["rebuilt"][0]["taken_up_by_owner"]
         await taken_up(runtime)
         position = await publish(runtime, coins(1))
-        assert await runtime.query(Purses, "select coins from purses", at_least=position) == [(4,)]
+        found = await runtime.query(Purses, "select coins from purses", at_least=position, timeout_s=30)
+        assert found == [(4,)]
         shown = await trio.to_thread.run_sync(_inside, project, "ls")
         assert shown["projections"][0]["pid"] is not None
     assert not store_of(project, 1).exists()
 
 
 async def taken_up(runtime: Runtime) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         while not runtime.projections()[0].path.endswith("0002.db"):
             await trio.testing.wait_all_tasks_blocked(0.02)
 

@@ -181,13 +181,13 @@ def accepted_so_far(journal: Path) -> int:
 
 
 def wait_for_events(publishing: subprocess.Popen[bytes], journal: Path, number: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 40
     while publishing.poll() is None and time.monotonic() < deadline and accepted_so_far(journal) < number:
         time.sleep(0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_kill_and_another_publish_give_the_same_figures(tmp_path: Path) -> None:
     log = loan_log(400)
     file = written(tmp_path / "log.jsonl", log.events)
@@ -219,7 +219,7 @@ def test_a_signal_ends_it_in_order_and_says_how_far_it_got(number: signal.Signal
         publishing.stdin.flush()
         wait_for_events(publishing, tmp_path / "a.db", 1)
         publishing.send_signal(number)
-        assert publishing.wait(15) == code
+        assert publishing.wait(40) == code
         assert publishing.stdout is not None
         assert publishing.stderr is not None
         found = json.loads(publishing.stdout.read())

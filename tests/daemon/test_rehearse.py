@@ -24,7 +24,9 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal of forty applications, made by the flow as it is."""
     folder = tmp_path_factory.mktemp("loans")
     file = written(folder / "log.jsonl", LOG.events)
-    json_inside("publish", file, "--no-wait", "--config", CONFIG, "--journal", folder / "loans.db", cwd=folder)
+    arguments = ("--no-wait", "--config", CONFIG, "--journal", folder / "loans.db")
+    grace = {"PROCESSION_SHUTDOWN__GRACE_S": "50"}  # in it every flow takes its turns
+    json_inside("publish", file, *arguments, cwd=folder, environ=grace)
     return folder / "loans.db"
 
 

@@ -63,7 +63,7 @@ def wire_production(settings: object) -> Wiring:
 wire_testing = wire_production
 """
 MENDED = {"MENDED": "1"}
-ACT = ("--reason", "mended the road", "--by", "ann")
+ACT = ("--reason", "mended the road", "--by", "ann", "--wait-s", "50")
 
 
 @pytest.fixture

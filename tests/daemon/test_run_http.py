@@ -17,7 +17,7 @@ def test_it_serves_http_and_ends_in_order_under_load(tmp_path: Path) -> None:
     accepted: list[str] = []
 
     def load() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
             for number in range(100_000):
                 event = asked(f"e{number}")
                 try:
@@ -30,7 +30,7 @@ def test_it_serves_http_and_ends_in_order_under_load(tmp_path: Path) -> None:
     with serving(project(tmp_path, f'[http]\nbind = "127.0.0.1:{port}"\n')) as daemon:
         loading = threading.Thread(target=load)
         loading.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
             assert client.get("/readyz").status_code == 200
             while 'procession_flows_ended_total{outcome="completed"' not in client.get("/metrics").text:
                 pass

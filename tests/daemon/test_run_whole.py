@@ -13,6 +13,8 @@ from tests.daemon.command import run, run_json
 from tests.daemon.serving import Daemon, project, serving
 from tests.daemon.test_projections import requested
 
+pytestmark = pytest.mark.timeout(180)  # each test starts many processes
+
 FLOWS = """
 import contextlib
 import pathlib

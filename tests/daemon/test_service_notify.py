@@ -47,8 +47,9 @@ async def test_a_manager_that_does_not_read_fails_nobody_and_holds_nobody_up(
     assert "the service manager did not take STOPPING" in caplog.text
 
 
-async def test_a_manager_that_started_anew_hears_the_next_word(tmp_path: Path) -> None:
-    address = str(tmp_path / "notify.sock")
+async def test_a_manager_that_started_anew_hears_the_next_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = "notify.sock"  # a socket's path must be short
     manager = ServiceManager(address, None)
     for word in ("one", "two"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:

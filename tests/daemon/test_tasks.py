@@ -13,6 +13,7 @@ from tests.daemon.inside import json_inside, run_inside
 from tests.daemon.serving import serving
 
 ROOT = Path(__file__).parents[2]
+PATIENT = ("--wait-s", "50")
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +72,14 @@ def test_why_not_says_that_a_flow_waits_for_a_task(project: Path) -> None:
     done = run_inside("why-not", "expense/7", cwd=project)
     assert f"waits for approvals.tasks/{task}, which a gateway keeps for it" in done.out
     assert "no command is open" not in done.out
-    json_inside("tasks", "answer", task, "approved=true", "comment=fine", cwd=project)
+    json_inside("tasks", "answer", task, "approved=true", "comment=fine", *PATIENT, cwd=project)
     assert json_inside("why-not", "expense/7", cwd=project)["kept"] == []
 
 
 def test_an_answer_is_read_as_the_form_wants_it_and_the_flow_goes_on(project: Path) -> None:
     task = ids(project)[0]
-    done = json_inside("tasks", "answer", task, "approved=true", "comment=true", "--by", "bob", cwd=project)
+    answer = ("approved=true", "comment=true", "--by", "bob")
+    done = json_inside("tasks", "answer", task, *answer, *PATIENT, cwd=project)
     assert (done["status"], done["settled_by"]) == ("answered", "bob")
     assert done["answer"] == {"approved": True, "comment": "true"}
     (flow,) = json_inside("ls", "--process", "expense", "--outcome", "paid", cwd=project)["flows"]
@@ -126,7 +128,7 @@ def test_a_task_is_given_away_and_withdrawn(project: Path) -> None:
     assert ids(project, "--assignee", "eve") == [task]
     json_inside("tasks", "reassign", task, "--to-group", "board", cwd=project)
     assert ids(project, "--group", "board") == [task]
-    done = json_inside("tasks", "cancel", task, "--reason", "filed twice", "--by", "eve", cwd=project)
+    done = json_inside("tasks", "cancel", task, "--reason", "filed twice", "--by", "eve", *PATIENT, cwd=project)
     assert (done["status"], done["settled_by"]) == ("cancelled", "eve")
     assert json_inside("ls", "--outcome", "unanswered", cwd=project)["flows"] != []
 

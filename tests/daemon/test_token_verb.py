@@ -91,7 +91,8 @@ def test_without_a_file_in_the_configuration_there_are_no_tokens(
 
 def served_by(daemon: Daemon, port: int, verify: ssl.SSLContext | None = None) -> httpx.Client:
     base = f"{'https' if verify else 'http'}://127.0.0.1:{port}"
-    return httpx.Client(base_url=base, trust_env=False, verify=verify or True, timeout=10)
+    limits = httpx.Limits(max_keepalive_connections=0)  # between requests a verb may run for as long as one is kept
+    return httpx.Client(base_url=base, trust_env=False, verify=verify or True, timeout=30, limits=limits)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tests.ports import free_port
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "embedding.md"
 FILE = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-_READY_S_MAX = 15.0
+_READY_S_MAX = 40.0
 
 
 def write_files(folder: Path) -> dict[str, Path]:
@@ -46,7 +46,7 @@ class Server:
         """Send SIGTERM; how long the program took to end, in seconds."""
         began = time.perf_counter()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(40)
         return time.perf_counter() - began
 
 
@@ -65,7 +65,7 @@ def serving(folder: Path, module: str, *arguments: str, port: int | None = None)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(40)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

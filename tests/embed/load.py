@@ -129,12 +129,14 @@ async def request_steadily(port: int, rate_per_s: float, account: Account, stop:
         client.drop()
 
 
-async def serve_and_stop(folder: Path, port: int, account: Account, seconds: float) -> None:
-    """Serve, be under load for as long, and be ended by SIGTERM under load."""
+async def serve_and_stop(folder: Path, port: int, account: Account, seconds: float, acknowledged_min: int) -> None:
+    """Serve, be under load for as long, or until so many are acknowledged, and be ended by SIGTERM under load."""
     arguments = ("service:app", "--host", "127.0.0.1", "--port", "PORT", "--no-access-log")
     with serving(folder, "uvicorn", *arguments, port=port) as server:
         await asyncio.to_thread(wait_until_it_listens, server)
         await asyncio.sleep(seconds)
+        while len(account.acknowledged) < acknowledged_min:  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.05)
         account.shutdowns_s.append(await asyncio.to_thread(server.terminate))
         _check_log(server)
 
@@ -143,14 +145,14 @@ def _check_log(server: Server) -> None:
     assert "Traceback" not in server.said(), server.said()
 
 
-async def load(folder: Path, rate_per_s: float, seconds: float) -> Account:
+async def load(folder: Path, rate_per_s: float, seconds: float, acknowledged_min: int) -> Account:
     """Two services after each other, each ended under load: the second half meets what the first one left."""
     account, port, stop = Account(), free_port(), asyncio.Event()
     write_files(folder)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(request_steadily(port, rate_per_s, account, stop))
-        await serve_and_stop(folder, port, account, seconds / 2)
-        await serve_and_stop(folder, port, account, seconds / 2)
+        await serve_and_stop(folder, port, account, seconds / 2, acknowledged_min // 2)
+        await serve_and_stop(folder, port, account, seconds / 2, acknowledged_min)
         stop.set()
     known = trio.run(order_ids, folder / "orders.db")
     account.lost = [order_id for order_id in account.acknowledged if order_id not in known]
@@ -169,9 +171,10 @@ async def order_ids(path: Path) -> set[str]:
     return found
 
 
-def run(rate_per_s: float, seconds: float) -> Account:
+def run(rate_per_s: float, seconds: float, acknowledged_min: int = 0) -> Account:
+    """The load on a service of its own; longer where fewer were acknowledged by then."""
     with tempfile.TemporaryDirectory(prefix="procession-load-") as folder:
-        return asyncio.run(load(Path(folder), rate_per_s, seconds))
+        return asyncio.run(load(Path(folder), rate_per_s, seconds, acknowledged_min))
 
 
 def main() -> None:

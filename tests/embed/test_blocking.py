@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from procession import FlowSummary, Outside, Runtime, embed
+from procession import FlowSummary, Outside, Runtime, Settings, embed
 from procession.errors import IdReused, NotFound, RuntimeClosed
 from procession.journal_errors import JournalOwned
+from procession.settings import ShutdownSettings
 from tests.embed.letters import Draft, Letter, LetterSent, LetterWritten, Post, at_once
 
 STYLE: contextvars.ContextVar[str] = contextvars.ContextVar("STYLE", default="plain")
@@ -35,7 +36,7 @@ def idle(tmp_path: Path) -> Iterator[embed.BlockingRuntime]:
 
 def test_a_flow_runs_to_its_end(runtime: embed.BlockingRuntime) -> None:
     assert runtime.publish(LetterWritten("a"), id="1") == 1
-    assert runtime.flow(Letter, "a").wait_ended(timeout_s=5) == "sent"
+    assert runtime.flow(Letter, "a").wait_ended(timeout_s=30) == "sent"
 
 
 def test_several_events_are_accepted_together(runtime: embed.BlockingRuntime) -> None:
@@ -65,9 +66,9 @@ def test_events_are_followed_until_the_runtime_closes(runtime: embed.BlockingRun
     with ThreadPoolExecutor() as threads:
         following = threads.submit(follow)
         runtime.publish([LetterWritten(str(number)) for number in range(100)])
-        assert all_seen.wait(5)
+        assert all_seen.wait(30)
         runtime.stop()
-        following.result(5)
+        following.result(30)
     assert followed == list(range(1, 201))
 
 
@@ -109,7 +110,7 @@ def test_a_call_that_takes_too_long_is_cancelled_within(idle: embed.BlockingRunt
 
     with pytest.raises(TimeoutError, match=r"hang gave no answer within 0\.05 s"):
         idle.within(0.05).call(hang)
-    assert cancelled.is_set()
+    assert cancelled.wait(30)  # the runtime's thread may be held up for longer than a caller waits for it
 
 
 def test_the_limit_holds_for_flows_too(idle: embed.BlockingRuntime) -> None:
@@ -131,7 +132,7 @@ def test_the_context_of_the_caller_is_that_of_the_call(idle: embed.BlockingRunti
 def test_many_threads_call_at_once(runtime: embed.BlockingRuntime) -> None:
     def write(number: int) -> str:
         runtime.publish(LetterWritten(str(number)))
-        return runtime.flow(Letter, number).wait_ended(timeout_s=10)
+        return runtime.flow(Letter, number).wait_ended(timeout_s=30)
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(write, range(200))) == ["sent"] * 200
@@ -181,7 +182,7 @@ def test_an_interrupted_call_goes_with_its_caller(idle: embed.BlockingRuntime) -
 
     with pytest.raises(KeyboardInterrupt):
         idle.call(hang)
-    assert cancelled.wait(5)
+    assert cancelled.wait(30)
     assert idle.publish(LetterWritten("a")) == 1
 
 
@@ -197,8 +198,9 @@ def test_closing_waits_for_calls_of_gateways_within_the_grace(tmp_path: Path) ->
         begun.set()
         await trio.sleep(0.2)
 
-    with embed.start(tmp_path / "letters.db", processes=[Letter], gateways=[Post(take_a_while)]) as runtime:
+    patient, gateways = Settings(shutdown=ShutdownSettings(grace_s=40)), [Post(take_a_while)]
+    with embed.start(tmp_path / "letters.db", processes=[Letter], gateways=gateways, settings=patient) as runtime:
         runtime.publish(LetterWritten("a"))
-        assert begun.wait(5)
+        assert begun.wait(30)
     with embed.start(tmp_path / "letters.db", processes=[Letter], gateways=[Post(at_once)]) as runtime:
         assert runtime.flow(Letter, "a").summary().outcome == "sent"

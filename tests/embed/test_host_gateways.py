@@ -31,7 +31,7 @@ async def outcome(path: Path, deliver: Deliver, settings: Settings | None = None
     """The end of a letter that this host delivers."""
     async with embed.open_async(path, processes=[Letter], gateways=[Courier(deliver)], settings=settings) as runtime:
         await runtime.publish(LetterWritten("a"))
-        return await runtime.flow(Letter, "a").wait_ended(timeout_s=10)
+        return await runtime.flow(Letter, "a").wait_ended(timeout_s=30)
 
 
 @pytest.fixture
@@ -104,10 +104,12 @@ def test_what_would_end_the_process_ends_neither_the_host_nor_the_runtime(path: 
 
 
 def test_a_time_out_cancels_the_task(path: Path) -> None:
+    begun: list[int] = []
     ends: list[str] = []
 
     async def deliver(command: SendLetter, attempt: Attempt) -> None:
-        if attempt.number > 1:
+        begun.append(attempt.number)
+        if len(begun) > 1:  # on a busy machine the time of an attempt may be over before this loop begins it
             return
         try:
             await asyncio.sleep(3600)
@@ -126,7 +128,7 @@ def test_no_attempt_begins_beside_a_task_that_does_not_heed_its_cancellation(pat
     async def deliver(command: SendLetter, attempt: Attempt) -> None:
         under_way.append(attempt.number)
         most.append(len(under_way))
-        end = time.monotonic() + (1.5 if attempt.number == 1 else 0)
+        end = time.monotonic() + (1.5 if len(most) == 1 else 0)
         while time.monotonic() < end:
             try:
                 await asyncio.sleep(end - time.monotonic())
@@ -135,7 +137,8 @@ def test_no_attempt_begins_beside_a_task_that_does_not_heed_its_cancellation(pat
         under_way.remove(attempt.number)
 
     assert asyncio.run(outcome(path, deliver, driven(timeout_s=0.1))) == "sent"
-    assert most == [1, 1]
+    assert len(most) > 1, "on a busy machine another one may be too late, too"
+    assert set(most) == {1}
 
 
 def test_the_end_of_the_runtime_cancels_the_task_and_the_next_one_tries_again(path: Path) -> None:
@@ -157,7 +160,7 @@ def test_the_end_of_the_runtime_cancels_the_task_and_the_next_one_tries_again(pa
             await runtime.publish(LetterWritten("a"))
             await begun.wait()
         async with embed.open_async(path, processes=[Letter], gateways=[Courier(deliver)]) as runtime:
-            return await runtime.flow(Letter, "a").wait_ended(timeout_s=5)
+            return await runtime.flow(Letter, "a").wait_ended(timeout_s=30)
 
     begun = asyncio.Event()
     assert asyncio.run(main()) == "sent"
@@ -186,7 +189,7 @@ def test_a_loop_that_is_gone_leaves_the_command_to_the_next_start(path: Path) ->
     loop = asyncio.new_event_loop()
     loop.run_until_complete(abandon())
     loop.close()  # with a task in it, and a runtime that nobody has closed
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while holder_of(str(path)) is not None:
         assert time.monotonic() < end, "the runtime does not close"
     assert asyncio.run(outcome_of_what_is_there(path, deliver)) == "sent"
@@ -195,7 +198,7 @@ def test_a_loop_that_is_gone_leaves_the_command_to_the_next_start(path: Path) ->
 
 async def outcome_of_what_is_there(path: Path, deliver: Deliver) -> str:
     async with embed.open_async(path, processes=[Letter], gateways=[Courier(deliver)]) as runtime:
-        return await runtime.flow(Letter, "a").wait_ended(timeout_s=5)
+        return await runtime.flow(Letter, "a").wait_ended(timeout_s=30)
 
 
 def test_a_host_that_cancels_the_task_uses_up_no_attempt(path: Path) -> None:

@@ -96,7 +96,8 @@ async def test_what_a_call_in_a_thread_raises_is_a_failed_attempt() -> None:
         def work(self, command: Work) -> Done:
             raise SystemExit(3)
 
-    async with opened(MemoryJournal(), gateways=[Clerk()], settings=ONCE) as runtime:
+    patient = settings(gateways={"attempts_max": 1, "timeout_s": 30.0})  # a thread may take its time
+    async with opened(MemoryJournal(), gateways=[Clerk()], settings=patient) as runtime:
         await runtime.publish([Opened("bad"), Asked("bad", (1,))])
         await runtime.drain()
         assert "SystemExit: 3" in ((await runtime.flow(Tally, "bad").summary()).reason or "")
@@ -235,7 +236,7 @@ async def test_what_a_projector_raises_stops_it_alone(tmp_path: Path) -> None:
     async with sorting(tmp_path, projectors=[Bolts]) as runtime:
         place = await runtime.publish(Bolt("m8"))
         with pytest.raises(ProjectionStopped, match="SystemExit: no table"):
-            await runtime.query(Bolts, "select bolt from bolts", at_least=place)
+            await runtime.query(Bolts, "select bolt from bolts", at_least=place, timeout_s=30)
         await runtime.publish(Bolt("m6"))
 
 
@@ -248,7 +249,7 @@ async def test_what_an_injector_raises_stops_it_alone(
             raise error
 
     async with sorting(tmp_path, injectors=[Feeder()]) as runtime:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while "feeder failed after 1 restarts" not in caplog.text:
                 await trio.lowlevel.checkpoint()
         await runtime.publish(Bolt("m6"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from typing import Any
 
@@ -181,6 +182,8 @@ async def test_a_command_is_sent_again_once_the_thread_of_its_last_attempt_has_r
         await runtime.flow(Tally, "a").retry_command(lost.command_id, by="ann", why="it is quick now")
         await trio.sleep(10)
         assert desk.begun == 1
+        # From here on time goes by itself: a thread that a busy machine holds up must not meet the time limit.
+        autojump_clock.autojump_threshold, autojump_clock.rate = math.inf, 1
         desk.may_return.set()
         await runtime.drain()
         assert (await story(runtime, "a"))[-1] == "done 1"
@@ -527,7 +530,7 @@ class ThreadedDesk(Gateway, name="desk", jitter=0):
         self.begun += 1
         self.together += 1
         self.together_max = max(self.together, self.together_max)
-        self.may_return.wait(10)
+        self.may_return.wait(50)
         self.together -= 1
         return Done(command.key, command.number)
 

@@ -112,4 +112,4 @@ async def test_a_damaged_snapshot_is_thrown_away(tmp_path: Path) -> None:
         journal.commit()
     async with opened(tmp_path / "a.db", processes=[Counting], settings=settings) as runtime:
         await runtime.publish(Finished("a"))
-        assert await runtime.flow(Counting, "a").wait_ended(5) == "3 times"
+        assert await runtime.flow(Counting, "a").wait_ended(30) == "3 times"

@@ -144,10 +144,10 @@ async def test_a_flow_that_grows_too_large_is_set_aside_alone_and_goes_on_when_i
         for bag in ("big", "small"):
             await runtime.publish([Came(bag, "x" * (500 if bag == "big" else 5)) for _ in range(4)])
             await runtime.publish(Weighed(bag))
-        assert await runtime.flow(Bag, "small").wait_ended(5) == "5 5 5 5"
+        assert await runtime.flow(Bag, "small").wait_ended(30) == "5 5 5 5"
         reason = await reason_of(runtime, "big")
         with pytest.raises(FlowQuarantined):
-            await runtime.flow(Bag, "big").wait_ended(5)
+            await runtime.flow(Bag, "big").wait_ended(30)
     size = len('{"texts":["","","",""]}') + 4 * 500
     assert reason == (
         f"more: its state would have {size} bytes as JSON, at most 1024 (flows.state_bytes_max);"
@@ -157,7 +157,7 @@ async def test_a_flow_that_grows_too_large_is_set_aside_alone_and_goes_on_when_i
         flow = runtime.flow(Bag, "big")
         await flow.retry(by="ann", why="the limit was raised")
         await flow.release(by="ann", why="the rest too")
-        assert await flow.wait_ended(5) == "500 500 500 500"
+        assert await flow.wait_ended(30) == "500 500 500 500"
 
 
 async def test_under_the_same_limit_it_fails_again_and_what_made_it_too_large_may_be_skipped() -> None:
@@ -168,7 +168,7 @@ async def test_under_the_same_limit_it_fails_again_and_what_made_it_too_large_ma
         assert await reason_of(runtime, "a") == before
         await runtime.flow(Bag, "a").skip(by="ann", why="it is too much")
         await runtime.flow(Bag, "a").release(by="ann", why="the rest fits")
-        assert await runtime.flow(Bag, "a").wait_ended(5) == "500 400"
+        assert await runtime.flow(Bag, "a").wait_ended(30) == "500 400"
 
 
 @pytest.mark.parametrize("cached_max", [100, 1], ids=["in memory", "read again"])
@@ -191,13 +191,13 @@ async def test_a_flow_that_empties_itself_goes_on_for_ever() -> None:
         for _ in range(10):
             await runtime.publish([Came("a", "x" * 900), Emptied("a")])
         await runtime.publish([Came("a", "x"), Weighed("a")])
-        assert await runtime.flow(Bag, "a").wait_ended(5) == "1"
+        assert await runtime.flow(Bag, "a").wait_ended(30) == "1"
 
 
 async def test_the_turn_that_ends_a_flow_is_not_measured() -> None:
     async with opened(MemoryJournal(), limits(every=1)) as runtime:
         await runtime.publish([Came("a", "x"), Closed("a", "y" * 2_000)])
-        assert await runtime.flow(Bag, "a").wait_ended(5) == "completed"
+        assert await runtime.flow(Bag, "a").wait_ended(30) == "completed"
 
 
 async def test_a_lower_limit_is_no_fault_of_what_is_past() -> None:
@@ -211,7 +211,7 @@ async def test_a_lower_limit_is_no_fault_of_what_is_past() -> None:
         rehearser = Rehearser(runtime.journal, runtime.registry, limits(), Selection())
         assert (await rehearser.run()).same
         await runtime.publish(Weighed("a"))
-        assert await runtime.flow(Bag, "a").wait_ended(5) == "900 900 900 900"
+        assert await runtime.flow(Bag, "a").wait_ended(30) == "900 900 900 900"
     assert [breach for law in LAWS for breach in law(Past(again.contents()))] == []
 
 
@@ -248,7 +248,7 @@ async def test_a_decision_that_makes_its_aggregate_too_large_is_refused_and_noth
 async def test_a_flow_hears_that_its_aggregate_would_be_too_large() -> None:
     async with opened(MemoryJournal(), limits(every=1)) as runtime:
         await runtime.publish([Came("a"), Asked("a", "x" * 1_100)])
-        outcome = await runtime.flow(Bag, "a").wait_ended(5)
+        outcome = await runtime.flow(Bag, "a").wait_ended(30)
         assert outcome.startswith("refused: fill: its state would have 11")
         assert await runtime.aggregate(Sack, "a").version() == 0
 

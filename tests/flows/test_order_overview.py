@@ -68,4 +68,5 @@ async def test_orders_that_run_are_shown_when_they_end(tmp_path: Path) -> None:
         await runtime.publish([OrderPlaced(str(number), "kettle", 4200) for number in range(20)])
         await runtime.drain()
         head = (await runtime.journal.heads()).position
-        assert await runtime.query(OrderOverview, OrderOverview.by_status, at_least=head) == {"shipped": 20}
+        found = await runtime.query(OrderOverview, OrderOverview.by_status, at_least=head, timeout_s=30)
+        assert found == {"shipped": 20}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from procession import Attempt, Command, CommandGivenUp, Effects, Event, ProcessManager, end, ends, on, starts
@@ -41,21 +43,27 @@ class Paying(ProcessManager, name="paying", key="order_id"):
         yield end(lost.reason)
 
 
-class Bank(
-    HttpGateway,
-    name="bank",
-    concurrency=64,
-    timeout_s=2,
-    attempts_max=5,
-    backoff_initial_s=0.01,
-    backoff_max_s=0.05,
-    breaker_failures=1_000,
-    http=HttpPolicy(read_timeout_s=0.5, response_bytes_max=100_000),
-):
+_POLICY: dict[str, Any] = {
+    "concurrency": 64,
+    "timeout_s": 60,
+    "attempts_max": 5,
+    "backoff_initial_s": 0.01,
+    "backoff_max_s": 0.05,
+    "breaker_failures": 1_000,
+}
+
+
+class Bank(HttpGateway, name="bank", http=HttpPolicy(read_timeout_s=0.5, response_bytes_max=100_000), **_POLICY):
+    """Takes an answer that a busy machine holds up for none."""
+
     async def charge(self, command: Charge, attempt: Attempt) -> Charged | Declined:
         answer = await self.request(attempt, "POST", "/charges", json=command, answers=(402,))
         return Declined(command.order_id) if answer.status == 402 else answer.read(Charged)
 
 
-def bank_at(address: str, **options: object) -> Bank:
-    return Bank(httpx.AsyncClient(base_url=address, **options))  # type: ignore[arg-type]  # httpx's own options
+class PatientBank(Bank, name="bank", http=HttpPolicy(read_timeout_s=30, response_bytes_max=100_000), **_POLICY):
+    """Waits for every answer that comes."""
+
+
+def bank_at(address: str, kind: type[Bank] = PatientBank, **options: object) -> Bank:
+    return kind(httpx.AsyncClient(base_url=address, **options))  # type: ignore[arg-type]  # httpx's own options

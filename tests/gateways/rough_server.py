@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
 
-SLOW_S = 1.5
+SLOW_S = 10
 """Longer than who asks waits."""
 ABRUPT = struct.pack("ii", 1, 0)
 

@@ -239,7 +239,7 @@ async def test_no_secret_is_told_in_an_error_a_log_or_the_journal(
     journal = tmp_path / "j.db"
     async with careless.client, open_runtime(journal, processes=[Paying], gateways=[careless]) as runtime:
         await runtime.publish(Ordered("a"))
-        await runtime.flow(Paying, "a").wait_ended(5)
+        await runtime.flow(Paying, "a").wait_ended(30)
         (found,) = [one.event for one in await runtime.events() if isinstance(one.event, CommandGivenUp)]
     assert "https://bank.example/charges?token=•••" in found.found
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir()).decode("utf-8", "replace")

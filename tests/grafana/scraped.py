@@ -104,15 +104,15 @@ payload_bytes_warn = 1_024
 backoff_initial_s = 0.01
 """
 _SCRAPES = """
-global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s }}
+global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: procession
     static_configs: [{{ targets: ["127.0.0.1:{port}"] }}]
 """
 _BATCH = 50
-_PATIENCE_S = 15.0
-_LOADED_S_MAX = 30.0
+_PATIENCE_S = 40.0
+_LOADED_S_MAX = 60.0
 
 
 def shop(folder: Path) -> tuple[int, Registry]:
@@ -134,11 +134,16 @@ class Load:
     keys: set[str] = attrs.field(factory=set)
     """Of the flows that it started."""
     _ended: threading.Event = attrs.field(factory=threading.Event)
+    _thread: threading.Thread = attrs.field(init=False)
 
-    def run(self) -> None:
-        """Publish batches."""
+    def begin(self) -> None:
+        """Publish batches, in a thread."""
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
         events = iter(traffic(plans_of(self.registry), 100_000, seed=3))
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30) as client:
             for number in itertools.count():
                 if self._ended.is_set():
                     return
@@ -149,8 +154,9 @@ class Load:
                 self._ended.wait(0.05)
 
     def end(self) -> None:
-        """No batch follows."""
+        """No batch follows, and the last one is answered."""
         self._ended.set()
+        self._thread.join()
 
     def _as_json(self, outside: Outside) -> dict[str, Any]:
         stored = stored_of(type(outside.event))
@@ -170,13 +176,11 @@ def _large(cup: str) -> dict[str, Any]:
 def loaded(port: int, registry: Registry) -> Iterator[Load]:
     """Load for as long as the block."""
     load = Load(port, registry)
-    thread = threading.Thread(target=load.run)
-    thread.start()
+    load.begin()
     try:
         yield load
     finally:
         load.end()
-        thread.join()
 
 
 def in_the_end_nothing(found: Callable[[], Iterable[str]]) -> list[str]:
@@ -223,7 +227,7 @@ def scraping(folder: Path, port: int, rules: Path) -> Iterator[Prometheus]:
     with (
         (folder / "prometheus.log").open("wb") as log,
         subprocess.Popen([program, *arguments], stdout=log, stderr=log) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{own}", trust_env=False, timeout=10) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{own}", trust_env=False, timeout=30) as client,
     ):
         try:
             give_up_at = time.monotonic() + _PATIENCE_S

@@ -35,7 +35,7 @@ def live(journal: Path, expenses: int, seconds: float | None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kills", "expenses"), [(1, 8), pytest.param(10, 80, marks=[pytest.mark.slow, pytest.mark.timeout(60)])]
+    ("kills", "expenses"), [(1, 8), pytest.param(10, 80, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 def test_a_task_is_asked_and_answered_once_over_any_number_of_kills(kills: int, expenses: int, tmp_path: Path) -> None:
     journal, chance = tmp_path / "j.db", random.Random(kills)

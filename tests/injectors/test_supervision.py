@@ -53,7 +53,7 @@ async def test_one_that_keeps_failing_is_given_up_aloud_and_the_others_go_on(
 ) -> None:
     steady = Steady()
     async with open_doors(tmp_path, Knocking(failures=1_000), steady) as runtime:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while injectors_of(runtime)["knocking"].state != "failed":
                 await trio.lowlevel.checkpoint()
         steady.asked.set()
@@ -67,7 +67,7 @@ async def test_one_that_keeps_failing_is_given_up_aloud_and_the_others_go_on(
 async def test_one_that_comes_to_its_end_is_shown_as_ended(tmp_path: Path) -> None:
     async with open_doors(tmp_path, Knocking(failures=0)) as runtime:
         await until_accepted(runtime, 1)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while injectors_of(runtime)["knocking"].state != "ended":
                 await trio.lowlevel.checkpoint()
 

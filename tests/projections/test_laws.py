@@ -146,6 +146,6 @@ def _dying(folder: Path, when: str, act: str, commits: range) -> subprocess.Comp
         cwd=ROOT,
         env=environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'runtime'}"},
         capture_output=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )

@@ -205,7 +205,7 @@ async def test_the_next_start_goes_on_with_a_rebuild_that_was_left(tmp_path: Pat
 
 
 async def until_whole(runtime: Runtime, number: int) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(40):
         while not runtime.projections()[0].path.endswith(f"-{number:04}.db"):
             await trio.testing.wait_all_tasks_blocked(0.01)
 

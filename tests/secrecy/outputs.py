@@ -152,7 +152,7 @@ async def _over_http(http: Served, said: Said) -> None:
         answer = await http.client.post(path, content=json.dumps(body), headers={"Content-Type": kind})
         said[f"POST {path} {number}"] = f"{answer.status_code} {answer.text}"
     async with listening(http, "?after=0") as events:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             said["stream"] = repr([await anext(events) for _ in range(http.runtime.position)])
 
 

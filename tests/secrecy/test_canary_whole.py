@@ -75,7 +75,7 @@ def test_a_daemon_tells_no_secret(folder: Path) -> None:
             done = run_inside(*act, "--json", cwd=folder)
             said[" ".join(act)] = done.out + done.err
         bind = next(line for line in (folder / "config" / "procession.toml").read_text().splitlines() if "bind" in line)
-        with httpx.Client(base_url=f"http://{json.loads(bind.split(' = ')[1])}", trust_env=False) as client:
+        with httpx.Client(base_url=f"http://{json.loads(bind.split(' = ')[1])}", trust_env=False, timeout=30) as client:
             for path in ("/metrics", "/v1/events?limit=500", "/v1/flows/purchase/raises/history", "/v1/gateways"):
                 said[path] = client.get(path).text
         assert daemon.stop() == 0

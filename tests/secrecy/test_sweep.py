@@ -8,6 +8,7 @@ HTTP know, both streams, verbs, every file beside the journal, and each column o
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 from pathlib import Path
@@ -106,7 +107,7 @@ def _act(folder: Path, said: Said, round_: str) -> None:
 def _ask(address: str, swept: Swept, round_: str) -> None:
     """Every GET of the documents, the streams, and what is refused."""
     headers = {"Authorization": f"Bearer {swept.tokens[0]}"}
-    with httpx.Client(base_url=address, trust_env=False, headers=headers, timeout=10) as client:
+    with httpx.Client(base_url=address, trust_env=False, headers=headers, timeout=30) as client:
         document = client.get("/openapi.json")
         swept.said[f"{round_} openapi"] = document.text
         for path, operations in document.json()["paths"].items():
@@ -124,14 +125,29 @@ def _ask(address: str, swept: Swept, round_: str) -> None:
         swept.said[f"{round_} POST"] = client.post("/v1/events", content=json.dumps(bad), headers=kind).text
         asked = {"Authorization": f"Bearer {swept.tokens[1]}x"}
         swept.said[f"{round_} wrong token"] = client.get(f"/v1/flows/{swept.tokens[1]}/x", headers=asked).text
-        for stream in ("/v1/events/stream?after=0", "/v1/logs/stream"):
-            with client.stream("GET", stream, timeout=1) as response:
-                pieces: list[str] = []
-                try:
-                    pieces.extend(response.iter_text())
-                except httpx.ReadTimeout:
-                    pieces.append(str(response.status_code))
-                swept.said[f"{round_} {stream}"] = "".join(pieces)
+        kept = client.get("/v1/logs/stream?follow=no").text
+        for stream, last in (
+            ("/v1/events/stream?after=0", client.get("/v1/positions").json()["position"]),
+            ("/v1/logs/stream", _last_id(kept)),
+        ):
+            swept.said[f"{round_} {stream}"] = _followed(client, stream, last)
+
+
+def _followed(client: httpx.Client, stream: str, last: int) -> str:
+    """What a stream tells until it is at this number."""
+    told = ""
+    with client.stream("GET", stream) as response:
+        for piece in response.iter_text():
+            told += piece
+            if _last_id(told[-100_000:]) >= last:  # no message is as long
+                break
+    return f"{response.status_code} {told}"
+
+
+def _last_id(told: str) -> int:
+    """The number of the last message that is here whole."""
+    whole = told[: told.rfind("\n\n") + 1]
+    return max((int(found) for found in re.findall(r"^id: (?:\w+-)?(\d+)$", whole, re.MULTILINE)), default=0)
 
 
 def _verbs(folder: Path, said: Said) -> None:

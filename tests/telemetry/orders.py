@@ -87,7 +87,9 @@ class Cards(Gateway, name="cards", timeout_s=60):
     async def charge(self, command: Charge, attempt: Attempt) -> CardCharged:
         begun = pathlib.Path("begun")
         if not begun.exists():
-            begun.write_text(attempt.trace or "")
+            whole = pathlib.Path("begun.new")
+            whole.write_text(attempt.trace or "")
+            whole.rename(begun)
             await trio.sleep_forever()
         logger.warning("charged at last")
         return CardCharged(command.order)

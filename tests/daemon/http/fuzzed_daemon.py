@@ -13,12 +13,22 @@ from typing import Any
 
 import attrs
 import requests
+import requests.adapters
+import urllib3
 
 from tests.daemon.command import ROOT, environment
 from tests.daemon.http.served import cloud_event
 from tests.ports import free_port
 
 PATIENCE_S = 30
+
+
+def _session() -> requests.Session:
+    """One that asks twice where its connection, which was idle, is closed at the moment in which it asks."""
+    found = requests.Session()
+    twice = urllib3.Retry(1, allowed_methods=None, respect_retry_after_header=False)
+    found.mount("http://", requests.adapters.HTTPAdapter(max_retries=twice))
+    return found
 
 
 @attrs.define(eq=False)
@@ -28,7 +38,7 @@ class Fuzzed:
     process: subprocess.Popen[bytes]
     address: str
     log: Path
-    session: requests.Session = attrs.field(factory=requests.Session)
+    session: requests.Session = attrs.field(factory=_session)
 
     def ask(self, method: str, path: str, **sent: Any) -> requests.Response:  # noqa: ANN401 - as requests takes it
         return self.session.request(method, self.address + path, timeout=PATIENCE_S, **sent)

@@ -167,7 +167,9 @@ async def serving(runtime: Runtime) -> AsyncIterator[Served]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
         await ready.wait()
-        async with httpx.AsyncClient(base_url=addresses[0], timeout=10, trust_env=False) as client:
+        # The server closes what is idle for 5 s; who asks again on a busy machine meets that else.
+        limits = httpx.Limits(keepalive_expiry=2)
+        async with httpx.AsyncClient(base_url=addresses[0], timeout=30, trust_env=False, limits=limits) as client:
             yield Served(runtime, client, addresses[0], closing, closed)
         closing.set()
 

@@ -180,7 +180,7 @@ async def test_a_gateway_is_paused_and_resumed() -> None:
         assert (state["name"], state["paused"]) == ("carriers", True)
         await http.runtime.publish(ParcelSent("p1"))
         assert (await act(http, "gateways/carriers/resume")).json() == {"gateway": "carriers", "paused": False}
-        await http.runtime.flow("parcel", "p1").wait_ended(timeout_s=5)
+        await http.runtime.flow("parcel", "p1").wait_ended(timeout_s=30)
 
 
 async def test_a_process_goes_on() -> None:

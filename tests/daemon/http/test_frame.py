@@ -8,6 +8,7 @@ import attrs
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from procession import errors
 from procession.daemon.http.app import ROUTES, http_app
@@ -176,8 +177,10 @@ async def test_a_host_serves_its_own_runtime_under_its_own_name() -> None:
             assert (await client.get("/readyz")).status_code == 421
 
 
-async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> None:
-    async with served(FaultyJournal(commit_s=0.3), http=HttpSettings(requests_max=1)) as http:
+async def test_more_requests_than_can_be_answered_are_told_to_come_later(mock_clock: trio.testing.MockClock) -> None:
+    journal = FaultyJournal()
+    async with served(journal, http=HttpSettings(requests_max=1)) as http:
+        journal.commit_s = 1
         statuses: list[tuple[int, str | None]] = []
 
         async def one(number: int) -> None:
@@ -189,6 +192,10 @@ async def test_more_requests_than_can_be_answered_are_told_to_come_later() -> No
         async with trio.open_nursery() as nursery:
             for number in range(3):
                 nursery.start_soon(one, number)
+            while len(statuses) < 2:  # time stands still: the first is not answered
+                await trio.lowlevel.checkpoint()
+            journal.commit_s = 0
+            mock_clock.jump(1)
         assert sorted(statuses, key=str) == [(200, None), (503, "1"), (503, "1")]
 
 

@@ -32,7 +32,9 @@ def test_who_was_away_longest_is_forgotten() -> None:
     assert [rates.wait_s(who, 0) for who in ("a", "b", "a", "c", "b", "c")] == [0, 0, 1, 0, 0, 1]
 
 
-async def test_a_token_that_asks_too_often_waits_and_others_do_not(tmp_path: Path) -> None:
+async def test_a_token_that_asks_too_often_waits_and_others_do_not(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
     async with guarded(tmp_path, rate_per_s=0.1, rate_burst=2) as http:
         reader = [await http.ask("GET", "/v1/session", http.texts["reader"]) for _ in range(3)]
         assert [answer.status for answer in reader] == [200, 200, 429]
@@ -52,7 +54,11 @@ async def test_a_token_that_asks_too_often_waits_and_others_do_not(tmp_path: Pat
     ],
 )
 async def test_who_fails_too_often_waits_and_locks_nobody_out(
-    tmp_path: Path, peers: tuple[str, ...], statuses: list[int], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    peers: tuple[str, ...],
+    statuses: list[int],
+    caplog: pytest.LogCaptureFixture,
+    mock_clock: trio.testing.MockClock,
 ) -> None:
     async with guarded(tmp_path, failures_per_min=1) as http:
         answers = [await http.ask("GET", "/v1/flows", UNKNOWN, peer=peer) for peer in peers]
