@@ -3,7 +3,7 @@ import { path } from "./api.js";
 import { exact, number, plural } from "./format.js";
 import { html, useEffect, useState } from "./lib.js";
 import { useLive } from "./live.js";
-import { Badge, Empty, Section, Table, Time } from "./parts.js";
+import { Badge, Empty, Section, Table, Time, Typed } from "./parts.js";
 import { flowNamed, go, to } from "./route.js";
 import { useRank } from "./session.js";
 
@@ -82,7 +82,7 @@ export function LogPage({ route }) {
     <form class="filter card" onSubmit=${(event) => event.preventDefault()}>
       <div><label for="log-level">Level, and above</label><select id="log-level" value=${asked.level || "DEBUG"} onChange=${change("level")}>
         ${LEVELS.map((level) => html`<option value=${level}>${level}</option>`)}</select></div>
-      <div><label for="log-flow">Flow</label><input id="log-flow" class="mono" placeholder="order/421" maxlength="1000" value=${asked.flow} onChange=${change("flow")} /></div>
+      <div><label for="log-flow">Flow</label><${Typed} id="log-flow" class="mono" placeholder="order/421" maxlength="1000" value=${asked.flow} onChange=${change("flow")} /></div>
       <div><label for="log-text">Words in it</label><input id="log-text" value=${asked.text} onInput=${change("text")} /></div>
     </form>
     <${LogView} flow=${asked.flow} level=${asked.level || "DEBUG"} text=${asked.text} />

@@ -1,6 +1,6 @@
 // Small pieces that every page is made of.
 import { ago, exact } from "./format.js";
-import { html, useEffect, useId, useState } from "./lib.js";
+import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "./lib.js";
 import { flowAt } from "./route.js";
 
 const ticking = new Set();
@@ -91,6 +91,13 @@ export function Table({ label, heads, children, empty }) {
       <tbody>${rows}</tbody>
     </table>
   </div>`;
+}
+
+// A field whose text belongs to who types it, until it is sent: as `value` of an input, each refresh would take it back.
+export function Typed({ value, ...given }) {
+  const field = useRef(null);
+  useLayoutEffect(() => { field.current.value = value; }, [value]);
+  return html`<input ref=${field} type="text" defaultValue=${value} ...${given} />`;
 }
 
 export function Copy({ text, says }) {

@@ -4,7 +4,7 @@ import { path, post, useAnswer } from "./api.js";
 import { number, plural } from "./format.js";
 import { html, useEffect, useId, useRef, useState } from "./lib.js";
 import { useLive } from "./live.js";
-import { Age, Empty, FlowLink, Section, Table, Time, Trouble } from "./parts.js";
+import { Age, Empty, FlowLink, Section, Table, Time, Trouble, Typed } from "./parts.js";
 import { recall, keep } from "./remember.js";
 import { go, to } from "./route.js";
 import { useMay, useName } from "./session.js";
@@ -116,8 +116,8 @@ export function QuarantinePage({ route }) {
     <${Told} says=${told} />
     <form class="filter" ref=${form} onSubmit=${submit} key=${`${process}/${prefix}/${reason}`}>
       <div><label for=${ids[0]}>Process</label><select id=${ids[0]} name="process"><option value="">all</option>${names.map((name) => html`<option selected=${name === process}>${name}</option>`)}</select></div>
-      <div><label for=${ids[1]}>Key begins with</label><input id=${ids[1]} type="text" name="prefix" defaultValue=${prefix} value=${prefix} /></div>
-      <div><label for=${ids[2]}>Reason holds</label><input id=${ids[2]} type="text" name="reason" value=${reason} /></div>
+      <div><label for=${ids[1]}>Key begins with</label><${Typed} id=${ids[1]} name="prefix" value=${prefix} /></div>
+      <div><label for=${ids[2]}>Reason holds</label><${Typed} id=${ids[2]} name="reason" value=${reason} /></div>
       <button type="submit">Filter</button>
     </form>
     <${Trouble} error=${found.error} again=${found.again} />

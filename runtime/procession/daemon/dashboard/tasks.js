@@ -4,7 +4,7 @@ import { path, post, useAnswer } from "./api.js";
 import { plural } from "./format.js";
 import { html, useId, useState } from "./lib.js";
 import { useLive } from "./live.js";
-import { Age, Badge, Empty, Folded, Section, Table, Time, Trouble } from "./parts.js";
+import { Age, Badge, Empty, Folded, Section, Table, Time, Trouble, Typed } from "./parts.js";
 import { keep, recall } from "./remember.js";
 import { flowNamed, go, to } from "./route.js";
 import { useMay, useName } from "./session.js";
@@ -115,7 +115,7 @@ export function TasksPage({ route }) {
   const tasks = found.data?.tasks || [];
   return html`<div class="stack">
     <form class="filter" onSubmit=${(event) => { event.preventDefault(); go(to("tasks", [], { person: new FormData(event.currentTarget).get("person"), state: state === "open" ? "" : state })); }}>
-      <div><label for=${id}>For this person</label><input id=${id} type="text" name="person" value=${person} /></div>
+      <div><label for=${id}>For this person</label><${Typed} id=${id} name="person" value=${person} /></div>
       <button type="submit">Filter</button>
       <a href=${to("tasks", [], { person, state: state === "open" ? "all" : "" })}>${state === "open" ? "show settled ones too" : "only open ones"}</a>
     </form>
