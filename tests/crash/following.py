@@ -17,6 +17,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import sqlite3
 import sys
@@ -31,7 +32,7 @@ import attrs
 import trio
 
 from procession import JsonLines
-from procession.injectors.position_file import PositionUnreadable, read_mark
+from procession.injectors.position_file import Mark, PositionUnreadable, read_mark
 from procession.settings import JournalSettings, Settings
 from tests.crash.counts import Counts, add_arguments, hand_out, within
 from tests.crash.following_faults import FAULTS
@@ -46,6 +47,7 @@ _LONGEST_REST_S = 0.02
 """More lines than this lets come would be more than are accepted: the reader would never see the end of the file."""
 _HALF_SHARE, _HALF_S = 0.1, 0.2
 """At the end of so many bursts half a line stands in the file, for longer than the reader waits to look again."""
+_CUT_SHARE = 0.5
 _BETWEEN_ROTATIONS_S = 0.05
 """Longer than the clock of the file system ticks: two files are told apart by their last change."""
 
@@ -57,6 +59,8 @@ class Report:
     written: Counter[str] = attrs.field(factory=Counter)
     accepted: Counter[str] = attrs.field(factory=Counter)
     rotations: int = 0
+    cuts: int = 0
+    """Of the rotations: the file was copied and cut."""
     left: list[int] = attrs.field(factory=list)
     """By kill: how many lines were accepted then."""
     torn: list[str] = attrs.field(factory=list)
@@ -78,6 +82,7 @@ class Report:
             "lines written": self.written.total(),
             "lines accepted": self.accepted.total(),
             "rotations": self.rotations,
+            "of them by copying and cutting": self.cuts,
         }
         return Counts(figures, breaches, ("kills", "lines accepted", "rotations"))
 
@@ -92,6 +97,7 @@ class Writer:
         self._file = path.open("ab", buffering=0)
         self._lines = 0
         self._rotated_at = time.monotonic()
+        self._cut_at_generation = 0
 
     def write_until(self, moment: float) -> None:
         """Write and rotate until then."""
@@ -101,8 +107,8 @@ class Writer:
             self._write_line(_HALF_S if self._chance.random() < _HALF_SHARE else 0)
             due = time.monotonic() > self._rotated_at + _BETWEEN_ROTATIONS_S
             # What was rotated away before the file was first seen is not followed.
-            if due and self._chance.random() < 0.2 and list(self._path.parent.glob("*.position")):
-                self.rotate()
+            if due and self._chance.random() < 0.2 and (mark := self._mark()) is not None:
+                self._rotate(mark)
             time.sleep(self._chance.random() * _LONGEST_REST_S)
 
     def _write_line(self, rest_s: float = 0) -> None:
@@ -117,11 +123,26 @@ class Writer:
         self._file.write(text[half:])
         self._report.written[door] += 1
 
-    def rotate(self) -> None:
+    def _mark(self) -> Mark | None:
+        for position in self._path.parent.glob("*.position"):
+            with contextlib.suppress(PositionUnreadable):  # the report has it
+                return read_mark(position)
+        return None
+
+    def _rotate(self, mark: Mark) -> None:
         self._report.rotations += 1
-        self._path.rename(self._path.with_name(f"{self._path.name}.{self._report.rotations}"))
-        self._file.close()
-        self._file = self._path.open("ab", buffering=0)
+        aside = self._path.with_name(f"{self._path.name}.{self._report.rotations}")
+        # A file is known by what was accepted from it: one that is cut before that is not missed.
+        is_known = mark.inode == self._path.stat().st_ino and mark.offset > 0
+        if is_known and mark.generation > self._cut_at_generation and self._chance.random() < _CUT_SHARE:
+            self._report.cuts += 1
+            self._cut_at_generation = mark.generation
+            shutil.copy(self._path, aside)
+            self._file.truncate(0)
+        else:
+            self._path.rename(aside)
+            self._file.close()
+            self._file = self._path.open("ab", buffering=0)
         self._rotated_at = time.monotonic()
 
 
