@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar, overload
 
 import trio
@@ -13,7 +13,7 @@ from procession.actors.supervisor import ActorInfo, ActorState, RestartPolicy, S
 from procession.engine.engine import Engine
 from procession.errors import NotAccepted, OutcomeUnknown, RuntimeClosed, RuntimeFailed
 from procession.facade import Runtime
-from procession.journal_errors import CommitRejected
+from procession.journal_errors import CommitFailed, CommitRejected
 from procession.primitives.envelope import Recorded
 from procession.primitives.event import Event
 from procession.primitives.injector import Injector
@@ -22,6 +22,7 @@ from procession.publishing import decoded
 
 logger = logging.getLogger("procession.injectors")
 
+T = TypeVar("T")
 EventT = TypeVar("EventT", bound=Event)
 
 
@@ -89,13 +90,22 @@ class InjectorIntake:
 
     async def knows(self, source: str, id: str) -> bool:
         """As `Intake` says."""
-        found = await self._engine.lasting.journal.look_up([(source, id)], [])
+        found = await self._read(lambda: self._engine.lasting.journal.look_up([(source, id)], []))
         return (source, id) in found.ids
 
     async def recorded(self, position: int) -> Recorded:
         """As `Intake` says."""
-        (found,) = await self._runtime.events(position - 1, limit=1)
+        (found,) = await self._read(lambda: self._runtime.events(position - 1, limit=1))
         return found
+
+    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read from the journal; while it is held, that is waited for."""
+        while True:
+            try:
+                return await read()
+            except CommitFailed as held:
+                logger.debug("injector %s waits: %s", self._name, held)
+            await self._well_again()
 
     def refused(self, what: str, error: object) -> None:
         """As `Intake` says."""

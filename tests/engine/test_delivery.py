@@ -27,6 +27,7 @@ from procession import (
 )
 from procession.errors import NotAccepted, OutcomeUnknown
 from procession.journal.memory import MemoryJournal
+from procession.journal_errors import JournalUnwritable
 from procession.testing.faults import CommitFault, FaultyJournal
 from tests.engine.tally import (
     TINY,
@@ -94,6 +95,32 @@ async def test_every_attempt_has_the_same_command_id(autojump_clock: trio.testin
         await runtime.drain()
     assert [attempt.number for _, attempt in desk.calls] == [1, 2, 3, 4]
     assert len({attempt.command_id for _, attempt in desk.calls}) == 1
+
+
+@pytest.mark.parametrize("question", ["open_commands", "load_many"])
+async def test_a_read_that_failed_once_holds_no_command_up(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    journal = FaultyJournal()
+    with trio.CancelScope() as process:
+        async with opened(journal, gateways=[Desk(never)]) as runtime:
+            await runtime.publish([Opened("a"), Asked("a", (1, 2, 3))])
+            await trio.sleep(1)
+            journal.kill()
+            process.cancel()
+    again, desk = journal.reopened(), Desk(slow)
+    ask, failures = getattr(again, question), [JournalUnwritable("a journal", "reading failed: disk I/O error")]
+
+    async def failing_once(*given: Any, **named: Any) -> object:  # noqa: ANN401 - as the journal
+        if failures:
+            raise failures.pop()
+        return await ask(*given, **named)
+
+    monkeypatch.setattr(again, question, failing_once)
+    async with opened(again, gateways=[desk]) as runtime:
+        await trio.sleep(60)
+        assert not failures
+        assert sorted(desk.numbers) == [1, 2, 3]
 
 
 async def test_an_attempt_after_a_crash_has_the_same_command_id(autojump_clock: trio.testing.MockClock) -> None:

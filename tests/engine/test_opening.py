@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import attrs
 import pytest
 import trio
 
-from procession import Attempt, Command, Effects, Event, FailureEvent, Gateway, ProcessManager, on, starts
+from procession import Attempt, Command, Effects, Event, FailureEvent, Gateway, ProcessManager, end, on, starts
 from procession.engine.clock import SystemClock
 from procession.errors import SchemaChanged, UnknownInJournal, WiringError
 from procession.journal.memory import MemoryJournal
@@ -36,6 +38,23 @@ from tests.engine.tally import (
 async def never(command: Work, attempt: Attempt) -> Done:
     await trio.sleep_forever()
     raise AssertionError
+
+
+AnyJournal = Callable[[], MemoryJournal | Path]
+
+
+@pytest.fixture(params=["memory", "file"])
+def any_journal(request: pytest.FixtureRequest, tmp_path: Path) -> AnyJournal:
+    """What opens one journal again and again."""
+    journals = [MemoryJournal()]
+
+    def again() -> MemoryJournal | Path:
+        if request.param == "file":
+            return tmp_path / "j.db"
+        journals.append(journals[-1].reopened())
+        return journals[-1]
+
+    return again
 
 
 async def history() -> MemoryJournal:
@@ -98,7 +117,7 @@ async def test_a_process_that_is_not_given_must_not_be_named(autojump_clock: tri
 
 async def test_a_live_flow_of_a_process_that_is_gone_is_refused(autojump_clock: trio.testing.MockClock) -> None:
     journal = await history()
-    with pytest.raises(UnknownInJournal, match="2 open flows of process 'tally'"):
+    with pytest.raises(UnknownInJournal, match="2 unfinished flows of process 'tally'"):
         async with opened(journal, processes=[Audit], since={"audit": "now"}):
             pass
     assert not [row for row in await journal.reopened().concerns() if row.process == "audit"], "nothing was written"
@@ -112,6 +131,21 @@ async def test_an_open_command_whose_gateway_is_gone_is_refused(autojump_clock: 
     with pytest.raises(UnknownInJournal, match=r"1 open commands of type 'job\.do'"):
         async with opened(journal.reopened(), processes=[NoLongerAsking], gateways=[]):
             pass
+
+
+async def test_a_process_with_an_open_command_of_a_flow_that_has_ended_must_be_given(any_journal: AnyJournal) -> None:
+    opened_now = partial(opened, gateways=[JobDesk()], clock=SystemClock())
+    async with opened_now(any_journal(), processes=[AskingLast]) as runtime:
+        await runtime.pause_gateway("jobs", by="ann", why="so that it stays open")
+        await runtime.publish(Opened("a"))
+    with pytest.raises(UnknownInJournal, match="1 unfinished flows of process 'asking_last'"):
+        async with opened_now(any_journal(), processes=[Audit], since={"audit": "now"}):
+            pass
+    async with opened_now(any_journal(), processes=[AskingLast]) as runtime:
+        await runtime.resume_gateway("jobs", by="ann", why="it was asked for")
+        await runtime.drain()
+    async with opened_now(any_journal(), processes=[Audit], since={"audit": "now"}) as runtime:
+        assert (await runtime.journal.counts()).commands == {"answered": 1}
 
 
 async def test_an_open_command_of_an_older_version_is_refused(autojump_clock: trio.testing.MockClock) -> None:
@@ -268,9 +302,9 @@ async def test_a_refused_journal_is_not_touched(left: str, tmp_path: Path) -> No
     async with opened(journal) as runtime:
         await runtime.publish([Opened("a"), Counted("a", 1)])
     writing = await open_sqlite(path, clock_us=SystemClock().now_us)  # it leaves a log behind, as a crash does
-    copies = [tmp_path / f"copy.db{end}" for end in ("", "-wal")]
-    for end, copy in zip(("", "-wal"), copies, strict=True):
-        shutil.copy(f"{path}{end}", copy)
+    copies = [tmp_path / f"copy.db{ending}" for ending in ("", "-wal")]
+    for ending, copy in zip(("", "-wal"), copies, strict=True):
+        shutil.copy(f"{path}{ending}", copy)
     await writing.close()
     refused = {"closed": path, "crashed": copies[0]}[left]
     before = bytes_of(refused)
@@ -346,6 +380,13 @@ class Asking(ProcessManager, name="asking", key="key"):
     @starts
     def opened(self, opened: Opened) -> Effects:
         yield Job(opened.key)
+
+
+class AskingLast(ProcessManager, name="asking_last", key="key"):
+    @starts
+    def opened(self, opened: Opened) -> Effects:
+        yield Job(opened.key)
+        yield end("asked")
 
 
 class NoLongerAsking(ProcessManager, name="asking", key="key"):

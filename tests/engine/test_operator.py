@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 
-from procession import Attempt, CancelRequested, Effects, Event, ProcessManager, Runtime, ends, on, starts
+from procession import (
+    Attempt,
+    CancelRequested,
+    Command,
+    CommandGivenUp,
+    Effects,
+    Event,
+    Gateway,
+    ProcessManager,
+    Runtime,
+    ends,
+    on,
+    starts,
+)
 from procession.errors import ActRefused, InvalidPayload, NotFound
 from procession.journal.memory import MemoryJournal
 from procession.testing.faults import FaultyJournal
@@ -264,3 +278,67 @@ class Compensating(ProcessManager, name="compensating", key="key"):
 
     @ends(outcome="compensated")
     def done(self, done: Done) -> None: ...
+
+
+async def test_a_cancellation_while_things_run_alone_cancels_its_commands(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal, desk = MemoryJournal(), Desk(never)
+    for _ in range(3):
+        journal = journal.reopened()  # as after a process that died
+    async with opened(journal, gateways=[desk]) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1, 2, 3))])
+        await trio.sleep(1)
+        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+        await trio.sleep(120)
+        assert (await runtime.journal.counts()).commands == {"cancelled": 3}
+        assert runtime.counters()["procession_commands_cancelled"] == 3
+    assert desk.numbers == [1]
+
+
+class Strict(Command, name="work.do"):
+    """`Work` as a later version of the code has it, which takes no number over one."""
+
+    key: str
+    number: int = attrs.field(validator=attrs.validators.le(1))
+    seen: tuple[str, ...]
+
+
+class StrictDesk(Gateway, name="desk"):
+    async def work(self, command: Strict) -> None: ...
+
+
+class StrictTally(ProcessManager, name="tally", key="key"):
+    seen: tuple[str, ...] = ()
+
+    @starts
+    def start(self, opened: Opened) -> None: ...
+
+    @on
+    def others(self, event: Counted | Asked | Armed | Done | CommandGivenUp[Strict]) -> Effects:
+        if not self.seen:
+            return
+        yield Strict("", 1, self.seen)
+
+
+async def asked_by_another_version(*, give_up: bool) -> MemoryJournal:
+    """A journal with two open commands, or given up, of which the later version can read the first alone."""
+    journal = MemoryJournal()
+    limits = settings(gateways={"attempts_max": 1, "timeout_s": 1})
+    async with opened(journal, gateways=[Desk(never)], settings=limits) as runtime:
+        if not give_up:
+            await runtime.pause_gateway("desk", by="ann", why="so that they wait")
+        await runtime.publish([Opened("a"), Asked("a", (1, 2))])
+        await trio.sleep(60)
+    return journal.reopened()
+
+
+async def test_a_flow_is_cancelled_with_commands_that_can_not_be_read_any_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = await asked_by_another_version(give_up=False)
+    async with opened(journal, processes=[StrictTally], gateways=[StrictDesk()], since={"tally": "now"}) as runtime:
+        await runtime.flow(StrictTally, "a").cancel(by="ann", why="nobody can do it", force=True)
+        assert (await runtime.flow(StrictTally, "a").summary()).status == "cancelled"
+        assert (await runtime.journal.counts()).commands == {"cancelled": 2}
+        assert runtime.counters()["procession_commands_cancelled"] == 2

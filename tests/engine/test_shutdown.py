@@ -174,3 +174,20 @@ async def wait_and_tell(flow: FlowHandle, heard: list[str]) -> None:
         await flow.wait_ended()
     except ProcessionError as error:
         heard.append(type(error).__name__)
+
+
+@pytest.mark.parametrize("ms", range(0, 24, 2))
+async def test_an_answer_within_the_grace_counts_while_things_run_alone(
+    autojump_clock: trio.testing.MockClock, ms: int
+) -> None:
+    journal, desk = MemoryJournal(), Desk(three_seconds)
+    for _ in range(3):
+        journal = journal.reopened()  # as after a process that died
+    async with opened(journal, gateways=[desk]) as runtime:
+        await runtime.publish([Opened("a"), Asked("a", (1, 2))])
+        await trio.sleep(1 + ms / 1000)
+    assert len(desk.calls) == 1
+    async with opened(journal.reopened(), gateways=[desk]) as runtime:
+        assert await story(runtime, "a") == ["opened", "asked", "done 1"]
+        await runtime.drain()
+    assert desk.numbers == [1, 2]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import attrs
 import pytest
 import trio
 
-from procession import open_runtime
+from procession import Effects, Event, ProcessManager, after, ends, open_runtime, starts
 from procession.engine.clock import TrioClock
 from procession.journal.memory import MemoryJournal
 from procession.testing.faults import FaultyJournal
@@ -216,3 +219,54 @@ class JumpingClock:
 
     def now_us(self) -> int:
         return self.now
+
+
+class Filled(Event, name="kettle.filled"):
+    key: str
+    cups: int
+
+
+class Boiled(Event, name="kettle.boiled"):
+    key: str
+    cups: int
+
+
+class StrictBoiled(Event, name="kettle.boiled"):
+    """As a later version of the code has it."""
+
+    key: str
+    cups: int = attrs.field(validator=attrs.validators.le(1))
+
+
+class Kettle(ProcessManager, name="kettle", key="key"):
+    @starts
+    def fill(self, filled: Filled) -> Effects:
+        yield after(timedelta(seconds=30), Boiled(filled.key, filled.cups))
+
+    @ends(outcome="boiled")
+    def boiled(self, boiled: Boiled) -> None: ...
+
+
+class StrictKettle(ProcessManager, name="kettle", key="key"):
+    @starts
+    def fill(self, filled: Filled) -> Effects:
+        yield after(timedelta(seconds=30), StrictBoiled(filled.key, filled.cups))
+
+    @ends(outcome="boiled")
+    def boiled(self, boiled: StrictBoiled) -> None: ...
+
+
+async def test_a_deadline_that_can_not_be_read_any_more_sets_its_flow_aside_and_no_other(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = MemoryJournal()
+    async with opened(journal, processes=[Kettle]) as runtime:
+        await runtime.publish([Filled("a", 9), Filled("b", 1)])
+    async with opened(journal := journal.reopened(), processes=[StrictKettle]) as runtime:
+        await trio.sleep(60)
+        found = {flow.key: flow.status for flow in await runtime.flows(StrictKettle)}
+        assert found == {"a": "quarantined", "b": "ended"}
+        assert runtime.counters()["procession_actors_restarted"] == 0
+    async with opened(journal.reopened(), processes=[Kettle]) as runtime:
+        await runtime.flow(Kettle, "a").retry(by="ann", why="the code takes it again")
+        assert await runtime.flow(Kettle, "a").wait_ended() == "boiled"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ import trio
 from procession import FlowHandle, Runtime, open_runtime
 from procession.errors import FlowQuarantined
 from procession.journal.memory import MemoryJournal
+from procession.journal_errors import CommitFailed
 from procession.testing.faults import FaultyJournal
 from tests.engine.tally import Broken, BrokenTally, Closed, Counted, Desk, Opened, Tally, numbered, opened
 
@@ -161,3 +163,25 @@ async def test_a_follower_that_is_behind_ends_when_the_runtime_closes(tmp_path: 
             await runtime.publish(Opened("b"))
         closed.set()
     assert followed == [1]
+
+
+@pytest.mark.parametrize("question", ["look_up", "events"])
+async def test_who_waits_or_follows_waits_for_a_journal_that_is_held(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    journal = MemoryJournal()
+    async with opened(journal) as runtime:
+        await runtime.publish([Opened("a"), Closed("a", "fine")])
+        ask, until = getattr(journal, question), trio.current_time() + 30
+
+        async def held(*given: Any, **named: Any) -> object:  # noqa: ANN401 - as the journal
+            await trio.lowlevel.checkpoint()
+            if trio.current_time() < until:
+                raise CommitFailed("the journal is not reopened yet")
+            return await ask(*given, **named)
+
+        monkeypatch.setattr(journal, question, held)
+        assert await runtime.flow(Tally, "a").wait_ended() == "fine"
+        async with aclosing(runtime.follow(0)) as followed:
+            assert (await anext(followed)).position == 1
+        assert trio.current_time() > until

@@ -140,6 +140,26 @@ def test_a_file_that_is_cut_before_anything_was_accepted_from_its_end_on_begins_
     file.close()
 
 
+@pytest.mark.parametrize("before", ["", "a\n", "a" * 300 + "\n"])
+def test_a_file_that_grows_while_its_end_is_looked_for_is_followed_from_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    append(path, before)
+    file = FollowedFile(path, path.with_name("kept.position"), line_bytes_max=1000, from_end=True)
+    read, more = os.pread, ["b\n"]
+
+    def read_what_grew(descriptor: int, length: int, at: int) -> bytes:
+        if more:
+            append(path, more.pop())
+        return read(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", read_what_grew)
+    assert look(file) == [b"b"]
+    append(path, "c\n")
+    assert look(file) == [b"c"]
+    file.close()
+
+
 def test_a_line_has_the_same_name_whenever_it_is_read(path: Path) -> None:
     append(path, "a\nb\n")
     first, again = followed(path), followed(path)

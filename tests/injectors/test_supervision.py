@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -11,6 +12,8 @@ import trio
 
 from procession import Injector, Intake, Settings, Wiring, open_runtime
 from procession.errors import DefinitionError, NotAccepted, WiringError
+from procession.journal.sqlite import SqliteJournal
+from procession.journal_errors import CommitFailed
 from procession.settings import CommitSettings
 from procession.testing.faults import FaultyJournal
 from procession.wiring import registry_of
@@ -178,3 +181,27 @@ def test_one_that_does_not_run_is_refused() -> None:
 
         class Idle(Injector, name="idle"):
             pass
+
+
+class Recalling(Injector, name="recalling"):
+    """Asks what was accepted before it brings anything."""
+
+    async def run(self, publish: Intake) -> None:
+        if not await publish.knows("recalling", "1"):
+            await publish(DoorOpened("back"), id="1", source="recalling")
+
+
+async def test_one_that_asks_while_the_journal_is_held_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, failures = SqliteJournal.look_up, [CommitFailed("the journal is not reopened yet")] * 3
+
+    async def held(*given: Any) -> Any:  # noqa: ANN401 - as the journal
+        if failures:
+            raise failures.pop()
+        return await ask(*given)
+
+    monkeypatch.setattr(SqliteJournal, "look_up", held)
+    async with open_doors(tmp_path, Recalling()) as runtime:
+        await until_accepted(runtime, 1)
+        assert injectors_of(runtime)["recalling"].restarts == 0

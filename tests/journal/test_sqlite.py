@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
+from procession.errors import ProcessionError
 from procession.journal import sqlite_schema
 from procession.journal.ownership import holder_of
 from procession.journal.rows import Commit, TypeRow
@@ -26,6 +28,7 @@ from procession.journal.sqlite import SqliteJournal, open_sqlite
 from procession.journal.sqlite_backup import fsync_times_ms, sqlite_facts
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal_errors import (
+    CommitFailed,
     CommitRejected,
     Fenced,
     JournalOwned,
@@ -378,6 +381,34 @@ async def test_no_thread_outlives_a_journal(path: Path) -> None:
     assert len(begun_since(before)) == 5
     await journal.close()
     assert begun_since(before) == set()
+
+
+async def test_who_waits_for_a_connection_of_a_journal_that_is_reopened_does_not_hear_that_it_closes(
+    path: Path,
+) -> None:
+    journal = await opened(path, readers=1)
+    asked, may_go_on = trio.Event(), threading.Event()
+    heard: list[BaseException | int] = []
+
+    async def ask() -> None:
+        asked.set()
+        try:
+            heard.append(len(await journal.events(0, 1)))
+        except ProcessionError as error:
+            heard.append(error)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.ask, lambda _: may_go_on.wait(30))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ask)
+        await asked.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(journal.reopen)
+        await trio.sleep(0.3)  # by then its connections are being closed
+        may_go_on.set()
+    assert heard == [0] or [type(one) for one in heard] == [CommitFailed]
+    assert await journal.events(0, 1) == []
+    await journal.close_clean()
 
 
 def begun_since(before: set[threading.Thread]) -> set[threading.Thread]:

@@ -103,6 +103,10 @@ class AggregateInbox:
         else:
             self.put(asked)
 
+    def check(self, command: OpenCommand) -> None:
+        """Whether it can be read; raises what says that it can't be any more."""
+        self._asked(command)
+
     def send_again(self, command: OpenCommand) -> None:
         """A command that was given up is decided anew, once the batch that opens it is durable."""
         row = command.row._replace(state="open", attempts=0)

@@ -225,7 +225,8 @@ class Answers:
 
     def _end(self, verdict: Verdict) -> None:
         verdict.handle.ended = verdict.state
-        if self.desk is None or self.desk.solo.active:
+        # A cancellation stands in the commit of its flow, or nowhere.
+        if self.desk is None or (self.desk.solo.active and verdict.state != "cancelled"):
             self.kept.append(verdict)
         else:
             self.write(verdict)

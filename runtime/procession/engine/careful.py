@@ -36,7 +36,6 @@ async def run_alone(lasting: Lasting, life: Life) -> None:
             await trio.sleep(_LOOK_AGAIN_S)
     life.solo.active = False
     await write_kept(lasting, life)
-    lasting.gateways.resume()
 
 
 async def _write_one(lasting: Lasting) -> None:

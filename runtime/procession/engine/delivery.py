@@ -18,7 +18,7 @@ from procession.engine.ledger import Batch, Ledger
 from procession.engine.loader import Loader
 from procession.engine.outbox import command_of
 from procession.engine.turns import SentCommand
-from procession.errors import NotFound, ProcessionError, SettingsError
+from procession.errors import NotFound, ProcessionError, SettingsError, WiringError
 from procession.journal.rows import OpenCommand
 from procession.knob import Value, knob_of
 from procession.primitives.codec import from_json
@@ -211,6 +211,14 @@ class Gateways:
         for host in self:
             host.window.end_read()
 
+    def check(self, command: OpenCommand) -> None:
+        """Whether it can be read.
+
+        Raises:
+            InvalidPayload, UnknownType, WiringError: it can't be any more.
+        """
+        self._handle(self.host(command.row.gateway), command)
+
     def send_again(self, ledger: Ledger, command: OpenCommand) -> None:
         """Send a command again under the same id when the batch is durable; its attempts count anew."""
         row = command.row._replace(state="open", attempts=0, due_us=self._clock.now_us())
@@ -254,6 +262,9 @@ class Gateways:
                 if not full:
                     self._take(host, page)
             window.more = window.more or full
+        except BaseException:
+            window.more = True  # what was not read is still there
+            raise
         finally:
             window.end_read()
 
@@ -282,6 +293,10 @@ class Gateways:
 
     def _handle(self, host: GatewayHost, command: OpenCommand, effect: Mapping[str, Any] | None = None) -> Handle:
         message = command_of(self._registry, effect or from_json(command.effects)[command.row.idx])
+        if command.process not in self._registry.processes:
+            raise WiringError(
+                f"the process {command.process!r} that asked is not given", "give it, or its commands wait"
+            )
         receiver = self._registry.receivers[type(message)]
         log = tuple(from_json(command.row.log)) if command.row.log else ()
         tracing = self._answers.tracing

@@ -258,6 +258,6 @@ _USES = {
     "command": "open commands of type",
     "timer": "open deadlines of type",
     "delivery": "open deliveries of type",
-    "flow": "open flows of process",
+    "flow": "unfinished flows of process",
     "step": "steps of live flows of type",
 }

@@ -45,6 +45,10 @@ class Commands(Protocol):
         """Cancel an open command; False where it has ended meanwhile."""
         ...
 
+    def check(self, command: OpenCommand) -> None:
+        """Whether it can be read; raises what says that it can't be any more."""
+        ...
+
     def send_again(self, ledger: Ledger, command: OpenCommand) -> None:
         """Send a command again once the batch is durable."""
         ...
@@ -166,7 +170,7 @@ class Operator:
             commands = await self._commands_where(flow, lambda row: row.state == "open")
             self._record(flow, act, asked)
             for command in commands:
-                self._commands.cancel(command)
+                self._cancel_one(command)
         finally:
             self._commands.end_read()
         flow.status, flow.outcome, flow.reason = "cancelled", "cancelled", None
@@ -184,6 +188,17 @@ class Operator:
         flow.mailbox.leave_to_store()  # what it has not handled is recorded as late
         if flow.state is None:
             flow.state = flow.definition.cls()
+
+    def _cancel_one(self, command: OpenCommand) -> None:
+        try:
+            self._commands.cancel(command)
+        except ProcessionError:  # it can't be read any more: nobody has it in hand, and its row is all there is
+            row = command.row
+            change = CommandChange(row, "cancelled", row.attempts, row.due_us, row.log)
+            self._ledger.filling.commit.command_changes.append(change)
+            self._counters.commands_cancelled += 1
+            if row.gateway in self._measures.gateways:
+                self._measures.gateways[row.gateway].cancelled += 1
 
     async def _commands_where(self, flow: Flow, wanted: Callable[[CommandRow], bool]) -> list[OpenCommand]:
         found: list[OpenCommand] = []
@@ -207,6 +222,7 @@ class Operator:
         given_up = [found for found in waiting if found.event.caused_by == act.command_id]
         if flow.status != "quarantined" or not given_up:
             raise ActRefused("retry", act.command_id.hex(), "its flow has handled that it was given up")
+        self._commands.check(command)
         self._record(flow, act, CommandRetried(act.command_id.hex(), act.by, act.why))
         for found in given_up:
             delivery = Delivery(flow, found.event, None, stored=True)

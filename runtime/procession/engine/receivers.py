@@ -40,6 +40,17 @@ class Receivers:
         self._inbox.decided(asked)
         return True
 
+    def check(self, command: OpenCommand) -> None:
+        """Whether it can be read.
+
+        Raises:
+            InvalidPayload, UnknownType, WiringError: it can't be any more.
+        """
+        if command.row.gateway not in self._aggregates:
+            self._gateways.check(command)
+        else:
+            self._inbox.check(command)
+
     def send_again(self, ledger: Ledger, command: OpenCommand) -> None:
         """Send a command again once the batch is durable."""
         if command.row.gateway not in self._aggregates:

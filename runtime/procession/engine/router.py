@@ -57,7 +57,7 @@ class Router:
 
     def accept(self, event: Event, payload: str, origin: Origin, targets: tuple[Target, ...]) -> EventRow:
         """Append an outside event and hand it to its flows."""
-        row = self._append(event, payload, origin, targets)
+        row = self._append(type(event), payload, origin, targets)
         seen = self._seen(event)
         for definition, key in targets:
             self._hand(Delivery(self._table.flow(definition, key), row, seen))
@@ -65,9 +65,19 @@ class Router:
 
     def address(self, event: Event, payload: str, origin: Origin, flow: Flow, *, timer: str | None = None) -> EventRow:
         """Append an answer, a deadline or the like: to the flow that asked, and by key to other processes only."""
-        seen = self._seen(event)
-        others, refused = self._others(event, seen, flow.definition)
-        row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
+        return self._address(type(event), self._seen(event), payload, origin, flow, timer)
+
+    def address_unread(
+        self, cls: type[Event], payload: str, origin: Origin, flow: Flow, *, timer: str | None = None
+    ) -> EventRow:
+        """As `address`, of data that its class does not take any more: its flow is told when its turn comes."""
+        return self._address(cls, None, payload, origin, flow, timer)
+
+    def _address(
+        self, cls: type[Event], seen: Event | None, payload: str, origin: Origin, flow: Flow, timer: str | None
+    ) -> EventRow:
+        others, refused = self._others(cls, seen, flow.definition)
+        row = self._append(cls, payload, origin, ((flow.definition, flow.key), *others))
         self._hand(Delivery(flow, row, seen, timer=timer))
         for definition, key in others:
             self._hand(Delivery(self._table.flow(definition, key), row, seen))
@@ -79,8 +89,8 @@ class Router:
     def note(self, event: Event, payload: str, origin: Origin, flow: Flow) -> tuple[EventRow, Delivery]:
         """Append an event whose flow handles it here and now; other processes get it by key."""
         seen = self._seen(event)
-        others, refused = self._others(event, seen, flow.definition)
-        row = self._append(event, payload, origin, ((flow.definition, flow.key), *others))
+        others, refused = self._others(type(event), seen, flow.definition)
+        row = self._append(type(event), payload, origin, ((flow.definition, flow.key), *others))
         delivery = Delivery(flow, row, seen)
         self._ledger.expect(delivery)
         for definition, key in others:
@@ -96,9 +106,9 @@ class Router:
         The caller leaves the step of the stream, in the same stretch.
         """
         seen = self._seen(event)
-        others, refused = self._others(event, seen, None if asking is None else asking.definition)
+        others, refused = self._others(type(event), seen, None if asking is None else asking.definition)
         asked: tuple[Target, ...] = () if asking is None else ((asking.definition, asking.key),)
-        row = self._append(event, payload, origin, ((stream.definition, stream.key), *asked, *others))
+        row = self._append(type(event), payload, origin, ((stream.definition, stream.key), *asked, *others))
         if asking is not None:
             self._hand(Delivery(asking, row, seen))
         for definition, key in others:
@@ -110,11 +120,11 @@ class Router:
 
     def log(self, event: Event, payload: str, origin: Origin) -> EventRow:
         """Append an event that concerns no flow: an act on a gateway or a process."""
-        return self._append(event, payload, origin, ())
+        return self._append(type(event), payload, origin, ())
 
     def report(self, event: Event, payload: str, origin: Origin, definition: Definition, key: str) -> EventRow:
         """Append an event that tells of a flow; the flow does not handle it, and a row says so."""
-        row = self._append(event, payload, origin, ((definition, key),))
+        row = self._append(type(event), payload, origin, ((definition, key),))
         self._ledger.filling.commit.unhandled.append(UnhandledRow(row.position, definition.name, key, "alert"))
         return row
 
@@ -126,11 +136,11 @@ class Router:
             return None
 
     def _others(
-        self, event: Event, seen: Event | None, asking: Definition | None
+        self, cls: type[Event], seen: Event | None, asking: Definition | None
     ) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         found: list[Target] = []
         refused: list[str] = []
-        newest = self._registry.chains.newest(type(event)) if seen is None else type(seen)
+        newest = self._registry.chains.newest(cls) if seen is None else type(seen)
         for definition in self._registry.concerned.get(newest, ()):
             if definition is asking:
                 continue
@@ -146,8 +156,8 @@ class Router:
             del found[self._keys_max - 1 :]
         return tuple(found), tuple(refused)
 
-    def _append(self, event: Event, payload: str, origin: Origin, targets: tuple[Named, ...]) -> EventRow:
-        stored = stored_of(type(event))
+    def _append(self, cls: type[Event], payload: str, origin: Origin, targets: tuple[Named, ...]) -> EventRow:
+        stored = stored_of(cls)
         row = EventRow(
             self._ledger.next_position(),
             origin.id,

@@ -23,10 +23,10 @@ async def shut_down(life: Life, lasting: Lasting, grace_s: float) -> None:
     life.aggregates.inbox.close()
     life.timers.close()
     with trio.move_on_after(grace_s):
-        while not life.idle() or gateways.running() or not lasting.invariants.idle():
+        while not life.idle() or gateways.running() or lasting.answers.kept or not lasting.invariants.idle():
             await _stirred(watch)
     gateways.cancel_running()
-    while gateways.running():
+    while gateways.running() or lasting.answers.kept:  # while things run alone, answers are written one by one
         await _stirred(watch)
     for flow in life.table:
         for act in flow.acts:

@@ -16,6 +16,7 @@ from procession.engine.ledger import Ledger
 from procession.engine.router import Origin, Router
 from procession.engine.solo import Solo
 from procession.engine.tracing import Tracing
+from procession.errors import InvalidPayload
 from procession.journal.rows import ArmedTimer, TimerRow
 from procession.primitives.registry import Registry
 from procession.settings import TimersSettings
@@ -231,13 +232,18 @@ class Timers:
         flow = self._table.flow(definition, timer.key)
         if flow.id == 0:
             flow.id = row.flow
-        event = self._registry.codec.decode(self._registry.event_class(row.type, row.version), row.payload)
+        cls = self._registry.event_class(row.type, row.version)
         self._ledger.filling.commit.timers[row.flow, row.name] = None
         self._drop(row.flow, row.name)
         flow.note_disarmed(row.name)
         trace = timer.trace if self._tracing is None else self._tracing.of_effect(timer.trace, row.id)
         origin = Origin(self._ids.deadline(row.id), caused_by=row.id, correlation=row.correlation, trace=trace)
-        self._router.address(event, row.payload, origin, flow, timer=row.name)
+        try:
+            event = self._registry.codec.decode(cls, row.payload)
+        except InvalidPayload:
+            self._router.address_unread(cls, row.payload, origin, flow, timer=row.name)
+        else:
+            self._router.address(event, row.payload, origin, flow, timer=row.name)
         self._counters.deadlines_fired += 1
 
 

@@ -11,8 +11,10 @@ from procession.engine.flow import Flow
 from procession.engine.ledger import Batch
 from procession.errors import FlowQuarantined, RuntimeClosed
 from procession.journal.journal import JournalReader
-from procession.journal.rows import EventRow
+from procession.journal.rows import EventRow, FlowRow
 from procession.journal_errors import CommitFailed
+
+_LOOK_AGAIN_S = 0.1
 
 
 @attrs.define(eq=False)
@@ -103,7 +105,7 @@ class Watch:
             waiting = self._flows.setdefault(name, _Waiting())  # first subscribe, then look
             waiting.waiters += 1
             try:
-                row = None if self._runs(process, key) else (await self._journal.look_up((), (name,))).flows.get(name)
+                row = None if self._runs(process, key) else await self._row(name)
                 if row is not None and row.outcome is not None:
                     return row.outcome
                 if row is not None and row.status == "quarantined" and not waiting.woken.is_set():
@@ -123,13 +125,37 @@ class Watch:
         flow = self.find(process, key)
         return flow is not None and flow.known and flow.outcome is None and not flow.is_set_aside()
 
+    async def _row(self, name: tuple[str, str]) -> FlowRow | None:
+        """What the journal has of a flow; while it is held, that is waited for."""
+        while True:
+            try:
+                return (await self._journal.look_up((), (name,))).flows.get(name)
+            except CommitFailed:
+                await self._reopened()
+
+    async def _reopened(self) -> None:
+        """Wait for what may be a journal that is well again.
+
+        Raises:
+            RuntimeClosed: the runtime closed first.
+        """
+        if self._closed:
+            raise RuntimeClosed
+        with trio.move_on_after(_LOOK_AGAIN_S):
+            await self.changed()
+
     async def follow(self, after_position: int, page: int) -> AsyncGenerator[EventRow, None]:
         """Durable events after a position, in order, for ever; ends when the runtime closes."""
         while True:
             waiting, closed, until = self._changed, self._closed, self._position
             try:
                 rows = await self._journal.events(after_position, page, (), until) if until > after_position else []
-            except (CommitFailed, RuntimeClosed):
+            except CommitFailed:  # the journal is held
+                if self._closed:
+                    return
+                await self._reopened()
+                continue
+            except RuntimeClosed:
                 if not self._closed:
                     raise
                 return  # the journal was closed while somebody was still behind

@@ -186,8 +186,9 @@ class FollowedFile:
         found = os.fstat(self._descriptor)
         mark = Mark(generation + 1, found.st_ino, found.st_dev, found.st_ino, 0)
         if at_end:
-            tail = os.pread(self._descriptor, _TAIL_BYTES, max(0, found.st_size - _TAIL_BYTES))
-            mark = attrs.evolve(mark, offset=found.st_size, tail=tail.hex())
+            end = found.st_size  # it may have grown since: no more than what stood before that belongs to the mark
+            tail = os.pread(self._descriptor, min(_TAIL_BYTES, end), max(0, end - _TAIL_BYTES))
+            mark = attrs.evolve(mark, offset=end, tail=tail.hex())
         if (before := self._mark) is not None:
             mark = attrs.evolve(mark, former=before.inode, last_source=before.last_source, last_id=before.last_id)
         self._keep(mark)

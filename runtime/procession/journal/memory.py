@@ -306,7 +306,14 @@ class MemoryJournal(MemorySearch):
         delivered = [store.events[position] for of_flow in store.deliveries.values() for position in of_flow]
         deliveries = Counter((event.type, event.version) for event in delivered)
         live = [row for row in store.flows.values() if row.status in _LIVE]
-        processes = Counter((row.process, 0) for row in live)
+        asking = {row.flow for row in store.commands.values() if row.state == "open"}
+        asking |= {
+            flow
+            for flow, of_flow in store.deliveries.items()
+            if any(row.state == "pending" for row in of_flow.values())
+        }
+        undone = [row for row in store.flows.values() if row.status in _LIVE or row.id in asking]
+        processes = Counter((row.process, 0) for row in undone)
         folded = [step for row in live for step in store.steps.get(row.id, ()) if step.outcome != "skipped"]
         steps = Counter((store.events[step.position].type, store.events[step.position].version) for step in folded)
         found = [TypeInUse("command", *key, number) for key, number in sorted(commands.items())]

@@ -1,7 +1,6 @@
 """Reading a SQLite journal: each question as one function over one read transaction, in a connection's thread."""
 
 # SQL in several lines is one string.
-# ruff: noqa: ISC004
 
 from __future__ import annotations
 
@@ -32,7 +31,6 @@ from procession.journal.rows import (
     Stepped,
     StepRow,
     TimerRow,
-    TypeInUse,
     TypeRow,
     UnhandledRow,
 )
@@ -65,8 +63,6 @@ _COMMANDS = (
     " join step on step.flow = command.flow and step.position = command.position"
     " join event on event.position = command.position"
 )
-_LIVE = "status <> 'ended' and flow.status in ('unstarted', 'active', 'quarantined')"
-"""The first part is what the index of flows that have not ended is made by."""
 
 
 def journal_id(connection: sqlite3.Connection) -> bytes:
@@ -350,22 +346,6 @@ def types(connection: sqlite3.Connection) -> list[TypeRow]:
 def concerns(connection: sqlite3.Connection) -> list[ConcernRow]:
     rows = connection.execute("select process, type, since, crc from concern order by 1, 2").fetchall()
     return list(map(ConcernRow._make, whole("concern", rows)))
-
-
-def types_in_use(connection: sqlite3.Connection) -> list[TypeInUse]:
-    questions = (
-        "select 'command', command.type, json_extract(step.effects, '$[' || command.idx || '].version'), count(*)"
-        " from command join step on step.flow = command.flow and step.position = command.position"
-        " where command.state = 'open' group by 2, 3 order by 2, 3",
-        "select 'timer', type, version, count(*) from timer group by 2, 3 order by 2, 3",
-        "select 'delivery', event.type, event.version, count(*)"
-        " from delivery join event on event.position = delivery.position group by 2, 3 order by 2, 3",
-        f"select 'flow', process, 0, count(*) from flow where {_LIVE} group by 2 order by 2",
-        "select 'step', event.type, event.version, count(*) from flow cross join step on step.flow = flow.id"
-        f" cross join event on event.position = step.position where {_LIVE}"
-        " and step.outcome <> 'skipped' group by 2, 3 order by 2, 3",
-    )
-    return [TypeInUse._make(row) for question in questions for row in connection.execute(question)]
 
 
 def owner(connection: sqlite3.Connection) -> OwnerInfo | None:

@@ -43,6 +43,7 @@ from procession.journal.rows import (
     UnhandledRow,
 )
 from procession.journal.second_look import answer, in_transaction, opened_again
+from procession.journal.sqlite_in_use import types_in_use
 from procession.journal.sqlite_lanes import close_all, opened
 from procession.journal.sqlite_pauses import pauses
 from procession.journal.sqlite_schema import FileUse
@@ -139,9 +140,9 @@ class SqliteReader(SqliteSearch):
                 asked.error = error
             answered()
 
-    def _read_error(self, error: sqlite3.Error) -> JournalUnwritable | JournalDamaged | RuntimeClosed:
-        if isinstance(error, sqlite3.ProgrammingError):
-            return RuntimeClosed()
+    def _read_error(self, error: sqlite3.Error) -> JournalUnwritable | JournalDamaged | RuntimeClosed | CommitFailed:
+        if isinstance(error, sqlite3.ProgrammingError):  # its connection was closed
+            return CommitFailed("the journal is being reopened") if self._thread.running else RuntimeClosed()
         if isinstance(error, sqlite3.OperationalError):
             return JournalUnwritable(self._path, f"reading failed: {error}")
         return JournalDamaged(self._path, str(error))
@@ -272,7 +273,7 @@ class SqliteReader(SqliteSearch):
         return await self._read(sqlite_read.concerns)
 
     async def types_in_use(self) -> list[TypeInUse]:
-        return await self._read(sqlite_read.types_in_use)
+        return await self._read(types_in_use)
 
     async def owner(self) -> OwnerInfo | None:
         found = await self._read(sqlite_read.owner)
