@@ -36,7 +36,7 @@ export function ActDialog({ act, close, children }) {
     try {
       const done = await post(act.path, { by: by.trim(), ...(asks ? { why: reason.trim() } : {}), ...(act.body || {}) });
       if (!name) keep("by", by.trim());
-      dialog.current.close();
+      dialog.current?.close();
       act.done?.(done);
     } catch (error) {
       setSaid(error.message);

@@ -42,7 +42,13 @@ export async function ask(path, { method = "GET", body, signal, token, text = fa
   }
   if (text) return response.text();
   if (blob) return response.blob();
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : readJson(await response.text());
+}
+
+// Whole numbers beyond 2^53 keep their digits, where the browser knows how: shown, edited and sent as they came.
+export function readJson(text) {
+  if (!JSON.rawJSON || !/\d{16}/.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (_, value, seen) => (Number.isInteger(value) && !Number.isSafeInteger(value) ? JSON.rawJSON(seen.source) : value));
 }
 
 export const post = (path, body) => ask(path, { method: "POST", body });
@@ -56,15 +62,22 @@ export function path(parts, query = {}) {
   return asked.size ? `${at}?${asked}` : at;
 }
 
-// What an address answers, asked again when it changes, when told to, and every so many milliseconds while visible.
+const ANSWER_MS_MAX = 60_000;
+
+// Whether nobody would see what is asked for, or would lose what they are doing.
+const isAway = () => document.hidden || document.querySelector("dialog[open]") !== null;
+
+// What an address answers, asked again when it changes, when told to, and every so many milliseconds while visible:
+// not before the answer under way has come, and not behind an open dialog, which may stand in what would change.
 export function useAnswer(address, { every = 0 } = {}) {
   const [state, setState] = useState({ address: null, data: null, error: null, at: 0, loading: true });
   const running = useRef(null);
   const again = useCallback(async () => {
-    running.current?.abort();
+    running.current?.controller.abort();
     if (address === null) return;
     const controller = new AbortController();
-    running.current = controller;
+    const asked = { controller, at: Date.now() };
+    running.current = asked;
     setState((was) => (was.address === address ? { ...was, loading: true } : { address, data: null, error: null, at: 0, loading: true }));
     try {
       const data = await ask(address, { signal: controller.signal });
@@ -72,13 +85,18 @@ export function useAnswer(address, { every = 0 } = {}) {
     } catch (error) {
       if (!controller.signal.aborted) setState((was) => ({ ...was, address, error, loading: false }));
     }
+    if (running.current === asked) running.current = null;
   }, [address]);
   useEffect(() => {
     again();
-    const timer = every ? setInterval(() => document.hidden || again(), every) : null;
+    const look = () => {
+      const isAnswering = running.current !== null && Date.now() < running.current.at + ANSWER_MS_MAX;
+      if (!isAway() && !isAnswering) again();
+    };
+    const timer = every ? setInterval(look, every) : null;
     return () => {
       clearInterval(timer);
-      running.current?.abort();
+      running.current?.controller.abort();
     };
   }, [again, every]);
   const fresh = state.address === address ? state : { address, data: null, error: null, at: 0, loading: address !== null };

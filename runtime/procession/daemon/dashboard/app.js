@@ -57,7 +57,7 @@ function theme(next) {
 }
 
 function ThemeToggle() {
-  const [chosen, setChosen] = useState(theme());
+  const [chosen, setChosen] = useState(() => theme());
   const next = { auto: "dark", dark: "light", light: "auto" }[chosen];
   return html`<button type="button" class="quiet" onClick=${() => setChosen(theme(next))} title=${`Colours: ${chosen}; change to ${next}`}>
     Colours: ${chosen}

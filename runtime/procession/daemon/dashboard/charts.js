@@ -43,6 +43,7 @@ function options(width, series, unit, brush) {
           const from = plot.posToVal(plot.select.left, "x");
           const until = plot.posToVal(plot.select.left + plot.select.width, "x");
           brush(from, until);
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
     },
@@ -55,12 +56,13 @@ export function Chart({ says, points, series, unit = "", brush }) {
   const plot = useRef(null);
   const brushed = useRef(brush);
   brushed.current = brush;
-  const data = () => [points.map((point) => point[0] / 1000), ...series.map((one) => points.map((point) => point[one.at] ?? null))];
+  const data = useRef(null);
+  data.current = () => [points.map((point) => point[0] / 1000), ...series.map((one) => points.map((point) => point[one.at] ?? null))];
   useEffect(() => {
     const element = box.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element.clientWidth, series, unit, (...span) => brushed.current?.(...span)), data(), element);
+      plot.current = new uPlot(options(element.clientWidth, series, unit, (...span) => brushed.current?.(...span)), data.current(), element);
     };
     draw();
     const sized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -78,7 +80,7 @@ export function Chart({ says, points, series, unit = "", brush }) {
     };
   }, []);
   useEffect(() => {
-    plot.current?.setData(data());
+    plot.current?.setData(data.current());
   }, [points]);
   const last = points.at(-1);
   const told = last ? series.map((one) => `${one.says} ${last[one.at] ?? "unknown"}${unit}`).join(", ") : "nothing yet";

@@ -72,7 +72,8 @@ export function FlowPage({ route }) {
   const tab = route.query.get("tab") || "story";
   const { now, state } = useLive();
   const file = now?.about.kind === "file";
-  const history = useAnswer(path(flowPath(process, key, "history")), { every: state === "paused" || file ? 0 : EVERY_MS });
+  const every = state === "paused" || file ? 0 : EVERY_MS;
+  const history = useAnswer(path(flowPath(process, key, "history")), { every });
   const [told, setTold] = useState("");
   const flow = history.data;
   if (!flow) return html`<div class="stack"><h2 class="mono">${process}/${key}</h2><${Trouble} error=${history.error} again=${history.again} />${!history.error && html`<p class="dim" role="status">Reading …</p>`}</div>`;
@@ -89,9 +90,9 @@ export function FlowPage({ route }) {
     <nav class="tabs" aria-label="Views of this flow">
       ${TABS.map(([name, says]) => html`<a href=${flowAt(process, key, { tab: name === "story" ? "" : name })} aria-current=${tab === name ? "page" : undefined}>${says}</a>`)}
     </nav>
-    ${tab === "story" && html`<${WhyNotView} process=${process} name=${key} version=${`${flow.version}/${flow.status}/${flow.commands.length}`} />
+    ${tab === "story" && html`<${WhyNotView} process=${process} name=${key} every=${every} />
       <${TimelineView} history=${flow} again=${history.again} tell=${setTold} />`}
-    ${tab === "sequence" && html`<${SequenceView} process=${process} name=${key} version=${flow.version} />`}
+    ${tab === "sequence" && html`<${SequenceView} process=${process} name=${key} version=${flow.version} every=${every} />`}
     ${tab === "states" && html`<${StatesView} route=${route} flow=${flow} classes=${now?.about.no_classes || ""} />`}
     ${tab === "whatif" && html`<${WhatIfView} route=${route} history=${flow} classes=${now?.about.no_classes || ""} />`}
     ${tab === "raw" && html`<${Raw} history=${flow} />`}

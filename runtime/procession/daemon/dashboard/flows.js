@@ -35,7 +35,9 @@ export function FlowsPage({ route }) {
   const query = route.query.get("q") || "";
   const cursor = route.query.get("cursor") || "";
   const order = route.query.get("order") || "newest";
-  const [trail, setTrail] = useState([]);
+  const [walked, setTrail] = useState([]);
+  // Links and the browser's own way back leave it behind: what counts is how one came to this page.
+  const trail = !cursor ? [] : walked.includes(cursor) ? walked.slice(0, walked.indexOf(cursor)) : walked;
   const found = useAnswer(path(["search"], { q: query, order, limit: LIMIT, cursor }));
   const search = (text) => {
     setTrail([]);

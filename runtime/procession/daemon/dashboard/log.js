@@ -2,7 +2,7 @@
 import { path } from "./api.js";
 import { exact, number, plural } from "./format.js";
 import { html, useEffect, useState } from "./lib.js";
-import { useLive } from "./live.js";
+import { triedAgain, useLive } from "./live.js";
 import { Badge, Empty, Section, Table, Time, Typed } from "./parts.js";
 import { flowNamed, go, to } from "./route.js";
 import { useRank } from "./session.js";
@@ -15,6 +15,7 @@ const TONES = { DEBUG: "dim", INFO: "info", WARNING: "warn", ERROR: "bad", CRITI
 // The newest records first. Many may come at once: they are shown together.
 function useLog(address) {
   const [found, setFound] = useState({ records: [], missed: 0, state: "waiting" });
+  const [round, setRound] = useState(0);
   useEffect(() => {
     if (address === null) return undefined;
     let coming = [];
@@ -35,12 +36,17 @@ function useLog(address) {
       timer ??= setTimeout(show, TOGETHER_MS);
     };
     events.addEventListener("missed", (message) => setFound((was) => ({ ...was, missed: was.missed + JSON.parse(message.data).missed })));
-    events.onerror = () => setFound((was) => ({ ...was, state: "lost" }));
+    let retry = null;
+    events.onerror = () => {
+      setFound((was) => ({ ...was, state: "lost" }));
+      retry = triedAgain(events, () => setRound((count) => count + 1));
+    };
     return () => {
       clearTimeout(timer);
+      clearTimeout(retry);
       events.close();
     };
-  }, [address]);
+  }, [address, round]);
   return found;
 }
 

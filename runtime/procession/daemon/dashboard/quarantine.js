@@ -35,12 +35,12 @@ function ManyDialog({ verb, says, about, filter, close, done }) {
     setSaid("");
     try {
       const dry = counted === null;
-      const found = await post(path(["quarantine", verb]), { by: by.trim(), why: why.trim(), ...filter, dry_run: dry });
+      const found = await post(path(["quarantine", verb]), { by: by.trim(), why: why.trim(), ...filter, ...(dry ? {} : { limit: counted.matched }), dry_run: dry });
       if (dry) {
         setCounted(found);
       } else {
         if (!name) keep("by", by.trim());
-        dialog.current.close();
+        dialog.current?.close();
         done(found);
       }
     } catch (error) {
@@ -124,7 +124,7 @@ export function QuarantinePage({ route }) {
     <${Section} title="In quarantine" aside=${html`<${Age} at=${found.at} />`}>
       ${flows.length > 0 && html`<${Many} filter=${filter} tell=${tell} />`}
       <${Table} label="Flows in quarantine" heads=${["flow", "why", "since", "what can be done"]}
-        empty=${found.data ? html`<${Empty}>${process || prefix || reason ? "No flow in quarantine matches." : "No flow is in quarantine. Well done."}<//>` : html`<p class="dim" role="status">Reading …</p>`}>
+        empty=${found.data ? html`<${Empty}>${cursor ? "No more of them on this page; go to the first one." : process || prefix || reason ? "No flow in quarantine matches." : "No flow is in quarantine. Well done."}<//>` : html`<p class="dim" role="status">Reading …</p>`}>
         ${flows.map((flow) => html`<${Row} key=${flow.flow} flow=${flow} again=${found.again} tell=${setTold} />`)}
       <//>
       <p class="pages">

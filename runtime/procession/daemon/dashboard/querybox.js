@@ -70,6 +70,12 @@ export function QueryBox({ value, error, search }) {
     setOpen(false);
     search(text.trim());
   };
+  // What is asked for would come when the focus is elsewhere; a suggestion that is clicked takes the focus for a moment.
+  const left = () => {
+    clearTimeout(timer.current);
+    running.current?.abort();
+    setTimeout(() => setOpen(false), 150);
+  };
   const unreadable = error && (error.status === 400 || error.status === 422);
   const place = unreadable ? placeOf(error) : null;
   return html`<form class="query" role="search" onSubmit=${submit}>
@@ -80,7 +86,7 @@ export function QueryBox({ value, error, search }) {
         autocomplete="off" autocapitalize="off" spellcheck=${false} placeholder="process:order status:active age>1h key:42*" value=${text}
         onInput=${(event) => { setText(event.currentTarget.value); complete(event.currentTarget.value, event.currentTarget.selectionStart); }}
         onFocus=${(event) => complete(event.currentTarget.value, event.currentTarget.selectionStart)}
-        onBlur=${() => setTimeout(() => setOpen(false), 150)} onKeyDown=${pressed} />
+        onBlur=${left} onKeyDown=${pressed} />
       <button type="submit" class="main">Search</button>
       <ul id="query-offer" class="offer" role="listbox" aria-label="How the search may go on" hidden=${!open}>
         ${offer.suggestions.map((one, index) => html`<li id=${`query-${index}`} role="option" aria-selected=${index === at}

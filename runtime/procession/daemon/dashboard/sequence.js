@@ -1,7 +1,7 @@
 // One flow as a sequence diagram, drawn as SVG: every text in it is a text node.
 import { ask, path, useAnswer } from "./api.js";
 import { exact, short } from "./format.js";
-import { html, useState } from "./lib.js";
+import { html, useEffect, useState } from "./lib.js";
 import { Copy, Empty, Section, Trouble } from "./parts.js";
 
 const LANE = 190;
@@ -64,17 +64,23 @@ function InWords({ found }) {
   </details>`;
 }
 
-export function SequenceView({ process, name, version }) {
+export function SequenceView({ process, name, version, every }) {
   const [pages, setPages] = useState([0]);
   const parts = ["flows", process, name, "sequence"];
-  const found = useAnswer(`${path(parts, { after: pages.at(-1) || "" })}#${version}`);
-  const [mermaid, setMermaid] = useState(null);
-  if (found.error) return html`<${Trouble} error=${found.error} again=${found.again} />`;
+  const found = useAnswer(path(parts, { after: pages.at(-1) || "" }), { every });
+  const [mermaid, setMermaid] = useState({ text: "", error: null });
+  // A clipboard is given at once, by the click itself: the text is fetched before.
+  useEffect(() => {
+    ask(path(parts, { format: "mermaid" }), { text: true }).then((text) => setMermaid({ text, error: null }), (error) => setMermaid({ text: "", error }));
+  }, [process, name, version]);
+  const copied = () => {
+    if (mermaid.error) throw mermaid.error;
+    return mermaid.text;
+  };
+  if (found.error && !found.data) return html`<${Trouble} error=${found.error} again=${found.again} />`;
   if (!found.data) return html`<p class="dim" role="status">Drawing …</p>`;
   const { data } = found;
-  // A clipboard is given at once, by the click itself: the text is fetched before.
-  if (mermaid === null) ask(path(parts, { format: "mermaid" }), { text: true }).then(setMermaid, (error) => setMermaid(`%% ${error.message}`));
-  return html`<${Section} title="Sequence" aside=${html`<${Copy} says="Copy as Mermaid" text=${() => mermaid || ""} />`}>
+  return html`<${Section} title="Sequence" aside=${html`<${Copy} says="Copy as Mermaid" text=${copied} />`}>
     ${data.messages.length === 0 ? html`<${Empty}>Nothing was sent yet.<//>` : html`<${Drawing} found=${data} /><${InWords} found=${data} />`}
     <p class="pages">
       ${pages.length > 1 && html`<button type="button" onClick=${() => setPages(pages.slice(0, -1))}>Page before</button>`}

@@ -4,6 +4,7 @@ import { createContext, html, useContext, useEffect, useState } from "./lib.js";
 
 export const Session = createContext({ role: "reader" });
 const RANKS = ["reader", "operator", "admin"];
+const AGAIN_MS = 3000;
 
 // Whether who looks has this role, or one above it.
 export const useRank = (role) => RANKS.indexOf(useContext(Session).role) >= RANKS.indexOf(role);
@@ -24,7 +25,10 @@ export function useSession() {
       setFound({ state: "in", role: who.role, name: who.name, guarded: who.tokens_needed });
     } catch (error) {
       if (error.status === 401) setFound({ state: "out", role: "reader", name: "", guarded: true });
-      else setFound({ state: "in", role: "reader", name: "", guarded: false });
+      else {
+        setFound({ state: "in", role: "reader", name: "", guarded: false });
+        setTimeout(look, AGAIN_MS);
+      }
     }
   };
   useEffect(() => {

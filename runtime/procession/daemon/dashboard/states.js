@@ -26,7 +26,7 @@ export function Changes({ changes, more = 0 }) {
 export function StatesView({ route, flow, classes }) {
   // Of a flow that was set aside, the event at which it failed says most; it is behind the last step.
   const asked = Number(route.query.get("at")) || flow.version + (flow.status === "quarantined" ? 1 : 0);
-  const address = classes || flow.version === 0 ? null : path(["flows", flow.process, flow.key, "states"], { at: asked });
+  const address = classes || flow.version === 0 ? null : `${path(["flows", flow.process, flow.key, "states"], { at: asked })}#${flow.status}`;
   const found = useAnswer(address);
   if (classes) return html`<${Unavailable} what="States" why=${classes} />`;
   if (flow.version === 0) return html`<${Empty}>It has not handled an event yet: it has no state.<//>`;
@@ -34,7 +34,7 @@ export function StatesView({ route, flow, classes }) {
   const most = state ? state.last + (state.waiting ? 1 : 0) : flow.version;
   const move = (at) => go(flowAt(flow.process, flow.key, { tab: "states", at: Math.min(Math.max(1, at), most) }), { replace: true });
   return html`<${Section} title=${`State at step ${asked} of ${most}`} aside=${html`<${Exporting} flow=${flow} at=${asked} says="Download the flow up to here" />
-      ${asked <= flow.version && html`<${Sandbox} flow=${flow} at=${asked} />`}`}>
+      ${asked <= flow.version && html`<${Sandbox} key=${asked} flow=${flow} at=${asked} />`}`}>
     <div class="slider">
       <button type="button" onClick=${() => move(asked - 1)} disabled=${asked <= 1} aria-label="Step before">‹</button>
       <input type="range" min="1" max=${most} value=${asked} aria-label="Step" aria-valuetext=${`step ${asked} of ${most}`} onInput=${(event) => move(Number(event.currentTarget.value))} />

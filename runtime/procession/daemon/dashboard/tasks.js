@@ -1,6 +1,6 @@
 // Human tasks: an inbox, and each task's form, drawn from its schema.
 import { ActButton, Told } from "./acts.js";
-import { path, post, useAnswer } from "./api.js";
+import { path, post, readJson, useAnswer } from "./api.js";
 import { plural } from "./format.js";
 import { html, useId, useState } from "./lib.js";
 import { useLive } from "./live.js";
@@ -11,21 +11,27 @@ import { useMay, useName } from "./session.js";
 
 const typeOf = (schema) => [schema.type].flat().find((type) => type && type !== "null") || schema.anyOf?.map(typeOf).find(Boolean);
 
+const choicesOf = (schema) => schema.enum || (schema.anyOf || []).flatMap((one) => one.enum || []);
+
 // What a text that was typed means to a field of this schema; undefined where it was left out.
-function meant(schema, text) {
+export function meant(schema, text) {
   const type = typeOf(schema);
   if (type === "boolean") return text === true || text === "true";
   if (text === "" || text === undefined) return undefined;
-  if (type === "integer" || type === "number") return Number(text);
-  if (type === "string" || schema.enum) return text;
-  return JSON.parse(text);
+  const choices = choicesOf(schema);
+  if (choices.length) return choices.find((one) => String(one) === text);
+  if (type === "integer" || type === "number") {
+    const value = Number(text);
+    return Number.isInteger(value) && !Number.isSafeInteger(value) ? readJson(text) : value;
+  }
+  return type === "string" ? text : readJson(text);
 }
 
 function Field({ name, schema, required, value, set }) {
   const id = useId();
   const type = typeOf(schema);
   const says = html`<label for=${id}>${schema.title || name.replaceAll("_", " ")}${required ? "" : html` <span class="dim">(may be left out)</span>`}</label>`;
-  const choices = schema.enum || (schema.anyOf || []).flatMap((one) => one.enum || []);
+  const choices = choicesOf(schema);
   if (type === "boolean") {
     return html`<div class="check"><input id=${id} type="checkbox" checked=${value === true} onChange=${(event) => set(event.currentTarget.checked)} /> ${says}</div>`;
   }

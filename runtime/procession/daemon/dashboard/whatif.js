@@ -1,5 +1,5 @@
 // What would have come of another history: change, insert or drop an event, and see which commands differ. Nothing is done.
-import { path, post } from "./api.js";
+import { path, post, readJson } from "./api.js";
 import { plural } from "./format.js";
 import { html, useId, useState } from "./lib.js";
 import { Badge, Empty, Folded, Section, Trouble } from "./parts.js";
@@ -42,7 +42,7 @@ function Editor({ history, at, kind, add }) {
   const submit = (event) => {
     event.preventDefault();
     try {
-      const edit = kind === "drop" ? { kind, at } : { kind, at, type: type.trim(), data: JSON.parse(data) };
+      const edit = kind === "drop" ? { kind, at } : { kind, at, type: type.trim(), data: readJson(data) };
       setSaid("");
       add(edit);
     } catch (error) {

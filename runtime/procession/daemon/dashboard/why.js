@@ -18,10 +18,10 @@ function Ending({ ended }) {
   return html`<p>It ended as <strong>${ended.outcome}</strong> <${Time} at=${ended.at} />, by <span class="mono">${ended.handler}</span> (step ${ended.version}) on <span class="mono">${ended.event}</span>${ended.asked_by && html`; asked by ${ended.asked_by}`}.</p>`;
 }
 
-export function WhyNotView({ process, name, version }) {
-  const found = useAnswer(path(["flows", process, name, "why-not"], {}) + `#${version}`);
+export function WhyNotView({ process, name, every }) {
+  const found = useAnswer(path(["flows", process, name, "why-not"]), { every });
   const why = found.data;
-  if (found.error) return html`<${Trouble} error=${found.error} again=${found.again} />`;
+  if (found.error && !why) return html`<${Trouble} error=${found.error} again=${found.again} />`;
   if (!why) return html`<p class="dim" role="status">Looking for what it waits for …</p>`;
   const idle = !why.commands.length && !why.kept.length && !why.deadlines.length && !why.events.length && !why.quarantined;
   return html`<${Section} title=${why.ended ? "How it ended" : "What it waits for"}>
