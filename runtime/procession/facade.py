@@ -48,6 +48,8 @@ class Runtime(Operating):
     def __init__(self, engine: Engine, projections: ProjectionsView | None = None) -> None:
         super().__init__(engine, projections or NoProjections())
         self._archiving = False
+        self._gateway_acts = trio.Lock()
+        """They hold in the order in which they stand in the journal."""
         self.measuring = Measuring(engine)
         """What is measured of it."""
         self._trace_at_start = context_of_caller()
@@ -295,16 +297,25 @@ class Runtime(Operating):
     async def pause_gateway(self, name: str, *, by: str, why: str) -> None:
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
         refuse_in_turn("pause_gateway")
-        self._engine.lasting.gateways.host(name).paused = True
-        await self._log(GatewayPaused(name, by, why))
+        host = self._engine.lasting.gateways.host(name)
+        was_paused, host.paused = host.paused, True  # at once, whatever is being written
+        async with self._gateway_acts:
+            host.paused = True
+            try:
+                await self._log(GatewayPaused(name, by, why))
+            except NotAccepted:
+                host.paused = was_paused
+                host.wake.set()
+                raise
 
     async def resume_gateway(self, name: str, *, by: str, why: str) -> None:
         """Attempts begin again."""
         refuse_in_turn("resume_gateway")
-        await self._log(GatewayResumed(name, by, why))
         host = self._engine.lasting.gateways.host(name)
-        host.paused = False
-        host.wake.set()
+        async with self._gateway_acts:
+            await self._log(GatewayResumed(name, by, why))
+            host.paused = False
+            host.wake.set()
 
     async def resume_process(self, name: str, *, by: str, why: str) -> None:
         """A process that was paused because its flows failed goes on.

@@ -106,7 +106,7 @@ async def supervise(
                     raise leaf from error
             on_failure(error)
             found = next(leaves(error))
-            actor.last_error = f"{type(found).__name__}: {found}"
+            actor.last_error = named(found)
             now = trio.current_time()
             failures.append(now)
             while failures and failures[0] < now - policy.period_s:
@@ -120,6 +120,15 @@ async def supervise(
         else:
             actor.state = "ended"
             return
+
+
+def named(error: BaseException) -> str:
+    """An error in words that can be written down; foreign code may fail even at that, and give half a character."""
+    try:
+        text = str(error)
+    except Exception as fault:  # noqa: BLE001 - as above
+        text = f"<it can't be shown: {type(fault).__name__}>"
+    return f"{type(error).__name__}: {text}".encode("utf-8", "backslashreplace").decode()
 
 
 def leaves(error: ErrorT) -> Iterator[ErrorT]:

@@ -32,13 +32,16 @@ class Owner:
         Raises:
             AskedRefused: the owner refused it, as the verb itself would have.
             JournalOwned: it listens no more.
-            OwnerGone: no answer came.
+            OwnerGone: it is no more, or no answer came.
 
         Cancellation: closes the connection; the owner stops waiting, what it has begun to do it does.
         """
         try:
             stream = await trio.open_unix_socket(self.address)
         except OSError as error:
+            holder = holder_of(self.owned.path)
+            if holder is None or not holder.running or holder.pid != self.pid:
+                raise OwnerGone(self.pid) from error
             raise self.owned from error
         async with stream:
             lines = Lines(stream, _REPLY_BYTES_MAX)

@@ -79,7 +79,11 @@ class LocalServer:
             replies.append(await self._done(asked))
             nursery.cancel_scope.cancel()
         for reply in replies:
-            await self._send(lines, reply)
+            try:
+                await self._send(lines, reply)
+            except TypeError as error:  # as in `_done`: what can't be written as JSON is a fault of that answer
+                logger.exception("what was found at the local socket can't be sent")
+                await self._send(lines, _refusal(error))
 
     async def _done(self, asked: object) -> dict[str, Any]:
         try:
@@ -110,4 +114,5 @@ async def _cancel_when_closed(lines: Lines, scope: trio.CancelScope) -> None:
 
 def _refusal(error: Exception) -> dict[str, Any]:
     at = getattr(error, "at", None)
-    return {"error": str(error), "kind": type(error).__name__, "exit_code": int(code_of(error)), "at": at}
+    said = str(error).encode("utf-8", "backslashreplace").decode()
+    return {"error": said, "kind": type(error).__name__, "exit_code": int(code_of(error)), "at": at}

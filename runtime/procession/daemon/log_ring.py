@@ -58,6 +58,11 @@ class LogFilter:
         return self.flow is None or record.flow == self.flow
 
 
+def _clean(text: str) -> str:
+    """Without halves of characters, which no answer could hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class LogRing(logging.Handler):
     """Keeps what is logged while it is kept; the oldest makes room."""
 
@@ -89,10 +94,10 @@ class LogRing(logging.Handler):
         """Keep one; called under the lock of the handler, by the thread that logs."""
         fields = fields_of(record)
         at = datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds")
-        message = without_credentials(record.getMessage())
+        message = _clean(without_credentials(record.getMessage()))
         error = None
         if record.exc_info:
-            error = without_credentials(_FORMATTER.formatException(record.exc_info))
+            error = _clean(without_credentials(_FORMATTER.formatException(record.exc_info)))
             if len(error) > _ERROR_CHARS_MAX:
                 error = f"{_CUT}\n{error[-_ERROR_CHARS_MAX:]}"  # what was raised stands at its end
         if len(message) > _MESSAGE_CHARS_MAX:

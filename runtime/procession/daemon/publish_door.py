@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Protocol
 
 import attrs
+import trio
 
 from procession.daemon.configuration import Configuration
 from procession.daemon.exit_codes import AskedRefused
@@ -89,8 +90,13 @@ class AskedDoor:
     """The running owner. A batch goes over in pieces, each accepted whole or not at all."""
 
     owner: Owner
+    _one_by_one: trio.StrictFIFOLock = attrs.field(factory=trio.StrictFIFOLock)
 
     async def publish(self, batch: Batch) -> tuple[int, int]:
+        async with self._one_by_one:  # each question has a connection of its own: what is sent later may come first
+            return await self._publish(batch)
+
+    async def _publish(self, batch: Batch) -> tuple[int, int]:
         accepted = duplicates = first = 0
         for piece in _pieces(batch.texts):
             try:

@@ -112,8 +112,7 @@ def read_tokens(path: str) -> TokenBook:
         cure = "make one by `procession token add NAME --role admin`"
         raise SettingsError("http.tokens", f"is {path}, which is not there", cure) from None
     except OSError as error:
-        found = f"is {path}, which can't be read: {error.strerror}"
-        raise SettingsError("http.tokens", found, "let its owner be who runs this") from error
+        raise _unreadable(path, error) from error
     try:
         mode = os.fstat(opened).st_mode
         if not stat.S_ISREG(mode):
@@ -123,6 +122,8 @@ def read_tokens(path: str) -> TokenBook:
             raise SettingsError("http.tokens", found, f"chmod 600 {path}")
         with os.fdopen(opened, "rb", closefd=False) as file:
             data = file.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     finally:
         os.close(opened)
     if len(data) > _FILE_BYTES_MAX:
@@ -131,6 +132,11 @@ def read_tokens(path: str) -> TokenBook:
         return TokenBook(tuple(_tokens_in(path, tomllib.loads(data.decode()))))
     except ValueError as error:
         raise _unfit(path, f"is no TOML: {error}") from None
+
+
+def _unreadable(path: str, error: OSError) -> SettingsError:
+    found = f"is {path}, which can't be read: {error.strerror}"
+    return SettingsError("http.tokens", found, "let its owner be who runs this")
 
 
 def change_tokens(path: str, change: Callable[[tuple[Token, ...]], Sequence[Token]]) -> None:

@@ -82,13 +82,13 @@ class _Publish:
         try:
             async with door_of(owner, self._wiring, self._configuration, self._since) as door:
                 await self._publish(door, lines, progress)
+                if self._tally.failure is not None:
+                    raise self._with_what_stays(self._tally.failure)
                 counts = await door.counts()
         finally:
             progress.clear()
             if self._size is not None:  # a pipe that is still waited for would have to be waited for here
                 lines.close()
-        if self._tally.failure is not None:
-            raise self._with_what_stays(self._tally.failure)
         self._report(counts, progress.elapsed_s)
         return self._stop.exit_code or 0
 

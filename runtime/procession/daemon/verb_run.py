@@ -135,7 +135,12 @@ class _Daemon:
     async def _ready(self, manager: ServiceManager, snapshots: Snapshots) -> None:
         await manager.tell(READY="1", MAINPID=str(os.getpid()), STATUS=snapshots.status())
         logger.info("ready: process %d owns %s", os.getpid(), self.configuration.journal)
-        if await snapshots.anything_quarantined():
+        try:
+            aside = await snapshots.anything_quarantined()
+        except ProcessionError as error:
+            logger.warning("whether flows are in quarantine can't be read now: %s", error)
+            return
+        if aside:
             logger.warning("flows are in quarantine; `procession ls --status quarantined` lists them")
 
     async def _reload_on(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import typing
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
+
+from procession.actors.supervisor import contained_call
 
 T = TypeVar("T")
 
@@ -37,17 +40,18 @@ class Call(Generic[T]):
         with trio.CancelScope() as self._scope:
             if self.left:
                 self._scope.cancel()
-            try:
-                self._values.append(await work())
-            except Exception as error:  # noqa: BLE001 - carried over, and raised to the caller
-                self._error = error
+            result = await contained_call(work)  # carried over, and raised to the caller
+            if result.error is None:
+                self._values.append(typing.cast("T", result.value))
+            else:
+                self._error = result.error
         settle(self)
 
     def run_now(self, work: Callable[[], T], settle: Callable[[Call[Any]], None]) -> None:
         """What does not wait needs no task."""
         try:
             self._values.append(self.context.run(work))
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             self._error = error
         settle(self)
 

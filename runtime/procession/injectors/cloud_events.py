@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
 import attrs
 import trio
 
-from procession.errors import PublishRefused, TooLarge
+from procession.actors.supervisor import contained
+from procession.errors import PublishRefused, RuntimeClosed, TooLarge
 from procession.injectors.answers import Accepting, Answer, publish_each
 from procession.primitives.cloudevents import STRUCTURED, CloudEventError, parse_document
 from procession.primitives.injector import Injector, Intake
 from procession.primitives.outside import Outside
+
+logger = logging.getLogger("procession.injectors")
 
 _BLOCK_BYTES = 1 << 16
 
@@ -24,15 +28,27 @@ class Document:
     content_type: str = STRUCTURED
     _answers: list[Answer] = attrs.field(factory=list, init=False)
     _done: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _left: bool = attrs.field(default=False, init=False)
 
     async def answered(self) -> list[Answer]:
-        """What became of each event, in order; waits until it is known and durable."""
+        """What became of each event, in order; waits until it is known and durable.
+
+        Raises:
+            RuntimeClosed: nobody will tell, since the runtime ended before. Sent again, nothing is accepted twice.
+        """
         await self._done.wait()
+        if self._left:
+            raise RuntimeClosed
         return self._answers
 
     def answer(self, answers: list[Answer]) -> None:
         """Tell whoever waits."""
         self._answers = answers
+        self._done.set()
+
+    def leave(self) -> None:
+        """Nobody will answer it, where nobody did."""
+        self._left = not self._done.is_set()
         self._done.set()
 
 
@@ -77,7 +93,7 @@ class CloudEvents(Injector, name="cloudevents"):
 
     Args:
         documents: documents, or the bytes of structured ones. It ends where they end.
-        answer: called with each document and its answers, before the next one is read.
+        answer: called with each document and its answers, before the next one is read. What it raises is logged.
         at_once_max: documents on their way at one time, 1 to 1,000; with more than one they may overtake each other.
         name: in the tree.
     """
@@ -100,7 +116,11 @@ class CloudEvents(Injector, name="cloudevents"):
         async with trio.open_nursery() as nursery:
             async for given in self.documents:
                 document = Document(given) if isinstance(given, bytes) else given
-                await slots.acquire()
+                try:
+                    await slots.acquire()
+                except BaseException:
+                    document.leave()
+                    raise
                 nursery.start_soon(self._take, publish, document, slots)
 
     async def _take(self, publish: Intake, document: Document, slots: trio.Semaphore) -> None:
@@ -110,9 +130,12 @@ class CloudEvents(Injector, name="cloudevents"):
                 if one.error is not None:
                     publish.refused(f"event {number} of a document ({one.source or '-'} {one.id or '-'})", one.error)
             document.answer(answers)
-            if self.answer is not None:
-                await self.answer(document, answers)
+            if (tell := self.answer) is not None:
+                told = await contained(lambda: tell(document, answers))
+                if told.error is not None:  # what was accepted is, and the next document is none the worse for it
+                    logger.warning("%s: the answers to a document were not taken: %s", self.actor, told.error)
         finally:
+            document.leave()
             slots.release()
 
 

@@ -169,7 +169,12 @@ class FollowedFile:
             same: the file itself; else a copy of it, known by what stands before the mark alone.
         """
         for candidate in candidates if same or mark.tail else ():
-            descriptor = _opened(candidate)
+            try:
+                descriptor = _opened(candidate)
+            except PermissionError:
+                if _is_of(candidate, mark):
+                    raise
+                continue  # somebody else's, which only begins with the same name
             if descriptor < 0:
                 continue
             found = os.fstat(descriptor)
@@ -330,6 +335,15 @@ def _opened(path: Path) -> int:
         os.close(descriptor)
         raise OSError(f"{path} is no regular file: only those can be read again after a crash")
     return descriptor
+
+
+def _is_of(path: Path, mark: Mark) -> bool:
+    """Whether this is the file that the mark was made in."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == (mark.device, mark.inode)
 
 
 def _is_up_to(descriptor: int, mark: Mark) -> bool:

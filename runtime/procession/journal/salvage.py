@@ -25,7 +25,7 @@ from procession.journal.scratch import scratch
 from procession.journal.sqlite_archive import archives
 from procession.journal.sqlite_schema import prepare_owner, uri_of
 from procession.journal.sqlite_verify import checks
-from procession.journal_errors import JournalOwned, JournalUnwritable
+from procession.journal_errors import ArchiveUnreadable, JournalOwned, JournalUnwritable
 
 Span = tuple[int, int]
 """First and last."""
@@ -138,18 +138,17 @@ def _copy_archives(new: sqlite3.Connection, folder: ArchiveFolder, target: str) 
         origin, name = folder.file(row.number), name_of(row.number)
         copy = os.path.join(target, name)
         try:
-            os.makedirs(target, exist_ok=True)
-            shutil.copyfile(origin, copy)
-            shutil.copymode(origin, copy)
-        except FileNotFoundError:
+            is_whole = digest_of(origin) == row.sha256
+        except ArchiveUnreadable:  # it is not there, or the disk does not give it
+            is_whole = False
+        if not is_whole:
             lost.append(name)
             continue
-        if digest_of(copy) == row.sha256:
-            copied += 1
-            _sync(copy)
-        else:
-            os.unlink(copy)
-            lost.append(name)
+        os.makedirs(target, exist_ok=True)
+        shutil.copyfile(origin, copy)
+        shutil.copymode(origin, copy)
+        copied += 1
+        _sync(copy)
     if copied:
         _sync(target)
     return copied, lost

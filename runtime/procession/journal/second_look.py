@@ -70,4 +70,5 @@ def in_transaction(question: Callable[[sqlite3.Connection], T], connection: sqli
     try:
         return answer(question, connection)
     finally:
-        connection.execute("rollback")
+        if connection.in_transaction:  # SQLite ends it itself where its disk fails
+            connection.execute("rollback")

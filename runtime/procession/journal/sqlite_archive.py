@@ -19,6 +19,7 @@ from procession.journal.row_crc import COMMAND_COLUMNS, FLOW_COLUMNS, command_of
 from procession.journal.rows import CommandRow, EventRow, FlowRow, StepRow
 from procession.journal.sqlite_read import joined
 from procession.journal_errors import ArchiveUnreadable
+from procession.primitives.codec import to_json
 
 _ENDED = (
     "flow.status in ('ended', 'cancelled')"
@@ -246,8 +247,29 @@ def _needed_no_more(connection: sqlite3.Connection, rows: Sequence[EventRow]) ->
             list({name for names in named.values() for name in names}),
         )
     }
-    waiting = {position: [name for name in names if name not in gone] for position, names in named.items()}
+    held = _held(connection, [position for position, names in named.items() if gone.intersection(names)])
+    waiting = {
+        position: [name for name in names if name not in gone or (position, name) in held]
+        for position, names in named.items()
+    }
     return {position for position, names in waiting.items() if not names or _unhandled(connection, position, names)}
+
+
+def _held(connection: sqlite3.Connection, positions: Sequence[int]) -> set[tuple[int, tuple[str, str]]]:
+    """Which flows have a step of these events, or are to get them, after an earlier part of each was archived.
+
+    Flows go before events, so what is left of them needs its events.
+    """
+    found = connection.execute(
+        "select asked.value, flow.process, flow.key from json_each(?) as asked"
+        " cross join event on event.position = asked.value"
+        " cross join json_each(event.keys) as named cross join json_each(named.value) as keyed"
+        " cross join flow on flow.process = named.key and flow.key = keyed.value"
+        " where exists (select 1 from step where step.flow = flow.id and step.position = asked.value)"
+        " or exists (select 1 from delivery where delivery.flow = flow.id and delivery.position = asked.value)",
+        (to_json(list(positions)).decode(),),
+    )
+    return {(position, (process, key)) for position, process, key in found}
 
 
 _OWN = "procession."

@@ -62,13 +62,10 @@ def _copy_archives(rows: Sequence[ArchiveRow], folder: ArchiveFolder, target: st
     try:
         for row in rows:
             origin, copy = folder.file(row.number), os.path.join(target, name_of(row.number))
-            try:
-                shutil.copyfile(origin, copy)
-            except FileNotFoundError as error:
-                raise ArchiveUnreadable(origin, "it is not there") from error
-            shutil.copymode(origin, copy)
-            if digest_of(copy) != row.sha256:
+            if digest_of(origin) != row.sha256:
                 raise ArchiveUnreadable(origin, "it is not what was written: its SHA-256 differs")
+            shutil.copyfile(origin, copy)
+            shutil.copymode(origin, copy)
             _sync(copy)
         _sync(target)
         whole = True

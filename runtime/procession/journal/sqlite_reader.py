@@ -322,15 +322,16 @@ class SqliteReader(SqliteSearch):
 def _all_in_transaction(together: Sequence[_Asked[Any]], connection: sqlite3.Connection) -> None:
     """Answer each; an error is that of the one who asked, or of all where no transaction could be had."""
     try:
-        connection.execute("begin")
-        try:
-            for asked in together:
-                _answer(asked, connection)
-        finally:
+        for asked in together:
+            if not connection.in_transaction:  # at the beginning; and where SQLite ended it, since its disk failed
+                connection.execute("begin")
+            _answer(asked, connection)
+        if connection.in_transaction:
             connection.execute("rollback")
     except sqlite3.Error as error:
         for asked in together:
-            asked.error = asked.error or error
+            if not asked.results:
+                asked.error = asked.error or error
 
 
 def _answer(asked: _Asked[Any], connection: sqlite3.Connection) -> None:

@@ -328,10 +328,16 @@ class LoopThread:
 
     def _take_bell(self) -> _Bell | None:
         """A bell that nobody uses; None where all that there may be are in use."""
-        if not self._bells and self._bells_made < _BELLS_MAX:
-            self._bells_made += 1
-            return _Bell()
-        return self._bells.pop() if self._bells else None
+        if self._bells:
+            return self._bells.pop()
+        if self._bells_made >= _BELLS_MAX:
+            return None
+        try:
+            bell = _Bell()
+        except OSError:  # no descriptor is left: the answer comes by trio's own way
+            return None
+        self._bells_made += 1
+        return bell
 
     def _put_back(self, bell: _Bell) -> None:
         if self._over.is_set():

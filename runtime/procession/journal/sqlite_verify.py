@@ -131,6 +131,11 @@ class _Chain:
             f"select first, last, crc from {self.table}_tombstone where first > ? order by first limit ?",
             (self._after, SLICE_ROWS),
         ).fetchall()
+        over = connection.execute(
+            f"select last, crc from {self.table}_tombstone where first <= ? order by first desc limit 1", (self._after,)
+        ).fetchone()
+        if over is not None and over[0] > self._after:  # an owner has archived what lies before and behind this place
+            yield self._after + 1, over[0], over[1], None
         ends = [found[-1][0] for found in (rows, graves) if len(found) == SLICE_ROWS]
         self._ended = not ends
         until = min(ends, default=rows[-1][0] if rows else 0)

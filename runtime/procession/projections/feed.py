@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ import attrs
 from procession.journal.journal import JournalReader
 from procession.primitives.projection import Projection
 from procession.primitives.projector import Row
-from procession.projection_errors import ProjectionFailed
+from procession.projection_errors import ProjectionFailed, StoreUnusable
 from procession.projections.fold import POSITION, RECORDED, Folder
 from procession.projections.generation import Generation
 from procession.settings import ProjectorsSettings
@@ -42,6 +43,7 @@ class Feed:
 
         Raises:
             ProjectionFailed: a handler raised; the store stands before its event.
+            StoreUnusable: its disk is full, or fails; the store stands where it stood.
             JournalError, RuntimeClosed: the journal can't be read now.
         """
         generation = self.generation
@@ -67,6 +69,9 @@ class Feed:
             generation.place = await generation.work(generation.store.place)
             generation.committed = generation.place.position
             raise
+        except sqlite3.Error as error:
+            found = "mend the disk, or make room; it is tried again"
+            raise StoreUnusable(generation.file.path or "memory", str(error), found) from error
         generation.committed = generation.place.position
         if generation.place.position < self._until:
             self._page = [row for row in page if row[POSITION] > generation.place.position]

@@ -120,10 +120,14 @@ class Generation:
         """As `retire`, and its one file is all of it then, whoever else has it open: it may be renamed.
 
         Raises:
-            StoreUnusable: somebody reads it for long; it is as it was.
+            StoreUnusable: somebody reads it for long, or its disk fails; it is as it was.
         """
-        self._note_place()
-        self.store.settle()
+        try:
+            self._note_place()
+            self.store.settle()
+        except sqlite3.Error as error:
+            self.store.rollback()
+            raise StoreUnusable(self.file.path or "memory", str(error), "mend the disk, or make room") from error
         self.retire()
 
     def _note_place(self) -> None:

@@ -150,7 +150,7 @@ class Projections:
             await self._rebuild_noted(host, _nobody)
         except RuntimeClosed:
             return
-        except (ActRefused, ProjectionError, JournalError) as error:
+        except (ActRefused, ProjectionError, JournalError, OSError) as error:
             logger.error("projection %s was not rebuilt: %s", host.projection.name, error)  # noqa: TRY400
 
     async def _rebuild_alone(self, host: ProjectionHost, on_progress: Callable[[Rebuilt], None]) -> Rebuilt:
@@ -193,7 +193,7 @@ class Projections:
                 failures = 0
             except RuntimeClosed:
                 return
-            except (ActRefused, ProjectionError, JournalError) as error:
+            except (ActRefused, ProjectionError, JournalError, OSError) as error:
                 failures += 1
                 wait_s = max(wait_s, policy.backoff_s(failures, jitter()))
                 logger.error("projection %s can't be made whole yet: %s", host.projection.name, error)  # noqa: TRY400

@@ -27,6 +27,7 @@ from procession.primitives.stored import stored_of
 from procession.reading.timeline import effects_of
 
 _PAGE = 500
+_READINGS_MAX = 20
 _HELD: tuple[DeliveryState, ...] = ("pending", "waiting", "quarantined")
 _TOLD: dict[str, CommandState] = {stored_of(CommandGivenUp).name: "given_up", stored_of(CommandRefused).name: "refused"}
 
@@ -34,9 +35,21 @@ _TOLD: dict[str, CommandState] = {stored_of(CommandGivenUp).name: "given_up", st
 async def read_contents(reader: JournalReader, process: str, key: str) -> Contents:
     """All rows of one flow, and the journal's types: what can be imported elsewhere.
 
+    It is read until two readings are the same: a flow that goes on beside it would be of several moments. One that
+    never rests is cut at the last step that was read.
+
     Raises:
         NotFound: the journal has no such flow.
     """
+    found = await _read_once(reader, process, key)
+    for _ in range(_READINGS_MAX):
+        before, found = found, await _read_once(reader, process, key)
+        if found == before:
+            return found
+    return forked(found, len(found.steps)) if found.steps else found
+
+
+async def _read_once(reader: JournalReader, process: str, key: str) -> Contents:
     flow = (await reader.load(process, key, 0)).row
     if flow is None:
         raise NotFound("flow", f"{process}/{key}")

@@ -214,6 +214,10 @@ def _check(number: int, contents: Contents) -> None:
     missing = [row.position for row in named if row.position not in there]
     if missing:
         raise ImportRefused(number, f"event {missing[0]} is not there", _CURE)
+    handled = {step.position for step in contents.steps}
+    asked = [row.position for row in contents.commands if row.position not in handled]
+    if asked:
+        raise ImportRefused(number, f"a command is of event {asked[0]}, and no step handles that", _CURE)
     of_flow: list[StepRow | DeliveryRow | CommandRow | TimerRow] = [
         *contents.steps,
         *contents.deliveries,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -17,6 +18,8 @@ from procession.errors import WiringError
 from procession.telemetry.names import Attribute, Operation
 from procession.telemetry.spans import Span
 from procession.telemetry.trace_context import Context
+
+logger = logging.getLogger("procession.telemetry")
 
 SCOPE = "procession"
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
@@ -73,9 +76,18 @@ class ProvidedSpans:
         # Which flows are traced was decided once, and stands in the journal: nobody decides it again for each span.
         tracer.sampler = ALWAYS_ON
         self._tracer = tracer
+        self._told = False
 
     def make(self, span: Span) -> None:
-        """Hand one span to the provider."""
+        """Hand one span to the provider. What a processor of it raises ends nothing; it is logged once."""
+        try:
+            self._make(span)
+        except Exception:
+            if not self._told:
+                logger.exception("a span processor of the tracer provider raised: spans are lost")
+            self._told = True
+
+    def _make(self, span: Span) -> None:
         kind, operation_type = _OPERATIONS[span.operation]
         told: dict[str, str | int] = {
             Attribute.SYSTEM: SCOPE,

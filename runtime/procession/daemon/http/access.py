@@ -45,7 +45,8 @@ class Access:
     counters: HttpCounters = attrs.field(factory=HttpCounters)
     sessions: Sessions = attrs.field(factory=Sessions)
     _book: TokenBook = attrs.field(factory=lambda: TokenBook(()))
-    _seen: tuple[int, ...] = ()
+    _seen: tuple[int, ...] | None = ()
+    """The stamp of the file that was read last; None where it is to be read again, whatever its stamp."""
     _open: dict[trio.CancelScope, Caller] = attrs.field(factory=dict)
     """Answers that do not end by themselves."""
     _requests: Rates = attrs.field(init=False)
@@ -216,13 +217,16 @@ class Access:
         """
         if self.settings.tokens is None:
             return False
-        self._seen = _stamp_of(self.settings.tokens)
+        seen = _stamp_of(self.settings.tokens)
         try:
             found = read_tokens(self.settings.tokens)
-        except SettingsError:
-            if not self._seen:
+        except SettingsError as error:
+            # What the system refused now it may give the next time; what stands in the file stays until it is changed.
+            self._seen = None if seen and isinstance(error.__cause__, OSError) else seen
+            if not seen:
                 self._take(TokenBook(()))
             raise
+        self._seen = seen
         return self._take(found)
 
     def reread(self) -> bool:
@@ -243,6 +247,7 @@ class Access:
 
     async def keep_fresh(self) -> None:
         """Take notice of changes to the file within a second or so, until cancelled."""
+        said = ""
         while self.settings.tokens is not None:
             await trio.sleep(_LOOK_S)
             if _stamp_of(self.settings.tokens) == self._seen:
@@ -250,8 +255,11 @@ class Access:
             try:
                 changed = self.refresh()
             except SettingsError as error:
-                logger.error("the tokens were not read again: %s", error)  # noqa: TRY400 - it is a sentence
+                if str(error) != said:
+                    logger.error("the tokens were not read again: %s", error)  # noqa: TRY400 - it is a sentence
+                said = str(error)
             else:
+                said = ""
                 logger.info("the tokens were read again, %s", "and are others" if changed else "and are the same")
 
 

@@ -74,8 +74,22 @@ class Guard:
         Raises:
             SettingsError: one of them can't be used.
         """
-        changed = ["http.tokens"] if self.access.refresh() else []
-        return changed + (["http.tls_certificate"] if self.tls is not None and self.tls.reload() else [])
+        changed: list[str] = []
+        faults: list[SettingsError] = []
+        again = {"http.tokens": self.access.refresh}
+        if self.tls is not None:
+            again["http.tls_certificate"] = self.tls.reload
+        for name, reload in again.items():
+            try:
+                if reload():
+                    changed.append(name)
+            except SettingsError as error:
+                faults.append(error)
+        if faults:
+            if changed:
+                logger.info("read again, and in force: %s", ", ".join(changed))
+            raise faults[0]
+        return changed
 
 
 @contextlib.asynccontextmanager
