@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -138,6 +139,23 @@ async def test_a_fault_of_the_owner_in_one_answer_ends_that_answer_alone(
         monkeypatch.undo()
         assert "done" in await counted(address)
     assert [record.getMessage() for record in caplog.records] == ["what was asked at the local socket failed"]
+
+
+async def test_an_answer_that_can_not_be_written_ends_that_answer_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("procession"), "propagate", False)  # pytest-xdist can't report it
+
+    async def unwritable(self: Operations, asked: object) -> object:
+        return {"half a character": "\ud800"}
+
+    async def untellable(self: Operations, asked: object) -> object:
+        raise AttributeError("\ud800")
+
+    async with listening() as (_, address):
+        for do in (unwritable, untellable):
+            with monkeypatch.context() as patch:
+                patch.setattr(Operations, "do", do)
+                assert "error" in await counted(address)
+            assert "done" in await counted(address)
 
 
 async def test_those_who_say_nothing_hold_every_place_for_a_while_and_then_none(

@@ -12,9 +12,14 @@ import subprocess
 import time
 import warnings
 from pathlib import Path
+from typing import cast
 
 import pytest
+import trio
+import trio.testing
 
+from procession.daemon.local_client import Owner
+from procession.daemon.publish_door import AskedDoor, Batch
 from tests.daemon.command import CONFIG, arguments_of, environment, run_json, start_event, written
 from tests.daemon.inside import json_inside, run_inside
 from tests.flows.loan_log import LoanLog, loan_log
@@ -263,3 +268,20 @@ def test_the_file_is_closed(tmp_path: Path) -> None:
         assert run_inside("publish", file, "--config", CONFIG, "--journal", "a.db", cwd=tmp_path).code == 0
         gc.collect()
     assert [str(warning.message) for warning in found] == []
+
+
+async def test_batches_that_go_to_the_owner_in_pieces_keep_their_order() -> None:
+    got: list[str] = []
+
+    class Slow:
+        async def ask(self, what: str, events: list[str]) -> dict[str, int]:
+            await trio.sleep(0.05)
+            got.extend(events)
+            return {"accepted": len(events), "duplicates": 0}
+
+    door = AskedDoor(cast(Owner, Slow()))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(door.publish, Batch(texts=[b"a" * 600_000, b"b" * 600_000]))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(door.publish, Batch(texts=[b"c"]))
+    assert [text[0] for text in got] == ["a", "b", "c"]

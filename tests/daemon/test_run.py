@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.command import ROOT, run, run_json, written
+from tests.daemon.command import ROOT, arguments_of, environment, run, run_json, written
 from tests.daemon.serving import Daemon, asked, configure, project, serving
 
 pytestmark = pytest.mark.timeout(180)  # each test starts many processes
@@ -255,3 +255,55 @@ def test_the_folders_file_makes_the_folders_for_their_user_alone(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     made = [tmp_path / "var" / "lib" / "procession", tmp_path / "run" / "procession"]
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in made] == [0o700, 0o700]
+
+
+def test_an_owner_that_was_killed_is_gone_and_nobody_is_told_to_stop_it(tmp_path: Path) -> None:
+    with (
+        serving(project(tmp_path)) as daemon,
+        subprocess.Popen(
+            arguments_of("publish", "-", "--json"),
+            cwd=tmp_path,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as publishing,
+    ):
+        assert publishing.stdin is not None
+        assert publishing.stdout is not None
+        publishing.stdin.write(json.dumps(asked("milk")).encode() + b"\n")
+        publishing.stdin.flush()
+        give_up_at = time.monotonic() + 40
+        while not run_json("ls", cwd=tmp_path)["flows"]:
+            assert time.monotonic() < give_up_at
+        daemon.process.kill()
+        daemon.process.wait()
+        publishing.stdin.write(json.dumps(asked("bread")).encode() + b"\n")
+        publishing.stdin.close()
+        said = json.loads(publishing.stdout.read())
+        assert publishing.wait(40) == 5, said
+    assert said["kind"] == "OwnerGone"
+
+
+def test_a_journal_that_can_not_be_read_right_after_the_start_ends_no_daemon(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    flows = (folder / "errands.py").read_text()
+    (folder / "errands.py").write_text(flows + BROKEN_READ)
+    with serving(folder) as daemon:
+        publish(daemon, "milk")
+        assert daemon.stop() == 0
+    assert "whether flows are in quarantine can't be read now" in (folder / "stderr").read_text()
+
+
+BROKEN_READ = """
+
+from procession.daemon.snapshot import Snapshots
+from procession.journal_errors import CommitFailed
+
+
+async def held(self):
+    raise CommitFailed("the journal is not reopened yet")
+
+
+Snapshots.anything_quarantined = held
+"""

@@ -72,6 +72,15 @@ def test_a_missing_archive_file_is_listed(project: Path) -> None:
     assert [fault["code"] for fault in found["faults"]] == ["archive_file"]
 
 
+def test_an_archive_file_that_can_not_be_read_is_listed(project: Path) -> None:
+    file = project / "a.db.archive" / "000001.jsonl.gz"
+    file.unlink()
+    file.mkdir()  # nobody reads a folder, root neither
+    found = json_inside("salvage", "a.db", "b.db", cwd=project, code=1)
+    assert found["archives_lost"] == ["000001.jsonl.gz"]
+    assert found["flows"] == 6
+
+
 def test_a_target_that_exists_is_not_touched(project: Path) -> None:
     (project / "b.db").write_bytes(b"mine")
     assert "overwrites nothing" in json_inside("salvage", "a.db", "b.db", cwd=project, code=2)["error"]

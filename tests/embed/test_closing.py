@@ -89,6 +89,31 @@ def test_a_call_that_would_never_end_ends_with_the_runtime(tmp_path: Path) -> No
         assert isinstance(waiting.exception(30), RuntimeClosed)
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_what_would_end_the_process_ends_the_call_alone(tmp_path: Path, error: BaseException) -> None:
+    async def leave(_: Runtime) -> None:
+        raise error
+
+    with embed.start(tmp_path / "drafts.db", processes=[Draft]) as runtime:
+        with pytest.raises(type(error)):
+            runtime.call(leave)
+        assert runtime.publish(LetterWritten("a")) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_what_would_end_the_process_ends_the_call_of_a_task_alone(tmp_path: Path, error: BaseException) -> None:
+    async def leave(_: Runtime) -> None:
+        raise error
+
+    async def main() -> int:
+        async with embed.open_async(tmp_path / "drafts.db", processes=[Draft]) as runtime:
+            with pytest.raises(type(error)):
+                await runtime.call(leave)
+            return int(await runtime.publish(LetterWritten("a")))
+
+    assert asyncio.run(main()) == 1
+
+
 def overtake(path: Path) -> None:
     """As if another owner had taken the journal over."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from procession import Effects, ProcessManager, Runtime, allows, starts
-from procession.errors import ImpureTurn, NotFound, WiringError
+from procession.errors import ImpureTurn, NotAccepted, NotFound, WiringError
 from procession.journal.journal import PAUSES
 from procession.journal.memory import MemoryJournal
 from procession.journal.sqlite import open_sqlite
@@ -217,3 +219,38 @@ async def send_all(runtime: Runtime, key: str) -> None:
     for number in range(10):
         await runtime.publish(Counted(key, number))
     await runtime.publish(Closed(key))
+
+
+async def test_a_pause_behind_a_resume_that_is_being_written_holds(autojump_clock: trio.testing.MockClock) -> None:
+    journal, desk = FaultyJournal(), Desk()
+    async with opened(journal, gateways=[desk]) as runtime, trio.open_nursery() as nursery:
+        await runtime.pause_gateway("desk", by="ann", why="it is full")
+        journal.commit_s = 5
+        nursery.start_soon(partial(runtime.resume_gateway, "desk", by="ann", why="it is empty"))
+        await trio.testing.wait_all_tasks_blocked()
+        await runtime.pause_gateway("desk", by="bob", why="it is full again")
+        journal.commit_s = 0
+        await runtime.publish([Opened("a"), Asked("a", (1,))])
+        await trio.sleep(60)
+        assert [gateway.paused for gateway in runtime.gateways()] == [True]
+    assert desk.calls == []
+
+
+async def test_a_pause_that_is_refused_does_not_hold(autojump_clock: trio.testing.MockClock) -> None:
+    journal, desk = FaultyJournal(), Desk()
+    async with opened(journal, gateways=[desk]) as runtime, trio.open_nursery() as nursery:
+        journal.count_anew({1: "fail"})
+        journal.reopens_failing = 20
+        nursery.start_soon(runtime.publish, Opened("b"))
+        await trio.sleep(1)
+        with pytest.raises(NotAccepted):
+            await runtime.pause_gateway("desk", by="ann", why="it is full")
+        assert [gateway.paused for gateway in runtime.gateways()] == [False]
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_resumed_must_be_there(autojump_clock: trio.testing.MockClock) -> None:
+    async with opened(MemoryJournal()) as runtime:
+        with pytest.raises(NotFound):
+            await runtime.resume_gateway("dsek", by="ann", why="it is empty")
+        assert await runtime.events() == []

@@ -11,8 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from procession import CloudEvents, Document
-from procession.errors import TooLarge
+from procession import CloudEvents, Document, Runtime
+from procession.errors import RuntimeClosed, TooLarge
 from procession.injectors.answers import Answer
 from procession.injectors.cloud_events import documents_of
 from tests.injectors.door import injectors_of, open_doors, opened, until_accepted
@@ -136,3 +136,38 @@ async def test_what_stands_after_the_last_newline_of_a_stream_is_a_document() ->
     await theirs.send_all(b"{}\n[]")
     await theirs.aclose()
     assert [document.body async for document in documents_of(ours, 100)] == [b"{}", b"[]"]
+
+
+async def test_a_callback_that_fails_ends_nothing(tmp_path: Path) -> None:
+    theirs, ours = trio.testing.memory_stream_pair()
+    calls: list[int] = []
+
+    async def answer(_: Document, answers: list[Answer]) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise trio.BrokenResourceError
+
+    async with open_doors(tmp_path, CloudEvents(documents_of(ours, 10_000), answer, name="socket")) as runtime:
+        for number, door in enumerate(("a", "b"), 1):
+            await theirs.send_all(json.dumps(event(door)).encode() + b"\n")
+            await until_accepted(runtime, number)
+        assert injectors_of(runtime)["socket"].state == "running"
+
+
+async def test_who_waits_for_answers_of_a_runtime_that_closes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Runtime, "publish", never)
+    send, receive = trio.open_memory_channel[Document](2)
+    documents = [Document(json.dumps(event(door)).encode()) for door in ("a", "b")]
+    async with open_doors(tmp_path, CloudEvents(receive)):
+        for document in documents:
+            await send.send(document)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+    with trio.fail_after(30):
+        for document in documents:
+            with pytest.raises(RuntimeClosed):
+                await document.answered()

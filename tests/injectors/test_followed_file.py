@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -244,3 +245,49 @@ def test_the_rest_of_a_file_is_found_that_is_rotated_away_while_it_is_looked_for
         rotating = Rotating(path, patch, call, shifts=False)
         found = read_while_rotated(followed(path), rotating)
     assert found == [b"b", b"last"]
+
+
+def test_a_file_of_somebody_else_that_may_not_be_read_is_passed_over(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, path.with_name("lines-admin"))
+    append(path, "a\n")
+    first = followed(path)
+    look(first)
+    first.close()
+    append(path.with_name("lines-admin"), "secret\n")
+    append(path, "b\n")
+    path.rename(path.with_name("lines.1"))
+    append(path, "c\n")
+    file = followed(path)
+    assert [look(file) for _ in range(3)] == [[b"b"], [], []]
+    append(path, "d\n")
+    shutil.copy(path, path.with_name("lines.2"))
+    assert look(file) == [b"c", b"d"]
+    file.close()
+
+
+def test_the_rest_of_the_file_itself_that_may_not_be_read_is_not_passed_over(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(path, "a\n")
+    first = followed(path)
+    look(first)
+    first.close()
+    path.rename(path.with_name("lines.1"))
+    append(path, "c\n")
+    forbid(monkeypatch, path.with_name("lines.1"))
+    with pytest.raises(PermissionError):
+        followed(path).read()
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Nobody may open it, root neither."""
+    whole = os.open
+
+    def refusing(opened: Any, *given: Any, **named: Any) -> int:  # noqa: ANN401 - as os.open
+        if Path(opened) == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(opened, *given, **named)
+
+    monkeypatch.setattr(os, "open", refusing)

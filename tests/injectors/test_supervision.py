@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from procession import Injector, Intake, Settings, Wiring, open_runtime
 from procession.errors import DefinitionError, NotAccepted, WiringError
 from procession.journal.sqlite import SqliteJournal
 from procession.journal_errors import CommitFailed
+from procession.primitives.codec import to_json
 from procession.settings import CommitSettings
 from procession.testing.faults import FaultyJournal
 from procession.wiring import registry_of
@@ -205,3 +207,28 @@ async def test_one_that_asks_while_the_journal_is_held_waits_for_it(
     async with open_doors(tmp_path, Recalling()) as runtime:
         await until_accepted(runtime, 1)
         assert injectors_of(runtime)["recalling"].restarts == 0
+
+
+class Unspeakable(Exception):  # noqa: N818 - it is for a test
+    def __str__(self) -> str:
+        raise KeyError("it has no words")
+
+
+@pytest.mark.parametrize("error", [ValueError("\ud800"), Unspeakable()], ids=["half a character", "no words"])
+async def test_one_whose_error_can_not_be_told_is_given_up_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(logging.getLogger("procession"), "propagate", False)  # pytest-xdist can't report it
+
+    class Mumbling(Injector, name="mumbling"):
+        async def run(self, publish: Intake) -> None:
+            raise error
+
+    steady = Steady()
+    async with open_doors(tmp_path, Mumbling(), steady) as runtime:
+        with trio.fail_after(30):
+            while injectors_of(runtime)["mumbling"].state != "failed":
+                await trio.lowlevel.checkpoint()
+        steady.asked.set()
+        await until_accepted(runtime, 1)
+        assert to_json(injectors_of(runtime)["mumbling"].detail)

@@ -409,3 +409,32 @@ async def test_a_timer_keeps_its_flow(path: Path) -> None:
     await journal.commit(commit)
     assert (await archive(journal)).flows == 0
     await journal.close()
+
+
+async def test_an_event_stays_for_a_flow_that_was_archived_before_and_waits_for_it(path: Path) -> None:
+    journal = await made(path, 1)
+    await archive(journal)
+    waiting = ending(4, 2)
+    waiting.events[0] = shared(4, "k1", "k2")
+    waiting.flows[1] = flow(1, 2, status="quarantined")._replace(reason="late")
+    waiting.deliveries[1, 4] = delivery(1, 4, "quarantined")
+    await journal.commit(waiting)
+    await archive(journal)
+    assert [found.event.position for found in await journal.deliveries(1, 0, 9, ("quarantined",))] == [4]
+    assert await journal.verify() == []
+    await journal.close()
+
+
+async def test_an_event_stays_for_a_step_of_a_flow_whose_beginning_was_archived(path: Path) -> None:
+    journal = await made(path, 1)
+    await archive(journal)
+    both = ending(4, 2)
+    both.events[0] = shared(4, "k1", "k2")
+    both.steps.append(step(1, 3, 4))
+    both.flows[1] = flow(1, 3, status="ended")._replace(updated_us=NOW_US + 10**12)  # it is too new to go again
+    await journal.commit(both)
+    before = await everything(journal)
+    await archive(journal)
+    assert await everything(journal) == before
+    assert await journal.verify() == []
+    await journal.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from procession.journal import sqlite_verify
 from procession.journal.archive_file import (
     ArchivedEvent,
     ArchivedFlow,
@@ -18,6 +19,7 @@ from procession.journal.archive_file import (
     read_flows,
     read_index,
 )
+from procession.journal.rows import Fault
 from procession.journal.sqlite_reader import read_sqlite
 from procession.journal_errors import ArchiveUnreadable, JournalUnwritable
 from procession.testing.journal_rows import NOW_US, started
@@ -228,3 +230,23 @@ async def test_a_run_that_was_not_ended_is_sound(path: Path) -> None:
         await archive(journal, before_slice=die, slice_s=0)
     assert await journal.verify() == []
     await journal.close()
+
+
+async def test_a_check_beside_an_owner_that_archives_finds_no_damage(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_verify, "SLICE_ROWS", 10)
+    found: list[Fault] = []
+    for turn in range(1, 9):  # it is archived after so many questions
+        journal = await made(path.with_name(f"{turn}.db"), 30)
+        reader = await read_sqlite(path.with_name(f"{turn}.db"))
+        asked = 0
+        for check in sqlite_verify.checks(reader.archives):
+            while (faults := await reader.ask(check)) is not None:
+                found += faults
+                asked += 1
+                if asked == turn:
+                    await archive(journal)
+        await reader.close()
+        await journal.close()
+    assert found == []

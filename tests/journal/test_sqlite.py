@@ -411,6 +411,50 @@ async def test_who_waits_for_a_connection_of_a_journal_that_is_reopened_does_not
     await journal.close_clean()
 
 
+async def test_no_descriptor_for_a_quick_answer_means_a_slower_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    journal = await opened(path)
+    monkeypatch.setattr("procession.journal.sqlite_thread.socket.socketpair", none_left)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(journal.heads)
+            nursery.start_soon(journal.commit, started(1, 1))
+        assert (await journal.heads()).position == 1
+    await journal.close_clean()
+
+
+async def test_a_transaction_that_sqlite_ended_itself_fails_no_other_question(path: Path) -> None:
+    journal = await opened(path, readers=1)
+    may_go_on, said = threading.Event(), []
+
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("rollback")  # as SQLite does where its disk fails
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def ask_broken() -> None:
+        with pytest.raises(JournalUnwritable, match="disk I/O error"):
+            await journal.ask(broken)
+        said.append("broken")
+
+    async def ask_well() -> None:
+        assert await journal.events(0, 1) == []
+        said.append("well")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.ask, lambda _: may_go_on.wait(30))
+        await trio.testing.wait_all_tasks_blocked()
+        for ask in (ask_well, ask_broken, ask_well):
+            nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        may_go_on.set()
+    assert sorted(said) == ["broken", "well", "well"]
+    await ask_broken()
+    await journal.close_clean()
+
+
 def begun_since(before: set[threading.Thread]) -> set[threading.Thread]:
     """Threads that were not there then; of those that were, one that trio keeps ends after 10 s without work."""
     return set(threading.enumerate()) - before

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,6 +18,8 @@ from procession.errors import ActRefused, DefinitionError
 from procession.journal.memory import MemoryJournal
 from procession.primitives.registration import build_registry
 from procession.projection_errors import ProjectionChanged, ProjectionFailed, StoreRefused, StoreUnusable
+from procession.projections.folder import StoreFolder
+from procession.projections.store import ProjectionStore
 from procession.projections.view import Rebuilt
 from procession.settings import ProjectorsSettings
 from tests.projections.purses import (
@@ -355,6 +359,37 @@ async def test_a_raised_version_is_rebuilt_beside_the_old_one(tmp_path: Path) ->
         position = await publish(runtime, coins(1))
         assert await runtime.query(Second, "select * from purses", at_least=position) == [("ann", 6)]
     assert stores(tmp_path) == ["purses-0002.db"]
+
+
+@pytest.mark.parametrize("place", ["commit", "finish"])
+async def test_a_disk_that_is_full_for_a_while_ends_no_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    position = await made(tmp_path)
+    full = [True]
+    commit, finish = ProjectionStore.commit, StoreFolder.finish
+
+    def commit_if_room(store: ProjectionStore, *given: Any) -> None:  # noqa: ANN401 - as the store
+        if full and place == "commit" and store.path.endswith(".building"):
+            raise sqlite3.OperationalError("database or disk is full")
+        commit(store, *given)
+
+    def finish_if_room(folder: StoreFolder, *given: Any) -> Any:  # noqa: ANN401 - as the folder
+        if full and place == "finish":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return finish(folder, *given)
+
+    monkeypatch.setattr(ProjectionStore, "commit", commit_if_room)
+    monkeypatch.setattr(StoreFolder, "finish", finish_if_room)
+    async with purses_open(tmp_path, Second, settings=SMALL_BATCHES) as runtime:
+        with trio.fail_after(40):
+            while "can't be made whole yet" not in caplog.text:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        await publish(runtime, coins(1))
+        assert await runtime.query(Second, "select count(*) from purses") == [(1,)]
+        full.clear()
+        await until_whole(runtime, 2)
+        assert await runtime.query(Second, "select * from purses", at_least=position + 1) == [("ann", 6)]
 
 
 async def test_an_older_projector_is_refused(tmp_path: Path) -> None:

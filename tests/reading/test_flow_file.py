@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from procession import Event
 from procession.errors import NotFound
 from procession.journal.memory import MemoryJournal
+from procession.journal.rows import OpenCommand
 from procession.journal.sqlite import open_sqlite
 from procession.reading.flow_contents import forked, read_contents
 from procession.reading.flow_file import FlowFile, flow_lines, import_flow, read_flow_file
@@ -135,3 +136,27 @@ async def test_of_a_step_that_is_not_there_is_no_fork(autojump_clock: MockClock)
     file = await exported(await journal_of(RepairClosed("b"), RepairAsked("b", ())))
     with pytest.raises(NotFound):
         forked(file.contents, 9)
+
+
+async def test_a_flow_that_goes_on_while_it_is_exported_is_of_one_moment(autojump_clock: MockClock) -> None:
+    journal = await journal_of(RepairAsked("b", ("bell",)))
+
+    class GoingOn(MemoryJournal):
+        """It takes a step right after its steps were read."""
+
+    ask, news = journal.commands, [PartFetched("b", "bell"), RepairClosed("b")]
+
+    async def commands(flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+        if news:
+            async with opened(journal.reopened()) as runtime:
+                await runtime.publish(news.pop(0))
+                await runtime.drain()
+        return await ask(flow, after_seq, limit)
+
+    journal.commands = commands  # type: ignore[method-assign]
+    file = await exported(journal)
+    handled = {step.position for step in file.contents.steps}
+    assert {command.position for command in file.contents.commands} <= handled
+    copy = await imported(file)
+    assert await copy.verify() == []
+    assert file.flow.version == len(file.contents.steps)

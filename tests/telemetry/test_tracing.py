@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 
 from procession import Outside, open_runtime
 from procession.daemon.log_lines import JsonLines
@@ -252,6 +253,24 @@ async def test_a_log_line_of_what_is_not_traced_is_as_it_was(lines: io.StringIO)
         await runtime.publish(Booked("a"))
         await runtime.drain()
     assert json.loads(lines.getvalue()).keys() == {"at", "level", "logger", "message"}
+
+
+@pytest.mark.parametrize("where", ["on_start", "on_end"])
+async def test_a_processor_that_raises_ends_nothing(
+    traces: Traces, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise KeyError("http.route")
+
+    processor = SpanProcessor()
+    monkeypatch.setattr(processor, where, missing)
+    traces.provider.add_span_processor(processor)
+    async with travelling(MemoryJournal(), traces) as runtime:
+        await runtime.publish(Booked("a"))
+        await runtime.drain()
+        assert runtime.counters()["procession_actors_restarted"] == 0
+    said = [record for record in caplog.records if "a span processor" in record.getMessage()]
+    assert len(said) == 1
 
 
 async def test_a_provider_that_makes_no_spans_is_refused() -> None:

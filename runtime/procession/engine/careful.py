@@ -22,8 +22,11 @@ async def write_kept(lasting: Lasting, life: Life) -> None:
     await life.ledger.wait_durable(life.ledger.latest)
 
 
-async def run_alone(lasting: Lasting, life: Life) -> None:
-    """While things run alone, answers are written one by one; when all has come to rest, the hurry begins again."""
+async def run_alone(lasting: Lasting, life: Life, closing: trio.Event) -> None:
+    """While things run alone, answers are written one by one; when all has come to rest, the hurry begins again.
+
+    Not where the runtime closes: no attempt begins then.
+    """
     logger.warning("starting carefully, one thing at a time: %s", life.solo.why)
     until = trio.current_time() + _CAREFUL_S_MAX
     while trio.current_time() < until:
@@ -36,6 +39,8 @@ async def run_alone(lasting: Lasting, life: Life) -> None:
             await trio.sleep(_LOOK_AGAIN_S)
     life.solo.active = False
     await write_kept(lasting, life)
+    if not closing.is_set():
+        lasting.gateways.resume()
 
 
 async def _write_one(lasting: Lasting) -> None:

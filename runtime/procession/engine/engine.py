@@ -365,10 +365,8 @@ class Engine:
         self.watch.stir()
 
     async def _leave_solo(self, life: Life) -> None:
-        await run_alone(self.lasting, life)
+        await run_alone(self.lasting, life, self._closing)
         self._careful = ""
-        if not self._closing.is_set():
-            self.lasting.gateways.resume()
 
     def _failed(self, error: Exception) -> None:
         logger.error("the engine failed and starts again from the journal", exc_info=error)

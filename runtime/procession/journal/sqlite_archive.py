@@ -19,7 +19,6 @@ from procession.journal.row_crc import COMMAND_COLUMNS, FLOW_COLUMNS, command_of
 from procession.journal.rows import CommandRow, EventRow, FlowRow, StepRow
 from procession.journal.sqlite_read import joined
 from procession.journal_errors import ArchiveUnreadable
-from procession.primitives.codec import to_json
 
 _ENDED = (
     "flow.status in ('ended', 'cancelled')"
@@ -255,7 +254,7 @@ def _needed_no_more(connection: sqlite3.Connection, rows: Sequence[EventRow]) ->
     return {position for position, names in waiting.items() if not names or _unhandled(connection, position, names)}
 
 
-def _held(connection: sqlite3.Connection, positions: Sequence[int]) -> set[tuple[int, tuple[str, str]]]:
+def _held(connection: sqlite3.Connection, positions: list[int]) -> set[tuple[int, tuple[str, str]]]:
     """Which flows have a step of these events, or are to get them, after an earlier part of each was archived.
 
     Flows go before events, so what is left of them needs its events.
@@ -267,7 +266,7 @@ def _held(connection: sqlite3.Connection, positions: Sequence[int]) -> set[tuple
         " cross join flow on flow.process = named.key and flow.key = keyed.value"
         " where exists (select 1 from step where step.flow = flow.id and step.position = asked.value)"
         " or exists (select 1 from delivery where delivery.flow = flow.id and delivery.position = asked.value)",
-        (to_json(list(positions)).decode(),),
+        (json.dumps(positions),),
     )
     return {(position, (process, key)) for position, process, key in found}
 

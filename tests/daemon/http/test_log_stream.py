@@ -128,6 +128,17 @@ async def test_records_of_any_thread_come_as_they_are_logged_until_the_server_en
     assert "from a thread" in messages(records_in(text))
 
 
+async def test_half_a_character_in_the_log_breaks_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("procession"), "propagate", False)  # pytest-xdist can't report it
+    async with served() as http:
+        logger.info("half: %s", "\ud800")
+        try:
+            raise ValueError("\ud800")  # noqa: TRY301 - it is logged
+        except ValueError:
+            logger.exception("and in an error")
+        assert messages(await asked(http.client)) == ["half: \\ud800", "and in an error"]
+
+
 async def test_a_log_that_nobody_keeps_is_refused_and_readers_are(tmp_path: Path) -> None:
     async with guarded(tmp_path) as http:
         assert (await http.ask("GET", PATH, http.texts["reader"])).status == 403

@@ -204,3 +204,14 @@ async def test_a_socket_that_others_reach_is_not_served_without_tokens_and_tls()
         found = "which others can reach, and there are no tokens and no TLS"
         with socket.socket() as listening, pytest.raises(SettingsError, match=found):
             await http_served(runtime, listening).__aenter__()
+
+
+async def test_a_certificate_is_renewed_though_the_tokens_can_not_be_read(authority: Authority, tmp_path: Path) -> None:
+    async with secured(authority, tmp_path) as http:
+        trusting = authority.trust()
+        first, _ = await http.certificate(trusting)
+        authority.sign()
+        Path(http.runtime.settings.http.tokens or "").chmod(0o644)
+        with pytest.raises(SettingsError, match="which others may use"):
+            http.guard.reload()
+        assert (await http.certificate(trusting))[0] != first

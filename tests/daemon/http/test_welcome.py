@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import trio
 import trio.testing
 
+from procession.daemon.tokens import TokenBook, read_tokens
+from procession.errors import SettingsError
 from procession.http_settings import HttpSettings
 from tests.daemon.http.guarded import Answer, Guarded, add, guarded, revoke, tokens_in
 from tests.daemon.http.served import served
@@ -117,3 +120,23 @@ async def test_over_a_real_connection_a_stream_ends_cleanly_within_seconds(tmp_p
             with trio.fail_after(15):
                 assert [line async for line in lines] == [""]
         assert (await http.client.get(STREAM, headers=bearer)).status_code == 401
+
+
+async def test_a_file_that_the_system_refused_once_is_read_again(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def read(path: str) -> TokenBook:
+        if refusals:
+            raise SettingsError("http.tokens", f"is {path}, which can't be read", "wait") from refusals.pop()
+        return read_tokens(path)
+
+    async with guarded(tmp_path) as http, trio.open_nursery() as nursery:
+        nursery.start_soon(http.access.keep_fresh)
+        monkeypatch.setattr("procession.daemon.http.access.read_tokens", read)
+        revoke(http.path, "reader")
+        await trio.sleep(3.5)
+        assert not refusals
+        assert (await http.ask("GET", "/v1/flows", http.texts["reader"])).status == 401
+        nursery.cancel_scope.cancel()
