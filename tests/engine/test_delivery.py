@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -348,13 +349,20 @@ async def test_commands_of_a_flow_that_has_ended_are_delivered(autojump_clock: t
         assert await reasons(runtime) == ["after_end done 1"]
 
 
-async def test_an_answer_to_a_command_that_was_cancelled_is_recorded_as_late(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    async with opened(MemoryJournal(), gateways=[Desk(unmoved)]) as runtime:
+@contextlib.asynccontextmanager
+async def cancelled_in_a_call(journal: MemoryJournal) -> AsyncIterator[Runtime]:
+    """A flow was cancelled while a gateway works for it, which will answer all the same."""
+    async with opened(journal, gateways=[Desk(unmoved)]) as runtime:
         await runtime.publish([Opened("a"), Asked("a", (1,))])
         await trio.sleep(1)
         await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+        yield runtime
+
+
+async def test_an_answer_to_a_command_that_was_cancelled_is_recorded_as_late(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with cancelled_in_a_call(MemoryJournal()) as runtime:
         await trio.sleep(20)
         assert await reasons(runtime) == ["late_answer done 1"]
         assert (await runtime.journal.counts()).commands == {"cancelled": 1}
@@ -381,10 +389,7 @@ async def test_an_answer_that_came_too_late_while_the_journal_was_held_is_record
     autojump_clock: trio.testing.MockClock, fault: CommitFault
 ) -> None:
     journal = FaultyJournal()
-    async with opened(journal, gateways=[Desk(unmoved)]) as runtime:
-        await runtime.publish([Opened("a"), Asked("a", (1,))])
-        await trio.sleep(1)
-        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+    async with cancelled_in_a_call(journal) as runtime:
         journal.count_anew({1: fault})
         journal.reopens_failing, held_at = 20, trio.current_time()
         with contextlib.suppress(NotAccepted):
@@ -400,10 +405,7 @@ async def test_a_late_answer_whose_commit_failed_is_recorded_once(
     autojump_clock: trio.testing.MockClock, fault: CommitFault
 ) -> None:
     journal = FaultyJournal()
-    async with opened(journal, gateways=[Desk(unmoved)]) as runtime:
-        await runtime.publish([Opened("a"), Asked("a", (1,))])
-        await trio.sleep(1)
-        await runtime.flow(Tally, "a").cancel(by="ann", why="no longer wanted")
+    async with cancelled_in_a_call(journal) as runtime:
         journal.count_anew({1: fault})
         await trio.sleep(20)
         await runtime.drain()
