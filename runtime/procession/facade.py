@@ -17,7 +17,7 @@ from procession.engine.envelopes import all_recorded, recorded_of
 from procession.engine.gateway_state import GatewayState
 from procession.engine.intake import Submission
 from procession.engine.turn import refuse_in_turn
-from procession.errors import ActRefused, NotAccepted, NotFound
+from procession.errors import ActRefused, NotAccepted, NotFound, OutcomeUnknown
 from procession.flow_handle import FlowHandle, FlowSummary, summary_of
 from procession.journal.archived import Archived
 from procession.journal.journal import JournalReader
@@ -298,15 +298,18 @@ class Runtime(Operating):
         """No attempt begins; commands wait and use none of their attempts. Running calls end."""
         refuse_in_turn("pause_gateway")
         host = self._engine.lasting.gateways.host(name)
-        was_paused, host.paused = host.paused, True  # at once, whatever is being written
-        async with self._gateway_acts:
-            host.paused = True
-            try:
-                await self._log(GatewayPaused(name, by, why))
-            except NotAccepted:
-                host.paused = was_paused
-                host.wake.set()
-                raise
+        host.pausing += 1  # it holds at once, whatever is being written
+        try:
+            async with self._gateway_acts:
+                try:
+                    await self._log(GatewayPaused(name, by, why))
+                    host.is_paused = True
+                except OutcomeUnknown:
+                    host.is_paused = True  # who asks again finds it so
+                    raise
+        finally:
+            host.pausing -= 1
+            host.wake.set()
 
     async def resume_gateway(self, name: str, *, by: str, why: str) -> None:
         """Attempts begin again."""
@@ -314,7 +317,7 @@ class Runtime(Operating):
         host = self._engine.lasting.gateways.host(name)
         async with self._gateway_acts:
             await self._log(GatewayResumed(name, by, why))
-            host.paused = False
+            host.is_paused = False
             host.wake.set()
 
     async def resume_process(self, name: str, *, by: str, why: str) -> None:

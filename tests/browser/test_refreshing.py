@@ -180,6 +180,7 @@ def test_the_way_back_is_that_of_the_search_that_is_shown(still: Watched, works:
     [
         ({"anyOf": [{"enum": ["low", "high"]}, {"type": "null"}]}, "high", '"high"'),
         ({"enum": [1, 2]}, "2", "2"),
+        ({"enum": [" a  b "]}, " a  b ", '" a  b "'),
         ({"type": "integer"}, "1234567890123456789", "1234567890123456789"),
         ({"type": "number"}, ".5", "0.5"),
         ({"type": "object"}, '{"id": 1234567890123456789}', '{"id":1234567890123456789}'),
@@ -192,3 +193,15 @@ def test_what_is_answered_is_what_was_typed(still: Watched, schema: dict[str, An
         [schema, text],
     )
     assert found == means
+
+
+def test_a_deadline_in_the_year_9999_is_one_to_count_with(still: Watched) -> None:
+    page = still.open("overview")
+    found = page.evaluate(
+        """async () => {
+          const { plain, readJson } = await import("/dashboard/api.js");
+          const effect = readJson('{"due_us": 253370764800000000}');
+          return [JSON.stringify(effect), new Date(plain(effect.due_us) / 1000).toISOString(), plain(7)];
+        }"""
+    )
+    assert found == ['{"due_us":253370764800000000}', "9999-01-01T00:00:00.000Z", 7]

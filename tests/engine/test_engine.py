@@ -243,10 +243,29 @@ async def test_a_pause_that_is_refused_does_not_hold(autojump_clock: trio.testin
         journal.reopens_failing = 20
         nursery.start_soon(runtime.publish, Opened("b"))
         await trio.sleep(1)
-        with pytest.raises(NotAccepted):
-            await runtime.pause_gateway("desk", by="ann", why="it is full")
+        async with trio.open_nursery() as both:
+            for by in ("ann", "bob"):
+                both.start_soon(refused_to_pause, runtime, by)
         assert [gateway.paused for gateway in runtime.gateways()] == [False]
         nursery.cancel_scope.cancel()
+
+
+async def refused_to_pause(runtime: Runtime, by: str) -> None:
+    with pytest.raises(NotAccepted):
+        await runtime.pause_gateway("desk", by=by, why="it is full")
+
+
+async def test_a_pause_that_is_left_before_it_is_written_does_not_hold(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = FaultyJournal()
+    async with opened(journal) as runtime, trio.open_nursery() as nursery:
+        journal.commit_s = 5
+        nursery.start_soon(partial(runtime.resume_gateway, "desk", by="ann", why="it is empty"))
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(1):
+            await runtime.pause_gateway("desk", by="bob", why="it is full")
+        assert [gateway.paused for gateway in runtime.gateways()] == [False]
 
 
 async def test_what_is_resumed_must_be_there(autojump_clock: trio.testing.MockClock) -> None:

@@ -161,8 +161,8 @@ async def test_who_waits_for_answers_of_a_runtime_that_closes_is_told(
         await trio.sleep_forever()
 
     monkeypatch.setattr(Runtime, "publish", never)
-    send, receive = trio.open_memory_channel[Document](2)
-    documents = [Document(json.dumps(event(door)).encode()) for door in ("a", "b")]
+    send, receive = trio.open_memory_channel[Document](8)
+    documents = [Document(json.dumps(event(door)).encode()) for door in "abcd"]
     async with open_doors(tmp_path, CloudEvents(receive)):
         for document in documents:
             await send.send(document)

@@ -102,6 +102,23 @@ async def test_an_imported_flow_is_sound_in_a_file_and_other_flows_of_its_events
     await journal.close()
 
 
+async def test_a_flow_that_never_rests_is_cut_before_its_last_step(autojump_clock: MockClock) -> None:
+    journal = await journal_of(RepairAsked("b", ("on its way",)))
+    ask = journal.commands
+
+    async def commands(flow: int, after_seq: int, limit: int) -> list[OpenCommand]:
+        async with opened(journal.reopened()) as runtime:  # a step, and then another command, after its steps were read
+            await runtime.publish(PartFetched("b", "horn"))
+            await trio.sleep(600)
+        return await ask(flow, after_seq, limit)
+
+    journal.commands = commands  # type: ignore[method-assign]
+    file = read_flow_file(flow_lines(await exported(journal)))
+    copy = await imported(file)
+    assert await copy.verify() == []
+    assert len(file.contents.steps) > 20
+
+
 async def a_journal_in_memory() -> MemoryJournal:
     """Of one flow, without a virtual clock: that does not fit a thread that waits for a disk."""
     journal = MemoryJournal()

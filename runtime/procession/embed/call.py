@@ -86,7 +86,7 @@ class Stream(Generic[T]):
         self._source = source
         self._sender, self._receiver = trio.open_memory_channel[T](_ITEMS_MAX)
         self._scope = trio.CancelScope()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def run(self) -> None:
         """Read until the source ends; waits while nobody takes."""
@@ -95,7 +95,9 @@ class Stream(Generic[T]):
                 async with contextlib.aclosing(self._source()) as items:
                     async for item in items:
                         await self._sender.send(item)
-            except Exception as error:  # noqa: BLE001 - carried over, and raised to whoever takes
+            except (trio.Cancelled, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - carried over, and raised to whoever takes
                 self._error = error
 
     async def take(self) -> list[T]:

@@ -61,7 +61,10 @@ class GatewayHost:
     window: CommandWindow = attrs.field(init=False)
     breaker: Breaker = attrs.field(init=False)
     rate: RateLimit = attrs.field(init=False)
-    paused: bool = attrs.field(init=False)
+    is_paused: bool = attrs.field(init=False)
+    """As the journal's last act, or the settings, have it."""
+    pausing: int = 0
+    """How many pauses are being written: they hold already."""
     running: int = 0
     open: bool = False
     """Attempts may begin: the journal is well and the runtime is not closing."""
@@ -77,9 +80,14 @@ class GatewayHost:
         self.window = CommandWindow(self.drive.commands_loaded_max, ordered=self.ordered)
         self.breaker = Breaker(self.drive.breaker_failures, self.drive.breaker_cooldown_s)
         self.rate = RateLimit(self.drive.rate_per_s)
-        self.paused = self.drive.paused
+        self.is_paused = self.drive.paused
         # An abandoned thread keeps its token until it returns: twice the concurrency leaves room for new ones.
         self._limiter = trio.CapacityLimiter(2 * self.drive.concurrency)
+
+    @property
+    def paused(self) -> bool:
+        """No attempt begins until somebody resumes it."""
+        return self.is_paused or self.pausing > 0
 
     def state(self) -> GatewayState:
         """Where it stands, for people."""

@@ -50,7 +50,7 @@ async def keep_paused(journal: JournalReader, lasting: Lasting, life: Life, *, f
     gateways = standing.gateways.keys() & lasting.registry.gateways.keys() if first else set[str]()
     life.table.paused.update(processes)
     for name in sorted(gateways):
-        lasting.gateways.host(name).paused = True
+        lasting.gateways.host(name).is_paused = True
     if first:
         for kind, name, why in (
             *(("gateway", name, standing.gateways[name]) for name in sorted(gateways)),

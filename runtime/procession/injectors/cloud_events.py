@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
@@ -48,8 +49,9 @@ class Document:
 
     def leave(self) -> None:
         """Nobody will answer it, where nobody did."""
-        self._left = not self._done.is_set()
-        self._done.set()
+        if not self._done.is_set():
+            self._left = True
+            self._done.set()
 
 
 async def accept_document(publish: Accepting, document: Document) -> list[Answer]:
@@ -113,15 +115,29 @@ class CloudEvents(Injector, name="cloudevents"):
     async def run(self, publish: Intake) -> None:
         """Publish document after document, until there are no more."""
         slots = trio.Semaphore(self.at_once_max)
-        async with trio.open_nursery() as nursery:
-            async for given in self.documents:
-                document = Document(given) if isinstance(given, bytes) else given
-                try:
-                    await slots.acquire()
-                except BaseException:
-                    document.leave()
-                    raise
-                nursery.start_soon(self._take, publish, document, slots)
+        try:
+            async with trio.open_nursery() as nursery:
+                async for given in self.documents:
+                    document = Document(given) if isinstance(given, bytes) else given
+                    try:
+                        await slots.acquire()
+                    except BaseException:
+                        document.leave()
+                        raise
+                    nursery.start_soon(self._take, publish, document, slots)
+        except BaseException:
+            if trio.current_effective_deadline() <= trio.current_time():  # it is cancelled; else it begins again
+                self._leave_all()
+            raise
+
+    def _leave_all(self) -> None:
+        """The runtime ends: nobody takes what still waits in a channel."""
+        if isinstance(self.documents, trio.MemoryReceiveChannel):
+            with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+                while True:
+                    document = self.documents.receive_nowait()
+                    if isinstance(document, Document):
+                        document.leave()
 
     async def _take(self, publish: Intake, document: Document, slots: trio.Semaphore) -> None:
         try:

@@ -104,7 +104,7 @@ class FollowedFile:
             self._left = False
             return lines
         if not self._is_replaced():
-            return list(self._lines(last=whole))
+            return list(self._lines(last=True)) if whole else []
         if not self._left and not whole:  # whoever has the old file open may write to it for a moment
             self._left = True
             return []

@@ -66,6 +66,8 @@ def _copy_archives(rows: Sequence[ArchiveRow], folder: ArchiveFolder, target: st
                 raise ArchiveUnreadable(origin, "it is not what was written: its SHA-256 differs")
             shutil.copyfile(origin, copy)
             shutil.copymode(origin, copy)
+            if digest_of(copy) != row.sha256:
+                raise JournalUnwritable(copy, "what was written is not what was read: its SHA-256 differs")
             _sync(copy)
         _sync(target)
         whole = True

@@ -66,13 +66,23 @@ class Feed:
                 partial(self._folder.fold, generation.store, place, page, self._until, self._limits.batch_ms / 1000)
             )
         except ProjectionFailed:
-            generation.place = await generation.work(generation.store.place)
-            generation.committed = generation.place.position
+            await self._look_where_it_stands()
             raise
         except sqlite3.Error as error:
-            found = "mend the disk, or make room; it is tried again"
-            raise StoreUnusable(generation.file.path or "memory", str(error), found) from error
+            raise self._unusable(error) from error
         generation.committed = generation.place.position
         if generation.place.position < self._until:
             self._page = [row for row in page if row[POSITION] > generation.place.position]
         return True
+
+    async def _look_where_it_stands(self) -> None:
+        generation = self.generation
+        try:
+            generation.place = await generation.work(generation.store.place)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        generation.committed = generation.place.position
+
+    def _unusable(self, error: sqlite3.Error) -> StoreUnusable:
+        path = self.generation.file.path or "memory"
+        return StoreUnusable(path, str(error), "mend the disk, or make room; it is tried again")

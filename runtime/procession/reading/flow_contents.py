@@ -36,7 +36,7 @@ async def read_contents(reader: JournalReader, process: str, key: str) -> Conten
     """All rows of one flow, and the journal's types: what can be imported elsewhere.
 
     It is read until two readings are the same: a flow that goes on beside it would be of several moments. One that
-    never rests is cut at the last step that was read.
+    never rests is cut right before the last step that was read.
 
     Raises:
         NotFound: the journal has no such flow.
@@ -46,7 +46,7 @@ async def read_contents(reader: JournalReader, process: str, key: str) -> Conten
         before, found = found, await _read_once(reader, process, key)
         if found == before:
             return found
-    return forked(found, len(found.steps)) if found.steps else found
+    return forked(found, len(found.steps) - 1) if len(found.steps) > 1 else found
 
 
 async def _read_once(reader: JournalReader, process: str, key: str) -> Contents:

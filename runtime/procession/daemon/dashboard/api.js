@@ -51,6 +51,9 @@ export function readJson(text) {
   return JSON.parse(text, (_, value, seen) => (Number.isInteger(value) && !Number.isSafeInteger(value) ? JSON.rawJSON(seen.source) : value));
 }
 
+// Such a number where it is counted with, and a few units more or less do not matter.
+export const plain = (value) => (value?.rawJSON === undefined ? value : Number(value.rawJSON));
+
 export const post = (path, body) => ask(path, { method: "POST", body });
 
 export function path(parts, query = {}) {
@@ -101,4 +104,16 @@ export function useAnswer(address, { every = 0 } = {}) {
   }, [again, every]);
   const fresh = state.address === address ? state : { address, data: null, error: null, at: 0, loading: address !== null };
   return { ...fresh, again };
+}
+
+// The same, asked at once when what it is about has another version: what is shown stays until the answer comes.
+export function useRenewed(address, version, every) {
+  const found = useAnswer(address, { every });
+  const seen = useRef(version);
+  useEffect(() => {
+    if (seen.current === version) return;
+    seen.current = version;
+    found.again();
+  }, [version]);
+  return found;
 }

@@ -90,7 +90,7 @@ export function FlowPage({ route }) {
     <nav class="tabs" aria-label="Views of this flow">
       ${TABS.map(([name, says]) => html`<a href=${flowAt(process, key, { tab: name === "story" ? "" : name })} aria-current=${tab === name ? "page" : undefined}>${says}</a>`)}
     </nav>
-    ${tab === "story" && html`<${WhyNotView} process=${process} name=${key} every=${every} />
+    ${tab === "story" && html`<${WhyNotView} process=${process} name=${key} version=${`${flow.version}/${flow.status}/${flow.commands.length}`} every=${every} />
       <${TimelineView} history=${flow} again=${history.again} tell=${setTold} />`}
     ${tab === "sequence" && html`<${SequenceView} process=${process} name=${key} version=${flow.version} every=${every} />`}
     ${tab === "states" && html`<${StatesView} route=${route} flow=${flow} classes=${now?.about.no_classes || ""} />`}

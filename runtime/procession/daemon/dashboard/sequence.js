@@ -1,5 +1,5 @@
 // One flow as a sequence diagram, drawn as SVG: every text in it is a text node.
-import { ask, path, useAnswer } from "./api.js";
+import { ask, path, useRenewed } from "./api.js";
 import { exact, short } from "./format.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Copy, Empty, Section, Trouble } from "./parts.js";
@@ -67,7 +67,7 @@ function InWords({ found }) {
 export function SequenceView({ process, name, version, every }) {
   const [pages, setPages] = useState([0]);
   const parts = ["flows", process, name, "sequence"];
-  const found = useAnswer(path(parts, { after: pages.at(-1) || "" }), { every });
+  const found = useRenewed(path(parts, { after: pages.at(-1) || "" }), version, every);
   const [mermaid, setMermaid] = useState({ text: "", error: null });
   // A clipboard is given at once, by the click itself: the text is fetched before.
   useEffect(() => {

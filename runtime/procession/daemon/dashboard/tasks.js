@@ -11,6 +11,7 @@ import { useMay, useName } from "./session.js";
 
 const typeOf = (schema) => [schema.type].flat().find((type) => type && type !== "null") || schema.anyOf?.map(typeOf).find(Boolean);
 
+const textOf = (choice) => choice?.rawJSON ?? String(choice);
 const choicesOf = (schema) => schema.enum || (schema.anyOf || []).flatMap((one) => one.enum || []);
 
 // What a text that was typed means to a field of this schema; undefined where it was left out.
@@ -19,7 +20,7 @@ export function meant(schema, text) {
   if (type === "boolean") return text === true || text === "true";
   if (text === "" || text === undefined) return undefined;
   const choices = choicesOf(schema);
-  if (choices.length) return choices.find((one) => String(one) === text);
+  if (choices.length) return choices.find((one) => textOf(one) === text);
   if (type === "integer" || type === "number") {
     const value = Number(text);
     return Number.isInteger(value) && !Number.isSafeInteger(value) ? readJson(text) : value;
@@ -36,7 +37,7 @@ function Field({ name, schema, required, value, set }) {
     return html`<div class="check"><input id=${id} type="checkbox" checked=${value === true} onChange=${(event) => set(event.currentTarget.checked)} /> ${says}</div>`;
   }
   if (choices.length) {
-    return html`${says}<select id=${id} required=${required} value=${value ?? ""} onChange=${(event) => set(event.currentTarget.value)}><option value=""></option>${choices.map((one) => html`<option>${one}</option>`)}</select>`;
+    return html`${says}<select id=${id} required=${required} value=${value ?? ""} onChange=${(event) => set(event.currentTarget.value)}><option value=""></option>${choices.map((one) => html`<option value=${textOf(one)}>${textOf(one)}</option>`)}</select>`;
   }
   if (type === "integer" || type === "number") {
     return html`${says}<input id=${id} type="number" step=${type === "integer" ? 1 : "any"} required=${required} value=${value ?? ""} onInput=${(event) => set(event.currentTarget.value)} />`;

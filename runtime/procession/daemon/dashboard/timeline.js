@@ -1,6 +1,6 @@
 // What happened to a flow, in order: events, what their turns asked for, attempts that failed, deadlines.
 import { ActButton } from "./acts.js";
-import { path } from "./api.js";
+import { path, plain } from "./api.js";
 import { duration, plural } from "./format.js";
 import { html, useState } from "./lib.js";
 import { Badge, Empty, Folded, Section, Time } from "./parts.js";
@@ -34,7 +34,7 @@ function Effect(given) {
   const { effect } = given;
   if (effect.command !== undefined) return html`<${Asked} ...${given} />`;
   if (effect.timer !== undefined) {
-    return html`<li><span class="arrow" aria-hidden="true">○</span> deadline <span class="mono">${effect.timer}</span> armed${effect.after_us !== undefined ? html`, in ${duration(effect.after_us / 1e6)}` : ""}, due <${Time} at=${new Date(effect.due_us / 1000).toISOString()} /></li>`;
+    return html`<li><span class="arrow" aria-hidden="true">○</span> deadline <span class="mono">${effect.timer}</span> armed${effect.after_us !== undefined ? html`, in ${duration(plain(effect.after_us) / 1e6)}` : ""}, due <${Time} at=${new Date(plain(effect.due_us) / 1000).toISOString()} /></li>`;
   }
   if (effect.cancel !== undefined) return html`<li><span class="arrow" aria-hidden="true">⊘</span> deadline <span class="mono">${effect.cancel}</span> cancelled</li>`;
   if (effect.record !== undefined) return html`<li><span class="arrow" aria-hidden="true">●</span> records <span class="mono">${effect.record}</span></li>`;

@@ -1,5 +1,5 @@
 // Why a flow does not go on, and why something of it happened.
-import { path, useAnswer } from "./api.js";
+import { path, useAnswer, useRenewed } from "./api.js";
 import { number } from "./format.js";
 import { html } from "./lib.js";
 import { Badge, Folded, Section, Time, Trouble } from "./parts.js";
@@ -18,8 +18,8 @@ function Ending({ ended }) {
   return html`<p>It ended as <strong>${ended.outcome}</strong> <${Time} at=${ended.at} />, by <span class="mono">${ended.handler}</span> (step ${ended.version}) on <span class="mono">${ended.event}</span>${ended.asked_by && html`; asked by ${ended.asked_by}`}.</p>`;
 }
 
-export function WhyNotView({ process, name, every }) {
-  const found = useAnswer(path(["flows", process, name, "why-not"]), { every });
+export function WhyNotView({ process, name, version, every }) {
+  const found = useRenewed(path(["flows", process, name, "why-not"]), version, every);
   const why = found.data;
   if (found.error && !why) return html`<${Trouble} error=${found.error} again=${found.again} />`;
   if (!why) return html`<p class="dim" role="status">Looking for what it waits for …</p>`;

@@ -251,6 +251,7 @@ class Access:
         while self.settings.tokens is not None:
             await trio.sleep(_LOOK_S)
             if _stamp_of(self.settings.tokens) == self._seen:
+                said = ""
                 continue
             try:
                 changed = self.refresh()

@@ -88,6 +88,8 @@ class Guard:
         if faults:
             if changed:
                 logger.info("read again, and in force: %s", ", ".join(changed))
+            for fault in faults[1:]:
+                logger.error("%s", fault)
             raise faults[0]
         return changed
 
