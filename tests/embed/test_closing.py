@@ -12,7 +12,7 @@ import textwrap
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +21,7 @@ import attrs
 import pytest
 import trio
 
-from procession import Effects, ProcessManager, Runtime, Settings, embed, ends, starts
+from procession import Effects, ProcessManager, Recorded, Runtime, Settings, embed, ends, starts
 from procession.errors import FlowQuarantined, ProcessionError, PublishRefused, RuntimeClosed, RuntimeFailed
 from procession.journal.memory import MemoryJournal
 from procession.journal.ownership import holder_of
@@ -112,6 +112,20 @@ def test_what_would_end_the_process_ends_the_call_of_a_task_alone(tmp_path: Path
             return int(await runtime.publish(LetterWritten("a")))
 
     assert asyncio.run(main()) == 1
+
+
+def test_what_would_end_the_process_ends_who_follows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leave(_: Runtime, after: int) -> AsyncGenerator[Recorded, None]:
+        await trio.lowlevel.checkpoint()
+        if after >= 0:
+            raise SystemExit(3)
+        yield  # type: ignore[misc]  # it is a generator, as the one in whose place it is
+
+    monkeypatch.setattr(Runtime, "follow", leave)
+    with embed.start(tmp_path / "drafts.db", processes=[Draft]) as runtime:
+        with pytest.raises(SystemExit):
+            next(iter(runtime.follow()))
+        assert runtime.publish(LetterWritten("a")) == 1
 
 
 def overtake(path: Path) -> None:

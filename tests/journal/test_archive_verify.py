@@ -216,6 +216,23 @@ async def test_a_backup_of_a_damaged_archive_is_refused_and_leaves_nothing(path:
     await reader.close()
 
 
+async def test_a_backup_whose_copy_is_not_what_was_read_is_refused_and_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archived(path)
+    reader = await read_sqlite(path)
+    copy = path.with_name("copy.db")
+
+    def flipped(origin: str, target: str) -> None:
+        Path(target).write_bytes(_flipped(Path(origin).read_bytes()))
+
+    monkeypatch.setattr("procession.journal.sqlite_backup.shutil.copyfile", flipped)
+    with pytest.raises(JournalUnwritable, match=r"copy\.db\.archive.*its SHA-256 differs"):
+        await reader.backup(str(copy))
+    assert not [found.name for found in path.parent.iterdir() if found.name.startswith("copy")]
+    await reader.close()
+
+
 async def test_a_run_that_was_not_ended_is_sound(path: Path) -> None:
     journal = await made(path, 4)
     await journal.commit(ending(13, 1, version=3))
